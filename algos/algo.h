@@ -1,0 +1,96 @@
+// algo.h - what every algorithm is to the loop that drives it.
+//
+// A learner owns its models and optimisers. The loop in train/ asks it for starts (on-policy
+// learners), plays them, hands the episodes back, and keeps what the learner names in checkpoints.
+// Data flow one way: starts -> episodes -> update -> metrics.
+//
+//   offline learners (sft, reward_model, dpo)     plan is NULL; update reads the job's data
+//   on-policy learners (ppo, grpo, drpo)          plan, then update with the episodes
+#ifndef MG_ALGOS_ALGO_H
+#define MG_ALGOS_ALGO_H
+#include "core/config.h"
+#include "env/episode.h"
+#include "env/pair.h"
+#include "nets/optimiser.h"
+#include "nets/prompt.h"
+
+#define MG_METRICS_MAX 64
+#define MG_PARTS_MAX   4
+
+typedef struct mg_metrics { // of one update
+    struct {
+        const char *name; // static, such as "kl"
+        double      value;
+    } rows[MG_METRICS_MAX];
+    int n;
+} mg_metrics;
+
+void mg_metrics_add(mg_metrics *m, const char *name, double value);
+
+// What a learner is given. All borrowed; outlives the learner.
+typedef struct mg_job {
+    uint64_t            seed;
+    mg_team            *team;
+    mg_arena           *run;  // lifetime of the learner
+    mg_arena           *step; // reset by the loop after each update
+    const mg_tokenizer *tokenizer;
+    mg_prompt_rule      rule;
+    int64_t             response_max; // tokens of an answer, its stop token included
+    const char         *model_folder;  // policy at the start, and the reference ("" for fresh)
+    const char         *reward_folder; // reward model; "" : the environment's reward
+    const mg_model_config *fresh;      // shape of a new model, when model_folder is ""
+    const mg_pair       *pairs;        // training rows; also the world's items, by index
+    int64_t              n_pairs;
+    const mg_pair       *held_pairs;   // validation rows, for held-out numbers; may be empty
+    int64_t              n_held_pairs;
+    const mg_preference *preferences;  // training rows
+    int64_t              n_preferences;
+    const mg_preference *held_preferences;
+    int64_t              n_held_preferences;
+} mg_job;
+
+// Something a checkpoint keeps: a model and its optimiser.
+typedef struct mg_part {
+    const char *name;      // folder under the checkpoint; "" for the policy itself
+    mg_model   *model;
+    mg_adamw   *optimiser;
+} mg_part;
+
+typedef struct mg_learner mg_learner;
+
+typedef struct mg_algo {
+    const char     *name, *summary, *citation;
+    const mg_field *fields;      // its config section, named like the algorithm
+    size_t          config_size; // bytes of the config struct
+    bool            needs_pairs, needs_preferences, needs_world, needs_resets;
+
+    // On success *out is owned by the caller and ended by close. Errors: those of loading models and
+    // of encoding data; MG_CONFIG for combinations that cannot work.
+    mg_err (*open)(mg_learner **out, const mg_job *job, const void *config);
+
+    int64_t (*updates)(const mg_learner *l); // how many the run has in all
+
+    // The starts of this update's episodes, on job->step, and how to sample them.
+    mg_err (*plan)(mg_learner *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how);
+
+    // One update; a pure function of (learner, update, episodes), so that a resumed run repeats it.
+    // Episodes whose verdict is not CLEAN are left out by the loop before. The learner may fill
+    // episode->learned. Errors: MG_NUMERIC (the sentence names the update).
+    mg_err (*update)(mg_learner *l, int64_t update, mg_episode *episodes, int64_t n,
+                     mg_metrics *out);
+
+    // Numbers on held-out data; NULL: none.
+    mg_err (*evaluate)(mg_learner *l, mg_metrics *out);
+
+    // What to keep; at most MG_PARTS_MAX. The policy comes first. on-policy: parts[0] is sampled.
+    int  (*parts)(mg_learner *l, mg_part parts[MG_PARTS_MAX]);
+    // Called after the parts were loaded or the run ended well: writes what is not a part into
+    // `folder` (the reward model's JSON); NULL: nothing.
+    mg_err (*finish)(mg_learner *l, const char *folder);
+    void (*close)(mg_learner *l);
+} mg_algo;
+
+// NULL-terminated; the one list of algorithms.
+extern const mg_algo *const mg_algos[];
+const mg_algo *mg_algo_find(const char *name); // or NULL
+#endif

@@ -1,0 +1,90 @@
+// config.h - a configuration: one list per section makes the struct, the range check, the YAML
+// keys, the command-line flags, the help and the table in the docs.
+//
+//     #define PPO_FIELDS(F)                                                                    \
+//         F(real, gamma, 1,     0, 1,  "discount")                                             \
+//         F(int,  epochs, 4,    1, 64, "passes over each batch")                               \
+//         F(flag, whiten, true, 0, 0,  "whiten the advantages")                                \
+//         F(text, model, "",    0, 0,  "model folder")                                         \
+//         F(name, mask_mode, "strict", 0, 0, "code|strict: what the masks leave out")
+//     typedef struct ppo_config { MG_CONFIG_STRUCT(PPO_FIELDS) } ppo_config;
+//     const mg_field ppo_fields[] = { MG_CONFIG_TABLE(PPO_FIELDS, ppo_config) MG_CONFIG_END };
+//
+// kind   C type       YAML                      min, max
+// int    int64_t      integer                   inclusive range
+// real   double       finite number             inclusive range
+// flag   bool         true | false              unused
+// text   const char*  any scalar                unused
+// name   const char*  one of the words that the doc starts with, "a|b|c: what it means"
+//
+// A file has top-level keys (the section named "") and one mapping per named section. Later wins:
+// defaults, file, command line. Unknown or repeated keys, wrong types and values out of range are
+// refused with file, line, column, key, what was found and what was wanted.
+#ifndef MG_CORE_CONFIG_H
+#define MG_CORE_CONFIG_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/arena.h"
+#include "core/err.h"
+
+typedef enum mg_field_kind {
+    MG_FIELD_int,
+    MG_FIELD_real,
+    MG_FIELD_flag,
+    MG_FIELD_text,
+    MG_FIELD_name
+} mg_field_kind;
+
+typedef struct mg_field {
+    const char   *name;     // key; NULL ends the table
+    mg_field_kind kind;
+    size_t        offset;   // in the section's struct
+    const char   *fallback; // default, as it would be written in YAML
+    double        min, max; // int, real
+    const char   *doc;
+} mg_field;
+
+typedef struct mg_section {
+    const char     *name;   // "" for top-level keys
+    const mg_field *fields; // ends with MG_CONFIG_END
+    void           *values; // the section's struct
+} mg_section;
+
+typedef int64_t     mg_config_int;
+typedef double      mg_config_real;
+typedef bool        mg_config_flag;
+typedef const char *mg_config_text;
+typedef const char *mg_config_name;
+
+#define MG_CONFIG_MEMBER(kind, name, fallback, min, max, doc) mg_config_##kind name;
+#define MG_CONFIG_STRUCT(LIST)                                LIST(MG_CONFIG_MEMBER)
+// The struct's type is bound by MG_CONFIG_OF so that the row macro keeps the list's six columns:
+// #define MG_CONFIG_OF ppo_config  before the table, #undef after it.
+#define MG_CONFIG_ROW(kind, name, fallback, min, max, doc)                                     \
+    {#name, MG_FIELD_##kind, offsetof(MG_CONFIG_OF, name), #fallback, min, max, doc},
+#define MG_CONFIG_TABLE(LIST) LIST(MG_CONFIG_ROW)
+#define MG_CONFIG_END {NULL, MG_FIELD_int, 0, NULL, 0, 0, NULL}
+
+// Writes every section's defaults. Text values point to static memory or into the arena.
+void mg_config_defaults(const mg_section *sections, int n, mg_arena *arena);
+
+// Reads a file over what is there. Error: MG_IO, MG_CONFIG with the sentence
+// "path:line:column: section.key: found 'x', wanted y".
+mg_err mg_config_read(const mg_section *sections, int n, const char *path,
+                      mg_arena *arena) MG_MUST_USE;
+
+// One override from the command line, key "section.key" or "key". The sentence begins with
+// "--section.key". Error: MG_CONFIG.
+mg_err mg_config_set(const mg_section *sections, int n, const char *key, const char *value,
+                     mg_arena *arena) MG_MUST_USE;
+
+// The resolved configuration as YAML that mg_config_read takes back unchanged.
+void mg_config_write(const mg_section *sections, int n, FILE *out);
+
+// One aligned line per key for --help, and a Markdown table for the docs.
+void mg_config_help(const mg_section *sections, int n, FILE *out);
+void mg_config_markdown(const mg_section *section, FILE *out);
+#endif

@@ -1,0 +1,27 @@
+// file.h - whole files: read at once, written atomically.
+//
+// Writing goes to "path.tmp" beside the target, is flushed to the disk and renamed over it: after a
+// kill or a full disk the old file is there, whole, or the new one is.
+#ifndef MG_CORE_FILE_H
+#define MG_CORE_FILE_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/arena.h"
+#include "core/err.h"
+
+// The file's bytes plus a terminating 0 that size does not count. Refused above size_max.
+// Errors: MG_IO, MG_LIMIT.
+mg_err mg_file_read(const char *path, size_t size_max, mg_arena *arena, char **data,
+                    size_t *size) MG_MUST_USE;
+
+// Error: MG_IO (the sentence says "no space left" where that is the cause); the old file stays.
+mg_err mg_file_write(const char *path, const void *data, size_t size) MG_MUST_USE;
+
+// Makes the folder and its parents. Error: MG_IO.
+mg_err mg_folder_make(const char *path) MG_MUST_USE;
+bool   mg_file_exists(const char *path);
+
+// printf into the arena: for paths.
+char *mg_path(mg_arena *arena, const char *fmt, ...) MG_PRINTF(2, 3);
+#endif

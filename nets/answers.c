@@ -1,0 +1,72 @@
+// answers.c - prompts and answers laid out as one ragged batch.
+#include "nets/answers.h"
+
+int64_t mg_answers_count(const mg_answers *a) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < a->n_answers; i++) count += a->answers[i].n;
+    return count;
+}
+
+// Lays out the prompts that have answers, and each answer as a continuation of its prompt. `read`
+// says whether an answer's last token is read by the network: a log-probability needs only the
+// tokens before it. rows[k] is the batch row from which flat token k is computed.
+static void layout(mg_tape *t, const mg_answers *a, bool read, mg_batch *b, int32_t **rows) {
+    int64_t tokens = 0;
+    for (int64_t p = 0; p < a->n_prompts; p++) tokens += a->prompts[p].n;
+    tokens += mg_answers_count(a);
+    mg_batch_init(b, t->arena, tokens, a->n_prompts + a->n_answers);
+
+    bool *used = MG_NEW(t->arena, bool, a->n_prompts);
+    for (int64_t i = 0; i < a->n_answers; i++) used[a->answers[i].prompt] = true;
+    int32_t *sequence = MG_NEW(t->arena, int32_t, a->n_prompts);
+    for (int64_t p = 0; p < a->n_prompts; p++)
+        if (used[p]) sequence[p] = mg_batch_add(b, a->prompts[p].tokens, a->prompts[p].n, -1);
+
+    *rows     = MG_NEW(t->arena, int32_t, mg_answers_count(a));
+    int32_t *row = *rows;
+    for (int64_t i = 0; i < a->n_answers; i++) {
+        const mg_answer   *answer = &a->answers[i];
+        const mg_sequence *prompt = &b->sequences[sequence[answer->prompt]];
+        const int64_t      last = prompt->row + prompt->n - 1, own = b->n_tokens;
+        MG_ASSERT(answer->n >= 1);
+        const int64_t n = read ? answer->n : answer->n - 1;
+        if (n > 0) mg_batch_add(b, answer->tokens, n, sequence[answer->prompt]);
+        for (int64_t k = 0; k < answer->n; k++)
+            *row++ = (int32_t)(read ? own + k : k == 0 ? last : own + k - 1);
+    }
+    mg_batch_plan(b, t->arena);
+}
+
+static mg_err head(mg_tape *t, mg_model *m, const mg_answers *a, bool read, mg_tensor **out) {
+    mg_batch   b;
+    int32_t   *rows;
+    mg_tensor *hidden;
+    layout(t, a, read, &b, &rows);
+    mg_err err = mg_model_hidden(t, m, &b, NULL, &hidden);
+    if (!err) *out = mg_model_head(t, m, hidden, rows, mg_answers_count(a));
+    return err;
+}
+
+mg_err mg_answers_logp(mg_tape *t, mg_model *m, const mg_answers *a, double temperature,
+                       mg_tensor **logp, float *entropy) {
+    MG_ASSERT(!m->config.scalar_head);
+    mg_tensor *logits;
+    mg_err     err = head(t, m, a, false, &logits);
+    if (err) return err;
+
+    int32_t *target = MG_NEW(t->arena, int32_t, logits->rows), *next = target;
+    for (int64_t i = 0; i < a->n_answers; i++)
+        for (int64_t k = 0; k < a->answers[i].n; k++) *next++ = a->answers[i].tokens[k];
+    *logp = mg_token_logp(t, logits, target, temperature, entropy);
+    return MG_OK;
+}
+
+mg_err mg_answers_values(mg_tape *t, mg_model *m, const mg_answers *a, mg_tensor **values) {
+    MG_ASSERT(m->config.scalar_head);
+    return head(t, m, a, false, values);
+}
+
+mg_err mg_answers_scores(mg_tape *t, mg_model *m, const mg_answers *a, mg_tensor **scores) {
+    MG_ASSERT(m->config.scalar_head);
+    return head(t, m, a, true, scores);
+}

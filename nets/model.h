@@ -1,0 +1,106 @@
+// model.h - decoder-only transformers of the Llama and Qwen2 families.
+//
+// Llama: Touvron et al. 2023, arXiv:2302.13971; Qwen2: arXiv:2407.10671. Names and layouts of the
+// weights are those of Hugging Face's LlamaForCausalLM and Qwen2ForCausalLM, or with a scalar head
+// of their ...ForSequenceClassification with num_labels 1 (the head is `score.weight`), for reward
+// and value models.
+//
+//   h = embed(tokens)
+//   each layer:  h += o(attention(rope(q(n)), rope(k(n)), v(n))),  n = rmsnorm(h)
+//                h += down(swiglu(gate(m), up(m))),                m = rmsnorm(h)
+//   hidden = rmsnorm(h);  logits = lm_head(hidden)  or  score = score(hidden)
+#ifndef MG_NETS_MODEL_H
+#define MG_NETS_MODEL_H
+#include <stdbool.h>
+
+#include "core/rng.h"
+#include "nets/batch.h"
+
+typedef enum mg_family { MG_FAMILY_LLAMA, MG_FAMILY_QWEN2 } mg_family;
+
+typedef struct mg_rope_scaling { // "llama3" of Hugging Face; factor 0: none
+    double  factor, low_freq_factor, high_freq_factor;
+    int64_t original_context;
+} mg_rope_scaling;
+
+typedef struct mg_model_config {
+    mg_family family;
+    int64_t   vocab;       // rows of the embedding
+    int64_t   d_model;     // width of the residual stream
+    int64_t   d_ff;        // width of the feed-forward part
+    int64_t   n_layers, n_heads, n_kv_heads;
+    int64_t   head_width;  // usually d_model / n_heads
+    int64_t   context_max; // positions
+    double    rope_theta;
+    mg_rope_scaling rope_scaling;
+    double    norm_eps;
+    double    init_std;    // of random weights (initializer_range)
+    bool      tied;        // lm_head is the embedding
+    bool      qkv_bias, o_bias, mlp_bias;
+    bool      scalar_head; // one number per token instead of logits
+    int32_t   bos, eos, pad; // ids, -1: none
+} mg_model_config;
+
+typedef struct mg_model_layer { // borrowed views into mg_model.params
+    mg_tensor *attn_norm, *q, *q_bias, *k, *k_bias, *v, *v_bias, *o, *o_bias;
+    mg_tensor *mlp_norm, *gate, *gate_bias, *up, *up_bias, *down, *down_bias;
+} mg_model_layer; // absent biases are NULL
+
+typedef struct mg_param {
+    const char *name;   // Hugging Face name, such as "model.layers.0.self_attn.q_proj.weight"
+    mg_tensor   tensor; // views into the flat arrays below
+    bool        vector; // one-dimensional in the file: norms and biases; no weight decay
+} mg_param;
+
+// All numbers of a kind lie in one array, in the order of `params`, so that the optimiser, the
+// norm of the gradient and a checkpoint are each one pass.
+typedef struct mg_model {
+    mg_model_config config;
+    mg_arena        arena;   // owns everything below
+    mg_param       *params;  // [n_params]
+    int64_t         n_params;
+    float          *weights; // [n_weights]
+    float          *grads;   // [n_weights], NULL when the model is not trained
+    int64_t         n_weights;
+    double         *frequency; // [head_width/2], rotary
+    mg_tensor      *embed, *final_norm, *head; // head: lm_head or score; the embedding when tied
+    mg_model_layer *layers;
+} mg_model;
+
+// Zero weights (norm gains 1). trained: with gradients. Owned by the caller, ended by
+// mg_model_free. Errors: MG_CONFIG (a shape that cannot be, with its key), MG_NOMEM.
+mg_err mg_model_new(mg_model **out, const mg_model_config *config, bool trained) MG_MUST_USE;
+void   mg_model_free(mg_model *m);
+
+// Random weights: N(0, init_std^2), biases 0, gains 1; a scalar head N(0, 1/(d+1)) as in the
+// summarize-from-feedback code family.
+void mg_model_init(mg_model *m, uint64_t seed);
+
+// The same network with the body's weights copied and the head asked for: reward and value models
+// start from a language model, a critic from a reward model. A new scalar head starts at zero.
+mg_err mg_model_copy(mg_model **out, const mg_model *from, bool scalar_head,
+                     bool trained) MG_MUST_USE;
+
+// Tells the products that the weights were written. Called by whoever writes them.
+void mg_model_touch(mg_model *m);
+void mg_model_zero_grads(mg_model *m);
+
+// Keys and values of what has been read so far, for generation: per layer [rows_max, kv width].
+typedef struct mg_cache {
+    mg_tensor *k, *v;   // [n_layers]
+    int64_t    rows, rows_max;
+} mg_cache;
+
+void mg_cache_init(mg_cache *c, const mg_model *m, mg_arena *arena, int64_t rows_max);
+
+// Hidden states after the final norm, [batch tokens, d_model]. With a cache, the keys and values
+// of the batch's tokens are appended to it (row cache->rows on) and the plan's spans name cache
+// rows; without, they name batch rows.
+// Errors: MG_LIMIT when a position reaches context_max (the sentence says which sequence).
+mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cache,
+                       mg_tensor **out) MG_MUST_USE;
+
+// lm_head or score of the given rows of hidden: logits [n, vocab], or scores [n, 1].
+mg_tensor *mg_model_head(mg_tape *t, mg_model *m, mg_tensor *hidden, const int32_t *rows,
+                         int64_t n);
+#endif

@@ -1,0 +1,86 @@
+// ops.h - the operations: what each computes, forward and backward.
+//
+// Every operation takes the tape first and returns its result, a tensor on the tape. Next to each
+// fast path stands a naive one (`x_naive.c`), compiled in float and in double: it is the
+// documentation, the oracle of the tests and the path of gradient checks. A tape with `naive` set
+// takes it.
+//
+// O1  Backward adds (dx += ...); tensors without grad are constants (tape.h T1, T2).
+// O2  Row i of a result depends on row i of the inputs alone (attention: on the rows of its keys),
+//     with the same bits in any batch.
+// O3  A reduction runs in a fixed order: over columns in lanes of 16 folded in order; over rows in
+//     slices of at most 512, in slice order. Work is cut by shape, never by number of threads.
+// O4  No name of the matrix library occurs outside matmul.c.
+#ifndef MG_OPS_OPS_H
+#define MG_OPS_OPS_H
+#include "tensor/tape.h"
+
+// y = x W^T + b.  x [rows, in], W [out, in] (the layout of nn.Linear), b [out, 1] or NULL,
+// y [rows, out].   dx += dy W,  dW += dy^T x,  db_j += sum_i dy_ij
+mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b);
+
+// Frees the packed copy that mg_linear keeps with a parameter. NULL copy: no effect.
+void mg_linear_unpack(mg_tensor *W);
+
+// y_i = W[ids[i]].  W [vocab, d]; ids [n] are in range (checked where they enter the program) and
+// outlive the tape.   dW[ids[i]] += dy_i
+mg_tensor *mg_embedding(mg_tape *t, mg_tensor *W, const int32_t *ids, int64_t n);
+
+// y_i = x[index[i]], for i < n.  index outlives the tape; a row may be named more than once.
+mg_tensor *mg_rows(mg_tape *t, mg_tensor *x, const int32_t *index, int64_t n);
+
+// y = a + b, same shapes.
+mg_tensor *mg_add(mg_tape *t, mg_tensor *a, mg_tensor *b);
+
+// y_ij = g_j x_ij / sqrt(mean_j x_ij^2 + eps).  g [d, 1].  Zhang & Sennrich 2019, arXiv:1910.07467.
+mg_tensor *mg_rmsnorm(mg_tape *t, mg_tensor *x, mg_tensor *g, double eps);
+
+// Rotary positions, Su et al. 2021, arXiv:2104.09864, in the half-split order of GPT-NeoX, Llama
+// and Qwen2: in each head, (x_j, x_{j+h/2}) turns by the angle position * frequency[j], h = head
+// width. x [rows, heads * h]; positions [rows], frequency [h/2] outlive the tape.
+mg_tensor *mg_rope(mg_tape *t, mg_tensor *x, int64_t head_width, const int32_t *positions,
+                   const double *frequency);
+
+// SwiGLU's gate, Shazeer 2020, arXiv:2002.05202:  y = silu(a) * b,  silu(a) = a / (1 + exp(-a)).
+mg_tensor *mg_swiglu(mg_tape *t, mg_tensor *a, mg_tensor *b);
+
+typedef enum mg_activation_kind { MG_RELU, MG_TANH } mg_activation_kind;
+mg_tensor *mg_activation(mg_tape *t, mg_tensor *x, mg_activation_kind kind);
+
+// logp_i = log softmax(z_i / temperature)[target[i]].  z [n, vocab]; target [n] outlives the tape;
+// logp [n, 1]. entropy_out [n], or NULL: -sum_k p_k log p_k of the same distribution, in nats,
+// for reports only (no gradient).   dz_ik += dlogp_i (1[k == target] - p_ik) / temperature
+mg_tensor *mg_token_logp(mg_tape *t, mg_tensor *z, const int32_t *target, double temperature,
+                         float *entropy_out);
+
+// Which keys a query sees. Queries of one group are consecutive rows; their keys are the spans in
+// order. Every query of the group sees all rows of all spans but the last; of the last, query i
+// (of n) sees rows up to and including row (last.n - n + i): causal within the sequence.
+//   training      one group per sequence: [spans of its ancestors, its own rows], last.n == n
+//   decoding      one query per sequence; the spans lie in the cache
+typedef struct mg_key_span {
+    int64_t row, n;
+} mg_key_span;
+
+typedef struct mg_query_group {
+    int64_t row, n;       // query rows
+    int32_t span, spans;  // its spans: plan->spans[span .. span + spans)
+    int32_t family;       // groups that share a key row have the same family
+} mg_query_group;
+
+typedef struct mg_attention_plan {
+    const mg_query_group *groups;   // sorted by family
+    const mg_key_span    *spans;
+    int64_t               n_groups;
+    int64_t               n_families; // families are 0 .. n_families-1
+} mg_attention_plan;
+
+// Scaled dot-product attention with grouped keys (Vaswani et al. 2017, arXiv:1706.03762;
+// Ainslie et al. 2023, arXiv:2305.13245):
+//   s_j = q . k_j / sqrt(h),  p = softmax(s),  y = sum_j p_j v_j
+// q [rows, heads * h]; k, v [key rows, kv_heads * h]; head i reads key head i / (heads/kv_heads).
+// Keys are visited in span order, so a row has the same bits from the cache as from training.
+// The plan outlives the tape.
+mg_tensor *mg_attention(mg_tape *t, mg_tensor *q, mg_tensor *k, mg_tensor *v, int64_t heads,
+                        int64_t kv_heads, const mg_attention_plan *plan);
+#endif

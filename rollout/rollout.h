@@ -1,0 +1,40 @@
+// rollout.h - where a language-model policy meets a text world.
+//
+// All episodes of a call advance together: observations are encoded, answers are sampled in one
+// batch, environments step, until every episode has ended or reached its limits. What goes wrong
+// inside one episode is written into that episode's verdict and never becomes a reward; only what
+// concerns all of them (no memory, a prompt beyond the model's context) ends the call.
+#ifndef MG_ROLLOUT_ROLLOUT_H
+#define MG_ROLLOUT_ROLLOUT_H
+#include "env/env.h"
+#include "env/episode.h"
+#include "nets/generate.h"
+#include "nets/prompt.h"
+
+#define MG_ROLLOUT_TURNS_MAX 64 // per episode; it is truncated there
+
+typedef struct mg_rollout {
+    mg_model           *model;
+    const mg_tokenizer *tokenizer;
+    mg_prompt_rule      rule;     // how observations become tokens
+    mg_sampling         sampling; // stop -1: sample new_max tokens, the text ends before the first
+                                  // rule.stop all the same
+    const mg_env_class *class;
+    const void         *world;
+    mg_team            *team;
+    uint64_t            seed;
+} mg_rollout;
+
+// Plays n episodes from their starts, with draws of stream (seed, MG_PURPOSE_SAMPLE, draws).
+// Episodes and what they point to live on `arena`; scratch is reset to its mark on return.
+// cut_prompts (may be NULL) counts observations that were cut to rule.prompt_max.
+mg_err mg_rollout_run(const mg_rollout *r, const mg_start *starts, int64_t n,
+                      int64_t policy_version, uint64_t draws, mg_arena *arena, mg_arena *scratch,
+                      mg_episode *episodes, int64_t *cut_prompts) MG_MUST_USE;
+
+// DR-PO's reset check: the environment's digest after reset(item, prefix) equals the digest after
+// reset(item) and playing the prefix. Error: MG_UNSUPPORTED when the world has no resets,
+// MG_MISMATCH when they differ (which item, how long a prefix).
+mg_err mg_rollout_check_reset(const mg_env_class *class, const void *world, int64_t item,
+                              const char *prefix, size_t prefix_size) MG_MUST_USE;
+#endif
