@@ -11,6 +11,8 @@
 #include "core/config.h"
 #include "env/episode.h"
 #include "env/pair.h"
+#include "nets/folder.h"
+#include "nets/generate.h"
 #include "nets/optimiser.h"
 #include "nets/prompt.h"
 
@@ -27,6 +29,9 @@ typedef struct mg_metrics { // of one update
 
 void mg_metrics_add(mg_metrics *m, const char *name, double value);
 
+// The schedule of a config's word "linear|constant|cosine".
+mg_schedule mg_schedule_named(const char *word);
+
 // What a learner is given. All borrowed; outlives the learner.
 typedef struct mg_job {
     uint64_t            seed;
@@ -39,8 +44,9 @@ typedef struct mg_job {
     const char         *model_folder;  // policy at the start, and the reference ("" for fresh)
     const char         *reward_folder; // reward model; "" : the environment's reward
     const mg_model_config *fresh;      // shape of a new model, when model_folder is ""
-    const mg_pair       *pairs;        // training rows; also the world's items, by index
+    const mg_pair       *pairs;        // training rows; row i is the world's item i
     int64_t              n_pairs;
+    int64_t              n_items;      // tasks of the world; 0: its seed decides
     const mg_pair       *held_pairs;   // validation rows, for held-out numbers; may be empty
     int64_t              n_held_pairs;
     const mg_preference *preferences;  // training rows

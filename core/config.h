@@ -1,11 +1,11 @@
 // config.h - a configuration: one list per section makes the struct, the range check, the YAML
 // keys, the command-line flags, the help and the table in the docs.
 //
-//     #define PPO_FIELDS(F)                                                                    \
-//         F(real, gamma, 1,     0, 1,  "discount")                                             \
-//         F(int,  epochs, 4,    1, 64, "passes over each batch")                               \
-//         F(flag, whiten, true, 0, 0,  "whiten the advantages")                                \
-//         F(text, model, "",    0, 0,  "model folder")                                         \
+//     #define PPO_FIELDS(F)
+//         F(real, gamma, 1,     0, 1,  "discount")
+//         F(int,  epochs, 4,    1, 64, "passes over each batch")
+//         F(flag, whiten, true, 0, 0,  "whiten the advantages")
+//         F(text, model, "",    0, 0,  "model folder")
 //         F(name, mask_mode, "strict", 0, 0, "code|strict: what the masks leave out")
 //     typedef struct ppo_config { MG_CONFIG_STRUCT(PPO_FIELDS) } ppo_config;
 //     const mg_field ppo_fields[] = { MG_CONFIG_TABLE(PPO_FIELDS, ppo_config) MG_CONFIG_END };

@@ -1,6 +1,8 @@
 // answers.c - prompts and answers laid out as one ragged batch.
 #include "nets/answers.h"
 
+#include <string.h>
+
 int64_t mg_answers_count(const mg_answers *a) {
     int64_t count = 0;
     for (int64_t i = 0; i < a->n_answers; i++) count += a->answers[i].n;
@@ -69,4 +71,37 @@ mg_err mg_answers_values(mg_tape *t, mg_model *m, const mg_answers *a, mg_tensor
 mg_err mg_answers_scores(mg_tape *t, mg_model *m, const mg_answers *a, mg_tensor **scores) {
     MG_ASSERT(m->config.scalar_head);
     return head(t, m, a, true, scores);
+}
+
+// Runs one pass per `batch` answers and copies its column into out.
+static mg_err read_all(mg_model *m, mg_team *team, const mg_answers *a, double temperature,
+                       int64_t batch, mg_arena *scratch, float *out) {
+    mg_err       err  = MG_OK;
+    const size_t mark = mg_arena_mark(scratch);
+    for (int64_t begin = 0; begin < a->n_answers && !err; begin += batch) {
+        const int64_t    end  = begin + batch < a->n_answers ? begin + batch : a->n_answers;
+        const mg_answers part = mg_answers_view(a, begin, end);
+        mg_tape          tape = mg_tape_make(scratch, team, false);
+        mg_tensor       *column;
+        err = m->config.scalar_head ? mg_answers_values(&tape, m, &part, &column)
+                                    : mg_answers_logp(&tape, m, &part, temperature, &column, NULL);
+        if (!err) {
+            memcpy(out, mg_f32(column), sizeof(float) * (size_t)column->rows);
+            out += column->rows;
+        }
+        mg_arena_reset(scratch, mark);
+    }
+    return err;
+}
+
+mg_err mg_answers_read_logp(mg_model *m, mg_team *team, const mg_answers *a, double temperature,
+                            int64_t batch, mg_arena *scratch, float *logp) {
+    MG_ASSERT(!m->config.scalar_head);
+    return read_all(m, team, a, temperature, batch, scratch, logp);
+}
+
+mg_err mg_answers_read_values(mg_model *m, mg_team *team, const mg_answers *a, int64_t batch,
+                              mg_arena *scratch, float *values) {
+    MG_ASSERT(m->config.scalar_head);
+    return read_all(m, team, a, 1, batch, scratch, values);
 }

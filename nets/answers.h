@@ -20,6 +20,11 @@ typedef struct mg_answers {
     int64_t          n_answers;
 } mg_answers;
 
+// Answers begin .. end-1 of `a`, borrowed.
+static inline mg_answers mg_answers_view(const mg_answers *a, int64_t begin, int64_t end) {
+    return (mg_answers){a->prompts, a->n_prompts, a->answers + begin, end - begin};
+}
+
 // Number of answer tokens; results are flat arrays of that many rows, answer after answer.
 int64_t mg_answers_count(const mg_answers *a);
 
@@ -31,6 +36,13 @@ mg_err mg_answers_logp(mg_tape *t, mg_model *m, const mg_answers *a, double temp
 // The scalar head before token t was chosen (a critic's V of the state in which t is the action).
 mg_err mg_answers_values(mg_tape *t, mg_model *m, const mg_answers *a,
                          mg_tensor **values) MG_MUST_USE;
+
+// The same two without gradients, `batch` answers a pass, into a flat array [count]. scratch is
+// reset to its mark on return.
+mg_err mg_answers_read_logp(mg_model *m, mg_team *team, const mg_answers *a, double temperature,
+                            int64_t batch, mg_arena *scratch, float *logp) MG_MUST_USE;
+mg_err mg_answers_read_values(mg_model *m, mg_team *team, const mg_answers *a, int64_t batch,
+                              mg_arena *scratch, float *values) MG_MUST_USE;
 
 // The scalar head at token t itself, having read it (a reward model's score so far).
 mg_err mg_answers_scores(mg_tape *t, mg_model *m, const mg_answers *a,

@@ -18,7 +18,7 @@ typedef struct mg_prompt_rule {
 // Error: MG_CONFIG when the template does not hold "{prompt}" exactly once.
 mg_err mg_prompt_rule_check(const mg_prompt_rule *rule) MG_MUST_USE;
 
-// was_cut (may be NULL): the text did not fit. Errors: MG_LIMIT, MG_CORRUPT (not UTF-8).
+// was_cut (may be NULL): the text did not fit. Errors: MG_LIMIT, MG_EMPTY, MG_CORRUPT (not UTF-8).
 mg_err mg_prompt_encode(const mg_tokenizer *tok, const mg_prompt_rule *rule, const char *text,
                         size_t size, mg_arena *arena, int32_t **ids, int64_t *n,
                         bool *was_cut) MG_MUST_USE;

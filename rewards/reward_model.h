@@ -1,13 +1,14 @@
 // reward_model.h - a learned reward: a scalar-head model, read over prompt and answer.
 //
 // The folder holds a model with a scalar head and reward_model.json:
-//   {"pool": "last" | "mean", "centre": c, "scale": s, "template": ..., "prompt_max": ..., "cut": ...}
+//   {"pool": "last" | "mean", "centre": c, "scale": s}
 // last: the score at the answer's last token (its end-of-text token); mean: the mean of the scores
 // at the answer's tokens. reward = (raw - centre) / scale. The model sees the description and the
 // candidate, nothing else.
 #ifndef MG_REWARDS_REWARD_MODEL_H
 #define MG_REWARDS_REWARD_MODEL_H
 #include "nets/answers.h"
+#include "nets/folder.h"
 #include "nets/prompt.h"
 
 typedef enum mg_pool { MG_POOL_LAST, MG_POOL_MEAN } mg_pool;

@@ -1,0 +1,374 @@
+// ppo.c - one PPO update of a language model, step by step as the listing has it.
+//
+// Source: DR-PO's PPO oracle (arXiv:2404.08495, sections 4 and 6, Table 5, and the public code), on
+// Schulman et al. 2017 (arXiv:1707.06347).
+// Not in the paper:
+//  - policy and critic have one optimiser each, so value_coef only matters to Adam's epsilon and to
+//    the gradient's norm limit;
+//  - the default mask_mode "strict" leaves forced tokens and everything after the stop out of the
+//    KL reward, whitening, GAE and both losses; "code" is what the published code does;
+//  - sums are normalised over the whole minibatch, not per micro-batch;
+//  - the gradient's norm is limited; minibatches are blocks of the batch in its order.
+#include "algos/ppo/ppo.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "algos/episodes.h"
+#include "algos/gae.h"
+#include "algos/losses.h"
+
+#define MG_CONFIG_OF mg_ppo_config
+static const mg_field fields[] = {MG_CONFIG_TABLE(MG_PPO_FIELDS) MG_CONFIG_END};
+#undef MG_CONFIG_OF
+
+// What an update computes before its first gradient step. Flat arrays as in episodes.h.
+typedef struct batch {
+    mg_episode_tokens t;
+    uint8_t          *in_mdp; // [count] token is a step of the decision process
+    uint8_t          *trained; // [count] token enters the policy loss
+    double           *ref;    // [count] log pi_ref
+    double           *value;  // [count] V before the token, of the critic as it was
+    double           *kl;     // [count] log pi_old - log pi_ref
+    double           *reward; // [count] R_t
+    double           *A, *target;
+    double            score_mean; // of the episodes' rewards, before KL
+} batch;
+
+static bool strict(const mg_ppo *l) { return strcmp(l->config.mask_mode, "strict") == 0; }
+
+static double *widen(mg_arena *arena, const float *x, int64_t n) {
+    double *out = MG_NEW(arena, double, n);
+    for (int64_t i = 0; i < n; i++) out[i] = (double)x[i];
+    return out;
+}
+
+// Index of the answer's first stop token, or -1.
+static int64_t stop_index(const mg_answer *a, int32_t stop) {
+    for (int64_t k = 0; k < a->n; k++)
+        if (a->tokens[k] == stop) return k;
+    return -1;
+}
+
+// S_i := RM(x, y') read at the stop; S_i := missing_eos where there is none. In mode "code" a stop
+// in the very last slot counts as none, because that code looks for padding after it.
+static mg_err score(mg_ppo *l, batch *b, mg_episode *episodes) {
+    if (!l->reward.model) return MG_OK;
+    mg_arena  *step = l->job->step;
+    mg_answers cut  = b->t.answers;
+    mg_answer *own  = MG_NEW(step, mg_answer, b->t.n);
+    double    *S    = MG_NEW(step, double, b->t.n);
+    bool      *ends = MG_NEW(step, bool, b->t.n);
+    for (int64_t i = 0; i < b->t.n; i++) {
+        const int64_t e = stop_index(&cut.answers[i], l->job->rule.stop);
+        own[i]          = cut.answers[i];
+        ends[i]         = e >= 0 && (strict(l) || e + 1 < own[i].n);
+        if (e >= 0) own[i].n = e + 1;
+    }
+    cut.answers = own;
+    mg_err err  = mg_reward_model_score(&l->reward, l->job->team, &cut, l->config.microbatch, step, S);
+    for (int64_t i = 0; i < b->t.n && !err; i++)
+        episodes[i].learned = mg_reward_of(ends[i] ? S[i] : l->config.missing_eos);
+    return err;
+}
+
+// R_t = -kl_coef kl_t + the rewards at the ends of turns, or the learned one at the answer's end.
+static void token_rewards(const mg_ppo *l, batch *b, const mg_episode *episodes) {
+    for (int64_t k = 0; k < b->t.count; k++) {
+        b->kl[k]     = b->t.logp_old[k] - b->ref[k];
+        b->reward[k] = b->in_mdp[k] ? -l->config.kl_coef * b->kl[k] : 0;
+    }
+    for (int64_t i = 0; i < b->t.n; i++) {
+        const mg_episode *e    = &episodes[i];
+        const int64_t     base = b->t.offset[i], prompt = e->turns[0].action_begin;
+        b->score_mean += mg_episode_reward(e) / (double)b->t.n;
+        if (e->learned.kind == MG_REWARD_VALUE) {
+            const mg_answer *a   = &b->t.answers.answers[i];
+            const int64_t    end = stop_index(a, l->job->rule.stop);
+            b->reward[base + (end >= 0 ? end : a->n - 1)] += e->learned.value;
+            continue;
+        }
+        for (int64_t j = 0; j < e->n_turns; j++)
+            b->reward[base + e->turns[j].action_end - 1 - prompt] += e->turns[j].reward.value;
+    }
+}
+
+// V of the state in which somebody stopped watching; 0 where the task was over.
+static mg_err bootstrap(mg_ppo *l, const batch *b, const mg_episode *e, int64_t i, double *out) {
+    *out = 0;
+    if (!e->truncated || e->terminated) return MG_OK;
+    const size_t     mark = mg_arena_mark(l->job->step);
+    const mg_answers one  = mg_answers_view(&b->t.answers, i, i + 1);
+    mg_tape          tape = mg_tape_make(l->job->step, l->job->team, false);
+    mg_tensor       *after;
+    mg_err           err = mg_answers_scores(&tape, l->critic, &one, &after);
+    if (!err) *out = (double)mg_f32(after)[after->rows - 1];
+    mg_arena_reset(l->job->step, mark);
+    return err;
+}
+
+// GAE over each episode's own steps; tokens that are no steps are passed over.
+static mg_err advantages(mg_ppo *l, batch *b, const mg_episode *episodes) {
+    mg_arena *step = l->job->step;
+    double   *r = MG_NEW(step, double, b->t.count), *v = MG_NEW(step, double, b->t.count);
+    double   *A = MG_NEW(step, double, b->t.count), *target = MG_NEW(step, double, b->t.count);
+    int64_t  *at = MG_NEW(step, int64_t, b->t.count);
+    for (int64_t i = 0; i < b->t.n; i++) {
+        int64_t n = 0;
+        double  last;
+        for (int64_t k = b->t.offset[i]; k < b->t.offset[i + 1]; k++)
+            if (b->in_mdp[k]) at[n] = k, r[n] = b->reward[k], v[n++] = b->value[k];
+        mg_err err = bootstrap(l, b, &episodes[i], i, &last);
+        if (err) return err;
+        mg_gae(n, r, v, last, l->config.gamma, l->config.lambda, A, target);
+        for (int64_t j = 0; j < n; j++) b->A[at[j]] = A[j], b->target[at[j]] = target[j];
+    }
+    return MG_OK;
+}
+
+static mg_err prepare(mg_ppo *l, mg_episode *episodes, int64_t n, batch *b) {
+    mg_arena *step = l->job->step;
+    *b             = (batch){0};
+    mg_episode_tokens_make(episodes, n, step, &b->t);
+    const int64_t count = b->t.count;
+    b->in_mdp  = MG_NEW(step, uint8_t, count);
+    b->trained = MG_NEW(step, uint8_t, count);
+    b->kl      = MG_NEW(step, double, count);
+    b->reward  = MG_NEW(step, double, count);
+    b->A       = MG_NEW(step, double, count);
+    b->target  = MG_NEW(step, double, count);
+    for (int64_t k = 0; k < count; k++) {
+        b->trained[k] = b->t.role[k] == MG_ROLE_POLICY;
+        b->in_mdp[k]  = strict(l) ? b->trained[k] : b->t.role[k] != MG_ROLE_ENVIRONMENT;
+    }
+
+    float *column = MG_NEW(step, float, count);
+    mg_err err    = score(l, b, episodes);
+    if (!err)
+        err = mg_answers_read_logp(l->reference, l->job->team, &b->t.answers,
+                                   l->config.temperature, l->config.microbatch, step, column);
+    if (err) return err;
+    b->ref = widen(step, column, count);
+    err    = mg_answers_read_values(l->critic, l->job->team, &b->t.answers, l->config.microbatch,
+                                    step, column);
+    if (err) return err;
+    b->value = widen(step, column, count);
+
+    token_rewards(l, b, episodes);
+    if (l->config.whiten_rewards) mg_whiten(count, b->reward, b->in_mdp, 1);
+    err = advantages(l, b, episodes);
+    if (!err) mg_whiten(count, b->A, b->in_mdp, 0);
+    return err;
+}
+
+static double count_of(const uint8_t *mask, int64_t begin, int64_t end) {
+    double n = 0;
+    for (int64_t k = begin; k < end; k++) n += mask[k];
+    return n;
+}
+
+// L_pg = sum_t m_t max(-A_t rho_t, -A_t clip(rho_t)) / sum_t m_t over answers [begin, end).
+static mg_err policy_gradient(mg_ppo *l, const batch *b, int64_t begin, int64_t end, double *loss,
+                              mg_clip_counts *counts, double *entropy) {
+    mg_arena    *step   = l->job->step;
+    const size_t mark   = mg_arena_mark(step);
+    const double tokens = count_of(b->trained, b->t.offset[begin], b->t.offset[end]);
+    mg_err       err    = MG_OK;
+    if (tokens == 0) return MG_OK;
+    for (int64_t i = begin; i < end && !err; i += l->config.microbatch) {
+        const int64_t    stop = i + l->config.microbatch < end ? i + l->config.microbatch : end;
+        const int64_t    at = b->t.offset[i], n = b->t.offset[stop] - at;
+        const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
+        mg_tape          tape = mg_tape_make(step, l->job->team, true);
+        float           *H    = MG_NEW(step, float, n);
+        mg_tensor       *logp;
+        err = mg_answers_logp(&tape, l->policy, &part, l->config.temperature, &logp, H);
+        if (err) break;
+        *loss += mg_loss_clip(n, mg_f32(logp), b->t.logp_old + at, b->A + at, b->trained + at,
+                              l->config.clip, 1 / tokens, mg_grad_f32(logp), counts);
+        for (int64_t k = 0; k < n; k++)
+            if (b->trained[at + k]) *entropy += (double)H[k];
+        mg_tape_backward(&tape);
+        mg_arena_reset(step, mark);
+    }
+    mg_arena_reset(step, mark);
+    return err;
+}
+
+// L_v = 0.5 mean_t max((V - Ret)^2, (clip(V, Vold +- eps) - Ret)^2) over answers [begin, end).
+static mg_err value_gradient(mg_ppo *l, const batch *b, int64_t begin, int64_t end, double *loss) {
+    mg_arena    *step   = l->job->step;
+    const size_t mark   = mg_arena_mark(step);
+    const double tokens = count_of(b->in_mdp, b->t.offset[begin], b->t.offset[end]);
+    mg_err       err    = MG_OK;
+    if (tokens == 0) return MG_OK;
+    for (int64_t i = begin; i < end && !err; i += l->config.microbatch) {
+        const int64_t    stop = i + l->config.microbatch < end ? i + l->config.microbatch : end;
+        const int64_t    at = b->t.offset[i], n = b->t.offset[stop] - at;
+        const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
+        mg_tape          tape = mg_tape_make(step, l->job->team, true);
+        mg_tensor       *V;
+        err = mg_answers_values(&tape, l->critic, &part, &V);
+        if (err) break;
+        *loss += mg_loss_value(n, mg_f32(V), b->value + at, b->target + at, b->in_mdp + at,
+                               l->config.value_clip, l->config.value_coef / tokens, mg_grad_f32(V));
+        mg_tape_backward(&tape);
+        mg_arena_reset(step, mark);
+    }
+    mg_arena_reset(step, mark);
+    return err;
+}
+
+static void report(const mg_ppo *l, const batch *b, const mg_episode *episodes, mg_metrics *out) {
+    double kl = 0, steps = 0, length = 0, stopped = 0, forced = 0, env = 0, env_n = 0, x;
+    for (int64_t k = 0; k < b->t.count; k++)
+        if (b->in_mdp[k]) kl += b->kl[k], steps++;
+    for (int64_t i = 0; i < b->t.n; i++) {
+        const mg_answer *a    = &b->t.answers.answers[i];
+        const int64_t    end  = stop_index(a, l->job->rule.stop);
+        const mg_reward  from = mg_episode_return(&episodes[i]);
+        length += (double)(end >= 0 ? end + 1 : a->n);
+        stopped += end >= 0;
+        forced += (double)episodes[i].start.n_prefix;
+        if (mg_reward_value(&from, &x)) env += x, env_n++;
+    }
+    const double n = (double)b->t.n;
+    mg_metrics_add(out, "reward", b->score_mean);
+    if (env_n > 0) mg_metrics_add(out, "env_reward", env / env_n);
+    mg_metrics_add(out, "kl", kl / n); // per episode, k1 under the sampling policy
+    mg_metrics_add(out, "kl_per_token", steps > 0 ? kl / steps : 0);
+    mg_metrics_add(out, "length", length / n);
+    mg_metrics_add(out, "stopped", stopped / n);
+    mg_metrics_add(out, "forced_tokens", forced / n);
+}
+
+mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n, mg_metrics *out) {
+    const mg_ppo_config *c  = &l->config;
+    const mg_schedule    shape = mg_schedule_named(c->schedule);
+    const double lr        = mg_schedule_lr(shape, c->lr, update, c->updates, c->warmup);
+    const double critic_lr = mg_schedule_lr(shape, c->critic_lr, update, c->updates, c->warmup);
+    batch  b;
+    mg_err err = prepare(l, episodes, n, &b);
+    if (err) return err;
+
+    double         policy_loss = 0, value_loss = 0, norm = 0, entropy = 0, first_ratio = 0;
+    mg_clip_counts counts = {0};
+    for (int64_t epoch = 0; epoch < c->epochs; epoch++) {
+        for (int64_t k = 0; k < c->minibatches; k++) {
+            const int64_t begin = n * k / c->minibatches, end = n * (k + 1) / c->minibatches;
+            if (begin == end) continue;
+            err = policy_gradient(l, &b, begin, end, &policy_loss, &counts, &entropy);
+            if (!err) err = value_gradient(l, &b, begin, end, &value_loss);
+            if (epoch == 0 && k == 0) first_ratio = counts.ratio_off_max;
+            if (!err) err = mg_adamw_step(&l->policy_opt, l->policy, lr, l->job->team, &norm);
+            if (!err) err = mg_adamw_step(&l->critic_opt, l->critic, critic_lr, l->job->team, NULL);
+            if (err) return err;
+        }
+    }
+
+    const double steps = (double)(c->epochs * c->minibatches);
+    report(l, &b, episodes, out);
+    mg_metrics_add(out, "policy_loss", policy_loss / steps);
+    mg_metrics_add(out, "value_loss", value_loss / steps);
+    mg_metrics_add(out, "entropy", counts.tokens > 0 ? entropy / counts.tokens : 0);
+    mg_metrics_add(out, "clip_ratio", counts.tokens > 0 ? counts.clipped / counts.tokens : 0);
+    mg_metrics_add(out, "approx_kl", counts.tokens > 0 ? counts.kl / counts.tokens : 0);
+    // 0 but for rounding: the sampler's and the trainer's log-probabilities are of one model.
+    mg_metrics_add(out, "first_ratio_error", first_ratio);
+    mg_metrics_add(out, "grad_norm", norm);
+    mg_metrics_add(out, "lr", lr);
+    return MG_OK;
+}
+
+// Which tasks: a fresh shuffle of the usable rows per pass over them.
+mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how) {
+    const mg_ppo_config *c    = &l->config;
+    const int64_t        rows = l->references.n ? l->references.n_rows : l->job->n_items;
+    mg_start            *s    = MG_NEW(l->job->step, mg_start, c->episodes);
+    int64_t             *take = MG_NEW(l->job->step, int64_t, c->episodes);
+    if (rows > 0)
+        mg_shuffled_rows(l->job->seed, rows, update, c->episodes, l->job->step, take);
+    for (int64_t i = 0; i < c->episodes; i++) {
+        const int64_t item = rows == 0 ? -1 : l->references.n ? l->references.rows[take[i]] : take[i];
+        s[i] = (mg_start){.item = item, .group = (int32_t)i, .episode = (uint32_t)i};
+    }
+    *starts = s, *n = c->episodes;
+    *how = (mg_sampling){.temperature = c->temperature, .top_p = 1, .new_max = l->job->response_max,
+                         .stop = strict(l) ? l->job->rule.stop : -1};
+    return MG_OK;
+}
+
+mg_err mg_ppo_open(mg_ppo *l, const mg_job *job, const mg_ppo_config *config) {
+    const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = config->adam_eps,
+                                  .clip = config->clip_norm};
+    const bool from_reward = strcmp(config->critic_init, "reward") == 0 && job->reward_folder[0];
+
+    l->job    = job;
+    l->config = *config;
+    mg_err err = mg_model_load(&l->policy, job->model_folder, true);
+    if (!err) err = mg_model_load(&l->reference, job->model_folder, false);
+    if (!err && job->reward_folder[0]) err = mg_reward_model_load(&l->reward, job->reward_folder);
+    if (!err)
+        err = mg_model_copy(&l->critic, from_reward ? l->reward.model : l->policy, true, true);
+    if (!err) err = mg_adamw_init(&l->policy_opt, l->policy, &adam);
+    if (!err) err = mg_adamw_init(&l->critic_opt, l->critic, &adam);
+    if (!err && job->n_pairs > 0)
+        err = mg_pair_tokens_make(job, job->pairs, job->n_pairs, &l->references);
+    if (!err && l->reward.model && l->reward.model->config.vocab != l->policy->config.vocab)
+        err = mg_fail(MG_MISMATCH, "reward model %s has %lld tokens, the policy %s has %lld",
+                      job->reward_folder, (long long)l->reward.model->config.vocab,
+                      job->model_folder, (long long)l->policy->config.vocab);
+    return err;
+}
+
+void mg_ppo_close(mg_ppo *l) {
+    mg_model_free(l->policy);
+    mg_model_free(l->reference);
+    mg_model_free(l->critic);
+    mg_reward_model_release(&l->reward);
+    mg_adamw_release(&l->policy_opt);
+    mg_adamw_release(&l->critic_opt);
+}
+
+int mg_ppo_parts(mg_ppo *l, mg_part parts[MG_PARTS_MAX]) {
+    parts[0] = (mg_part){"", l->policy, &l->policy_opt};
+    parts[1] = (mg_part){"critic", l->critic, &l->critic_opt};
+    return 2;
+}
+
+static mg_err open_learner(mg_learner **out, const mg_job *job, const void *config) {
+    mg_ppo *l   = MG_NEW(job->run, mg_ppo, 1);
+    mg_err  err = mg_ppo_open(l, job, config);
+    if (err)
+        mg_ppo_close(l);
+    else
+        *out = (mg_learner *)l;
+    return err;
+}
+
+static void    close_learner(mg_learner *l) { mg_ppo_close((mg_ppo *)l); }
+static int64_t updates(const mg_learner *l) { return ((const mg_ppo *)l)->config.updates; }
+static int     parts(mg_learner *l, mg_part out[MG_PARTS_MAX]) {
+    return mg_ppo_parts((mg_ppo *)l, out);
+}
+static mg_err plan(mg_learner *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how) {
+    return mg_ppo_plan((mg_ppo *)l, update, starts, n, how);
+}
+static mg_err update(mg_learner *l, int64_t u, mg_episode *episodes, int64_t n, mg_metrics *out) {
+    return mg_ppo_update((mg_ppo *)l, u, episodes, n, out);
+}
+
+const mg_algo mg_algo_ppo = {
+    .name        = "ppo",
+    .summary     = "proximal policy optimisation against a reward, with a critic",
+    .citation    = "Schulman et al. 2017, arXiv:1707.06347",
+    .fields      = fields,
+    .config_size = sizeof(mg_ppo_config),
+    .needs_world = true,
+    .open        = open_learner,
+    .updates     = updates,
+    .plan        = plan,
+    .update      = update,
+    .parts       = parts,
+    .close       = close_learner,
+};

@@ -1,0 +1,96 @@
+// file.c - reading whole files, writing them atomically.
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+mg_err mg_file_read(const char *path, size_t size_max, mg_arena *arena, char **data,
+                    size_t *size) {
+    FILE *f = fopen(path, "rb");
+    if (!f) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
+    mg_err      err  = MG_OK;
+    char       *text = NULL;
+    struct stat st;
+    if (fstat(fileno(f), &st) != 0)
+        err = mg_fail(MG_IO, "stat %s: %s", path, strerror(errno));
+    else if (S_ISDIR(st.st_mode))
+        err = mg_fail(MG_IO, "%s: is a folder, wanted a file", path);
+    else if ((uint64_t)st.st_size > size_max)
+        err = mg_fail(MG_LIMIT, "%s: %" PRId64 " bytes, at most %zu are read", path, (int64_t)st.st_size,
+                      size_max);
+    if (!err) {
+        text = mg_arena_alloc_raw(arena, (size_t)st.st_size + 1);
+        if (fread(text, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
+            err = mg_fail(MG_IO, "read %s: %s", path, ferror(f) ? strerror(errno) : "it got shorter");
+    }
+    fclose(f);
+    if (err) return err;
+    text[st.st_size] = 0;
+    *data            = text;
+    *size            = (size_t)st.st_size;
+    return MG_OK;
+}
+
+static mg_err write_all(int fd, const char *path, const char *data, size_t size) {
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return mg_fail(MG_IO, "write %s: %s", path, strerror(errno));
+        data += n, size -= (size_t)n;
+    }
+    if (fsync(fd) != 0) return mg_fail(MG_IO, "flush %s: %s", path, strerror(errno));
+    return MG_OK;
+}
+
+mg_err mg_file_write(const char *path, const void *data, size_t size) {
+    char temporary[4096];
+    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
+        return mg_fail(MG_LIMIT, "%s: the path is too long", path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return mg_fail(MG_IO, "create %s: %s", temporary, strerror(errno));
+    mg_err err = write_all(fd, temporary, data, size);
+    if (close(fd) != 0 && !err) err = mg_fail(MG_IO, "close %s: %s", temporary, strerror(errno));
+    if (!err && rename(temporary, path) != 0)
+        err = mg_fail(MG_IO, "rename %s to %s: %s", temporary, path, strerror(errno));
+    if (err) unlink(temporary);
+    return err;
+}
+
+mg_err mg_folder_make(const char *path) {
+    char part[4096];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return mg_fail(MG_LIMIT, "%s: the path is too long", path);
+    for (char *slash = part + 1;; slash++) {
+        if (*slash != '/' && *slash != 0) continue;
+        const char end = *slash;
+        *slash         = 0;
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return mg_fail(MG_IO, "make folder %s: %s", part, strerror(errno));
+        if (end == 0) break;
+        *slash = end;
+    }
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return mg_fail(MG_IO, "%s: is there, but is no folder", path);
+    return MG_OK;
+}
+
+bool mg_file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+char *mg_path(mg_arena *arena, const char *fmt, ...) {
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    MG_ASSERT(n >= 0);
+    char *out = mg_arena_alloc_raw(arena, (size_t)n + 1);
+    vsnprintf(out, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return out;
+}

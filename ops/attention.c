@@ -1,0 +1,330 @@
+// attention.c - scaled dot-product attention over spans of keys.
+//
+// One piece of work copies the keys and values it needs, span after span, into its worker's
+// scratch memory and goes on with plain products (tile.h). Where a key came from is then
+// forgotten: a score sums over the head's width in sequence, a softmax over lanes by the key's
+// place in that order, and an output over the visible keys in sequence. So a row has the same bits
+// whether its keys lie in one span or in many.
+//
+// Backward makes the probabilities again from the saved log-sum-exp (Dao et al. 2022,
+// arXiv:2205.14135, section 3.1 and appendix B.2): with D = dy . y = sum_j p_j dp_j,
+//   dp_j = dy . v_j,  ds_j = p_j (dp_j - D),
+//   dq += sum_j ds_j k_j / sqrt(h),  dk_j += ds_j q / sqrt(h),  dv_j += p_j dy
+// A piece is one family and one key head: the gradient of a key row is summed in one place, group
+// by group, so a parent hears all its descendants in one order.
+#include <math.h>
+
+#include "ops/tile.h"
+
+enum {
+    QUERIES = 32, // of one sequence are taken at once
+    TILE    = 4,  // score rows that forward keeps
+};
+
+typedef struct query_block {
+    const mg_query_group *group;
+    int64_t               first, n; // queries of the group
+} query_block;
+
+typedef struct attention_work {
+    const mg_attention_call *call;
+    const query_block       *blocks;      // forward
+    const int64_t           *first_group; // backward: of each family, and the end
+    float                   *scratch;
+    int64_t                  scratch_count; // numbers per worker
+    int64_t                  keys_max;      // most keys of a group, in whole lanes
+    int64_t                  h, width;      // head width, and in whole lanes
+    float                    scale;         // 1 / sqrt(h)
+} attention_work;
+
+static int64_t group_keys(const mg_attention_plan *plan, const mg_query_group *group) {
+    int64_t n = 0;
+    for (int32_t s = 0; s < group->spans; s++) n += plan->spans[group->span + s].n;
+    return n;
+}
+
+static int64_t visible_keys(int64_t keys, const mg_query_group *group, int64_t query) {
+    return keys - group->n + query + 1;
+}
+
+// to [lanes_cover(n), width]: the first n rows named by the group's spans, `h` columns from
+// `column` on; zeros around them.
+static void gather_rows(const attention_work *w, const mg_query_group *group, const float *from,
+                        int64_t from_cols, int64_t column, int64_t n, float *to) {
+    const mg_key_span *span = w->call->plan->spans + group->span;
+    for (int64_t i = 0, at = 0; i < n; i++, at++, to += w->width) {
+        while (at == span->n) span++, at = 0;
+        memcpy(to, from + (span->row + at) * from_cols + column, sizeof(float) * (size_t)w->h);
+        memset(to + w->h, 0, sizeof(float) * (size_t)(w->width - w->h));
+    }
+    memset(to, 0, sizeof(float) * (size_t)((lanes_cover(n) - n) * w->width));
+}
+
+// The other way: rows of the gradient += from.
+static void scatter_rows(const attention_work *w, const mg_query_group *group, const float *from,
+                         int64_t n, float *to, int64_t to_cols, int64_t column) {
+    const mg_key_span *span = w->call->plan->spans + group->span;
+    for (int64_t i = 0, at = 0; i < n; i++, at++, from += w->width) {
+        while (at == span->n) span++, at = 0;
+        float *row = to + (span->row + at) * to_cols + column;
+        for (int64_t c = 0; c < w->h; c++) row[c] += from[c];
+    }
+}
+
+// Scores become exp((s_j - max) / sqrt(h)), zero from `visible` on. Returns their log-sum-exp.
+static float softmax_row(float *s, int64_t visible, int64_t keys, float scale, float *sum_out) {
+    lanes max = lanes_of(-INFINITY), sums = {0};
+    for (int64_t j = visible; j < keys; j++) s[j] = -INFINITY;
+    for (int64_t j = 0; j < keys; j += LANES) max = lanes_max(lanes_load(s + j, LANES), max);
+    const float largest = lanes_largest(max);
+    for (int64_t j = 0; j < keys; j += LANES) {
+        lanes e = lanes_exp((lanes_load(s + j, LANES) - largest) * scale);
+        lanes_store(s + j, LANES, e);
+        sums += e;
+    }
+    *sum_out = lanes_sum(sums);
+    return largest * scale + logf(*sum_out);
+}
+
+typedef struct forward_scratch {
+    float *keys, *keys_t, *values; // [keys, width], transposed, [keys, width]
+    float *scores, *sums;          // [TILE, keys], [TILE, width]
+} forward_scratch;
+
+// y of `n` consecutive queries of one head, at most TILE.
+static void forward_tile(const attention_work *w, const forward_scratch *f, const query_block *b,
+                         int64_t keys, int64_t first, int64_t n, int64_t head) {
+    const mg_attention_call *c     = w->call;
+    const int64_t            cols  = c->q->cols, row = b->group->row + first;
+    const int64_t            cover = lanes_cover(keys);
+    const int64_t            fewest = visible_keys(group_keys(c->plan, b->group), b->group, first);
+    const int64_t            used   = lanes_cover(fewest + n - 1);
+    float                    sum[TILE];
+
+    memset(f->scores, 0, sizeof(float) * (size_t)(n * cover));
+    memset(f->sums, 0, sizeof(float) * (size_t)(n * w->width));
+    mg_tile_multiply(n, used, w->h, (tile_view){mg_f32(c->q) + row * cols + head * w->h, cols, 1},
+                     f->keys_t, cover, f->scores, cover);
+    for (int64_t i = 0; i < n; i++)
+        c->lse[(row + i) * c->heads + head] =
+            softmax_row(f->scores + i * cover, fewest + i, used, w->scale, &sum[i]);
+
+    // The keys that all see, then those that only the later queries see: no term of a hidden key.
+    mg_tile_multiply(n, w->width, fewest, (tile_view){f->scores, cover, 1}, f->values, w->width,
+                     f->sums, w->width);
+    for (int64_t i = 1; i < n; i++)
+        mg_tile_multiply(1, w->width, i, (tile_view){f->scores + i * cover + fewest, cover, 1},
+                         f->values + fewest * w->width, w->width, f->sums + i * w->width,
+                         w->width);
+    for (int64_t i = 0; i < n; i++) {
+        float *y = mg_f32(c->y) + (row + i) * cols + head * w->h;
+        for (int64_t k = 0; k < w->h; k++) y[k] = f->sums[i * w->width + k] / sum[i];
+    }
+}
+
+static void forward_piece(void *context, int64_t piece, int worker) {
+    const attention_work    *w       = context;
+    const mg_attention_call *c       = w->call;
+    const query_block       *b       = &w->blocks[piece / c->kv_heads];
+    const int64_t            kv_head = piece % c->kv_heads, per_key = c->heads / c->kv_heads;
+    const int64_t keys = visible_keys(group_keys(c->plan, b->group), b->group, b->first + b->n - 1);
+    const int64_t area = w->keys_max * w->width;
+    float        *base = w->scratch + worker * w->scratch_count;
+    const forward_scratch f = {.keys = base, .keys_t = base + area, .values = base + 2 * area,
+                               .scores = base + 3 * area,
+                               .sums   = base + 3 * area + TILE * w->keys_max};
+
+    gather_rows(w, b->group, mg_f32(c->k), c->k->cols, kv_head * w->h, keys, f.keys);
+    gather_rows(w, b->group, mg_f32(c->v), c->v->cols, kv_head * w->h, keys, f.values);
+    mg_tile_transpose(lanes_cover(keys), w->width, f.keys, f.keys_t);
+    for (int64_t head = kv_head * per_key; head < (kv_head + 1) * per_key; head++)
+        for (int64_t i = b->first; i < b->first + b->n; i += TILE) {
+            int64_t left = b->first + b->n - i;
+            forward_tile(w, &f, b, keys, i, left < TILE ? left : TILE, head);
+        }
+}
+
+// What forward and backward need to know; the scratch memory for `areas` matrices [keys, width],
+// `score_rows` rows of scores and `query_rows` rows of a head, per worker.
+static attention_work work_make(mg_tape *tape, const mg_attention_call *c, int64_t areas,
+                                int64_t score_rows, int64_t query_rows) {
+    const mg_attention_plan *plan = c->plan;
+    attention_work w = {.call = c, .h = c->q->cols / c->heads};
+
+    w.width = lanes_cover(w.h);
+    w.scale = 1 / sqrtf((float)w.h);
+    for (int64_t g = 0; g < plan->n_groups; g++) {
+        const int64_t keys = lanes_cover(group_keys(plan, &plan->groups[g]));
+        if (keys > w.keys_max) w.keys_max = keys;
+    }
+    w.scratch_count = (areas * w.width + score_rows) * w.keys_max + query_rows * w.width;
+    w.scratch       = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)w.scratch_count *
+                                                          (size_t)mg_team_threads(tape->team));
+    return w;
+}
+
+static void forward(mg_tape *tape, void *context) {
+    mg_attention_call       *c    = context;
+    const mg_attention_plan *plan = c->plan;
+    int64_t                  n = 0, queries = 0;
+
+    for (int64_t g = 0; g < plan->n_groups; g++) {
+        const mg_query_group *group = &plan->groups[g];
+        MG_ASSERT(group->n > 0 && group->spans > 0);
+        MG_ASSERT(plan->spans[group->span + group->spans - 1].n >= group->n);
+        n += mg_pieces(group->n, QUERIES);
+        queries += group->n;
+    }
+    MG_ASSERT(queries == c->q->rows);
+    c->lse = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)(queries * c->heads));
+
+    const size_t   mark   = mg_arena_mark(tape->arena);
+    query_block   *blocks = MG_NEW(tape->arena, query_block, n), *b = blocks;
+    attention_work w      = work_make(tape, c, 3, TILE, TILE);
+    for (int64_t g = 0; g < plan->n_groups; g++)
+        for (int64_t i = 0; i < plan->groups[g].n; i += QUERIES) {
+            const int64_t left = plan->groups[g].n - i;
+            *b++ = (query_block){&plan->groups[g], i, left < QUERIES ? left : QUERIES};
+        }
+    w.blocks = blocks;
+    mg_team_run(tape->team, forward_piece, &w, n * c->kv_heads);
+    mg_arena_reset(tape->arena, mark);
+}
+
+typedef struct backward_scratch {
+    float *keys, *keys_t, *values_t; // [keys, width], the others transposed
+    float *dk, *dv;                  // [keys, width]
+    float *p, *ds;                   // [QUERIES, keys]
+    float *q, *dy, *dq;              // [QUERIES, width]
+} backward_scratch;
+
+// Rows of one head, zeros behind its width.
+static void copy_head(const attention_work *w, const float *from, int64_t from_cols, int64_t n,
+                      float *to) {
+    for (int64_t i = 0; i < n; i++, from += from_cols, to += w->width) {
+        memcpy(to, from, sizeof(float) * (size_t)w->h);
+        memset(to + w->h, 0, sizeof(float) * (size_t)(w->width - w->h));
+    }
+}
+
+// p and ds / sqrt(h) of one query from its scores (in p) and dp (in ds); zero from `visible` on.
+static void score_gradient(const attention_work *w, const backward_scratch *f, int64_t i,
+                           const float *y, float lse, int64_t visible, int64_t used) {
+    const float *dy = f->dy + i * w->width;
+    float       *p = f->p + i * w->keys_max, *ds = f->ds + i * w->keys_max;
+    lanes        products = {0};
+
+    for (int64_t k = 0; k < w->h; k += LANES)
+        products += lanes_load(dy + k, LANES) * lanes_load(y + k, w->h - k);
+    const float D = lanes_sum(products);
+    for (int64_t j = visible; j < used; j++) p[j] = -INFINITY;
+    for (int64_t j = 0; j < used; j += LANES) {
+        lanes probability = lanes_exp(lanes_load(p + j, LANES) * w->scale - lse);
+        lanes_store(p + j, LANES, probability);
+        lanes_store(ds + j, LANES, probability * (lanes_load(ds + j, LANES) - D) * w->scale);
+    }
+}
+
+// Adds what `n` queries of one head, at most QUERIES, give to dq, and to the group's dk and dv.
+static void backward_block(const attention_work *w, const backward_scratch *f,
+                           const mg_query_group *group, int64_t keys, int64_t first, int64_t n,
+                           int64_t head) {
+    const mg_attention_call *c  = w->call;
+    const int64_t cols = c->q->cols, row = group->row + first, at = row * cols + head * w->h;
+    const int64_t most = visible_keys(keys, group, first + n - 1), used = lanes_cover(most);
+    const int64_t cover = lanes_cover(keys), max = w->keys_max;
+
+    copy_head(w, mg_f32(c->q) + at, cols, n, f->q);
+    copy_head(w, mg_grad_f32(c->y) + at, cols, n, f->dy);
+    memset(f->p, 0, sizeof(float) * (size_t)(n * max));
+    memset(f->ds, 0, sizeof(float) * (size_t)(n * max));
+    memset(f->dq, 0, sizeof(float) * (size_t)(n * w->width));
+
+    mg_tile_multiply(n, used, w->h, (tile_view){f->q, w->width, 1}, f->keys_t, cover, f->p, max);
+    mg_tile_multiply(n, used, w->h, (tile_view){f->dy, w->width, 1}, f->values_t, cover, f->ds,
+                     max);
+    for (int64_t i = 0; i < n; i++)
+        score_gradient(w, f, i, mg_f32(c->y) + at + i * cols, c->lse[(row + i) * c->heads + head],
+                       visible_keys(keys, group, first + i), used);
+
+    mg_tile_multiply(most, w->width, n, (tile_view){f->p, 1, max}, f->dy, w->width, f->dv,
+                     w->width);
+    mg_tile_multiply(most, w->width, n, (tile_view){f->ds, 1, max}, f->q, w->width, f->dk,
+                     w->width);
+    if (!c->q->grad) return;
+    mg_tile_multiply(n, w->width, most, (tile_view){f->ds, max, 1}, f->keys, w->width, f->dq,
+                     w->width);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < w->h; k++)
+            mg_grad_f32(c->q)[at + i * cols + k] += f->dq[i * w->width + k];
+}
+
+static void backward_group(const attention_work *w, const backward_scratch *f,
+                           const mg_query_group *group, int64_t kv_head) {
+    const mg_attention_call *c       = w->call;
+    const int64_t            keys    = group_keys(c->plan, group), column = kv_head * w->h;
+    const int64_t            per_key = c->heads / c->kv_heads, cover = lanes_cover(keys);
+
+    gather_rows(w, group, mg_f32(c->v), c->v->cols, column, keys, f->keys); // in passing
+    mg_tile_transpose(cover, w->width, f->keys, f->values_t);
+    gather_rows(w, group, mg_f32(c->k), c->k->cols, column, keys, f->keys);
+    mg_tile_transpose(cover, w->width, f->keys, f->keys_t);
+    memset(f->dk, 0, sizeof(float) * (size_t)(keys * w->width));
+    memset(f->dv, 0, sizeof(float) * (size_t)(keys * w->width));
+
+    for (int64_t head = kv_head * per_key; head < (kv_head + 1) * per_key; head++)
+        for (int64_t i = 0; i < group->n; i += QUERIES) {
+            const int64_t left = group->n - i;
+            backward_block(w, f, group, keys, i, left < QUERIES ? left : QUERIES, head);
+        }
+    if (c->k->grad) scatter_rows(w, group, f->dk, keys, mg_grad_f32(c->k), c->k->cols, column);
+    if (c->v->grad) scatter_rows(w, group, f->dv, keys, mg_grad_f32(c->v), c->v->cols, column);
+}
+
+static void backward_piece(void *context, int64_t piece, int worker) {
+    const attention_work *w       = context;
+    const int64_t         family  = piece / w->call->kv_heads, kv_head = piece % w->call->kv_heads;
+    const int64_t         area    = w->keys_max * w->width, scores = QUERIES * w->keys_max;
+    float                *base    = w->scratch + worker * w->scratch_count;
+    float                *queries = base + 5 * area + 2 * scores;
+    const backward_scratch f = {
+        .keys = base, .keys_t = base + area, .values_t = base + 2 * area,
+        .dk = base + 3 * area, .dv = base + 4 * area,
+        .p = base + 5 * area, .ds = base + 5 * area + scores,
+        .q = queries, .dy = queries + QUERIES * w->width, .dq = queries + 2 * QUERIES * w->width};
+
+    for (int64_t g = w->first_group[family]; g < w->first_group[family + 1]; g++)
+        backward_group(w, &f, &w->call->plan->groups[g], kv_head);
+}
+
+static void backward(mg_tape *tape, void *context) {
+    const mg_attention_call *c     = context;
+    const mg_attention_plan *plan  = c->plan;
+    const size_t             mark  = mg_arena_mark(tape->arena);
+    attention_work           w     = work_make(tape, c, 5, 2 * QUERIES, 3 * QUERIES);
+    int64_t                 *first = MG_NEW(tape->arena, int64_t, plan->n_families + 1);
+
+    for (int64_t g = 0, family = 0; g < plan->n_groups; g++) {
+        MG_ASSERT(plan->groups[g].family >= family && plan->groups[g].family < plan->n_families);
+        while (family < plan->groups[g].family) first[++family] = g;
+    }
+    for (int64_t family = plan->n_groups ? plan->groups[plan->n_groups - 1].family : 0;
+         family < plan->n_families;)
+        first[++family] = plan->n_groups;
+    w.first_group = first;
+    mg_team_run(tape->team, backward_piece, &w, plan->n_families * c->kv_heads);
+    mg_arena_reset(tape->arena, mark);
+}
+
+mg_tensor *mg_attention(mg_tape *t, mg_tensor *q, mg_tensor *k, mg_tensor *v, int64_t heads,
+                        int64_t kv_heads, const mg_attention_plan *plan) {
+    static const mg_paths paths = MG_PATHS(attention);
+    mg_attention_call    *c     = MG_NEW(t->arena, mg_attention_call, 1);
+
+    MG_ASSERT(heads % kv_heads == 0 && q->cols % heads == 0);
+    MG_ASSERT(k->cols == q->cols / heads * kv_heads && v->cols == k->cols && v->rows == k->rows);
+    *c = (mg_attention_call){.q = q, .k = k, .v = v, .y = mg_tape_tensor(t, q->rows, q->cols),
+                             .heads = heads, .kv_heads = kv_heads, .plan = plan};
+    mg_path_run(t, &paths, c);
+    return c->y;
+}

@@ -1,0 +1,106 @@
+// rope.c - rotary positions: pairs (j, j + h/2) of every head turn by position * frequency[j].
+//
+// A rotation's transpose is its inverse: backward turns dy by the opposite angle. Cosines and
+// sines are taken in double, once per position that occurs (a batch has many rows and few
+// positions), or once per row where positions are more scattered than that.
+#include <math.h>
+
+#include "ops/fast.h"
+
+// Row `turn` of the table: h/2 cosines, then h/2 sines.
+static void fill_turn(const mg_rope_call *c, int64_t turn, int32_t position) {
+    const int64_t half = c->head_width / 2;
+    float        *row  = c->turns + turn * 2 * half;
+    for (int64_t j = 0; j < half; j++) {
+        double angle  = position * c->frequency[j];
+        row[j]        = (float)cos(angle);
+        row[half + j] = (float)sin(angle);
+    }
+}
+
+static void make_turns(mg_tape *tape, mg_rope_call *c) {
+    const int64_t rows = c->x->rows;
+    int32_t       low = INT32_MAX, high = 0;
+
+    for (int64_t i = 0; i < rows; i++) {
+        low  = c->positions[i] < low ? c->positions[i] : low;
+        high = c->positions[i] > high ? c->positions[i] : high;
+    }
+    const bool    by_position = high - low < rows;
+    const int64_t n           = by_position ? high - low + 1 : rows;
+
+    c->turns = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)(n * c->head_width));
+    c->turn  = mg_arena_alloc_raw(tape->arena, sizeof(int32_t) * (size_t)rows);
+    for (int64_t i = 0; i < rows; i++)
+        c->turn[i] = by_position ? c->positions[i] - low : (int32_t)i;
+    for (int64_t i = 0; i < n; i++)
+        fill_turn(c, i, by_position ? low + (int32_t)i : c->positions[i]);
+}
+
+// The pair (a, b) turned: (a cos - b sin, a sin + b cos); by the opposite angle with direction -1.
+typedef struct lane_pair {
+    lanes a, b;
+} lane_pair;
+
+static lane_pair turned(const mg_rope_call *c, const float *head, const float *cosines, int64_t j,
+                        float direction) {
+    const int64_t half   = c->head_width / 2, left = half - j;
+    const lanes   cosine = lanes_load(cosines + j, left);
+    const lanes   sine   = lanes_load(cosines + half + j, left) * direction;
+    const lanes   a = lanes_load(head + j, left), b = lanes_load(head + half + j, left);
+    return (lane_pair){a * cosine - b * sine, a * sine + b * cosine};
+}
+
+static void forward_piece(void *context, int64_t piece, int worker) {
+    (void)worker;
+    const mg_rope_call *c    = context;
+    const int64_t       d = c->x->cols, h = c->head_width, half = h / 2, size = rows_per_piece(d);
+    const int64_t       last = mg_piece_end(c->x->rows, size, piece);
+
+    for (int64_t i = piece * size; i < last; i++)
+        for (int64_t at = i * d; at < (i + 1) * d; at += h)
+            for (int64_t j = 0; j < half; j += LANES) {
+                lane_pair y = turned(c, mg_f32(c->x) + at, c->turns + c->turn[i] * h, j, 1);
+                lanes_store(mg_f32(c->y) + at + j, half - j, y.a);
+                lanes_store(mg_f32(c->y) + at + half + j, half - j, y.b);
+            }
+}
+
+static void forward(mg_tape *tape, void *call) {
+    mg_rope_call *c = call;
+    make_turns(tape, c);
+    mg_team_run(tape->team, forward_piece, c, mg_pieces(c->x->rows, rows_per_piece(c->x->cols)));
+}
+
+static void backward_piece(void *context, int64_t piece, int worker) {
+    (void)worker;
+    const mg_rope_call *c    = context;
+    const int64_t       d = c->x->cols, h = c->head_width, half = h / 2, size = rows_per_piece(d);
+    const int64_t       last = mg_piece_end(c->x->rows, size, piece);
+
+    for (int64_t i = piece * size; i < last; i++)
+        for (int64_t at = i * d; at < (i + 1) * d; at += h)
+            for (int64_t j = 0; j < half; j += LANES) {
+                lane_pair g = turned(c, mg_grad_f32(c->y) + at, c->turns + c->turn[i] * h, j, -1);
+                lanes_add_to(mg_grad_f32(c->x) + at + j, half - j, g.a);
+                lanes_add_to(mg_grad_f32(c->x) + at + half + j, half - j, g.b);
+            }
+}
+
+static void backward(mg_tape *tape, void *call) {
+    const mg_rope_call *c = call;
+    if (!c->x->grad) return;
+    mg_team_run(tape->team, backward_piece, call, mg_pieces(c->x->rows, rows_per_piece(c->x->cols)));
+}
+
+mg_tensor *mg_rope(mg_tape *t, mg_tensor *x, int64_t head_width, const int32_t *positions,
+                   const double *frequency) {
+    static const mg_paths paths = MG_PATHS(rope);
+    mg_rope_call         *c     = MG_NEW(t->arena, mg_rope_call, 1);
+
+    MG_ASSERT(head_width > 0 && head_width % 2 == 0 && x->cols % head_width == 0);
+    *c = (mg_rope_call){.x = x, .y = mg_tape_tensor(t, x->rows, x->cols),
+                        .head_width = head_width, .positions = positions, .frequency = frequency};
+    mg_path_run(t, &paths, c);
+    return c->y;
+}

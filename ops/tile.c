@@ -1,0 +1,67 @@
+// tile.c - a product that keeps 4 x 64 sums in registers, and a transpose of 16 x 16 in them.
+#include "ops/tile.h"
+
+enum { ROWS = 4 };
+
+// One block of C, `rows` x `vectors` * LANES. Both are literals where it is called, so that the
+// inner loops vanish and the sums stay in registers.
+__attribute__((always_inline)) static inline void block(const int rows, const int vectors,
+                                                        int64_t K, tile_view A, const float *B,
+                                                        int64_t B_row, float *C, int64_t C_row) {
+    lanes sums[ROWS][4];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            sums[r][v] = lanes_load(C + r * C_row + v * LANES, LANES);
+    for (int64_t k = 0; k < K; k++)
+        for (int v = 0; v < vectors; v++) {
+            lanes b = lanes_load(B + k * B_row + v * LANES, LANES);
+            for (int r = 0; r < rows; r++) sums[r][v] += A.data[r * A.row + k * A.col] * b;
+        }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            lanes_store(C + r * C_row + v * LANES, LANES, sums[r][v]);
+}
+
+__attribute__((always_inline)) static inline void columns(const int vectors, int64_t M, int64_t K,
+                                                          tile_view A, const float *B,
+                                                          int64_t B_row, float *C, int64_t C_row) {
+    int64_t i = 0;
+    for (; i + ROWS <= M; i += ROWS, A.data += ROWS * A.row, C += ROWS * C_row)
+        block(ROWS, vectors, K, A, B, B_row, C, C_row);
+    for (; i < M; i++, A.data += A.row, C += C_row) block(1, vectors, K, A, B, B_row, C, C_row);
+}
+
+void mg_tile_multiply(int64_t M, int64_t N, int64_t K, tile_view A, const float *B, int64_t B_row,
+                      float *C, int64_t C_row) {
+    MG_ASSERT(N % LANES == 0);
+    int64_t j = 0;
+    for (; j + 4 * LANES <= N; j += 4 * LANES) columns(4, M, K, A, B + j, B_row, C + j, C_row);
+    if (j + 2 * LANES <= N) {
+        columns(2, M, K, A, B + j, B_row, C + j, C_row);
+        j += 2 * LANES;
+    }
+    if (j < N) columns(1, M, K, A, B + j, B_row, C + j, C_row);
+}
+
+// Four perfect shuffles of sixteen registers bring every element across the diagonal.
+static void transpose_block(const float *from, int64_t from_row, float *to, int64_t to_row) {
+    lanes a[LANES], b[LANES];
+    for (int i = 0; i < LANES; i++) a[i] = lanes_load(from + i * from_row, LANES);
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < LANES / 2; i++) {
+            b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                               5, 21, 6, 22, 7, 23);
+            b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27,
+                                                   12, 28, 13, 29, 14, 30, 15, 31);
+        }
+        memcpy(a, b, sizeof a);
+    }
+    for (int i = 0; i < LANES; i++) lanes_store(to + i * to_row, LANES, a[i]);
+}
+
+void mg_tile_transpose(int64_t rows, int64_t cols, const float *from, float *to) {
+    MG_ASSERT(rows % LANES == 0 && cols % LANES == 0);
+    for (int64_t i = 0; i < rows; i += LANES)
+        for (int64_t j = 0; j < cols; j += LANES)
+            transpose_block(from + i * cols + j, cols, to + j * rows + i, rows);
+}
