@@ -76,6 +76,11 @@ void mg_config_defaults(const mg_section *sections, int n, mg_arena *arena);
 mg_err mg_config_read(const mg_section *sections, int n, const char *path,
                       mg_arena *arena) MG_MUST_USE;
 
+// The scalar under a top-level key, where there is one; else *value is left as it is. For a key that
+// decides which sections a file may have. Errors: MG_IO, MG_CONFIG (not YAML).
+mg_err mg_config_peek(const char *path, const char *key, mg_arena *arena,
+                      const char **value) MG_MUST_USE;
+
 // One override from the command line, key "section.key" or "key". The sentence begins with
 // "--section.key". Error: MG_CONFIG.
 mg_err mg_config_set(const mg_section *sections, int n, const char *key, const char *value,

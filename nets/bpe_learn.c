@@ -1,11 +1,9 @@
 // bpe_learn.c - learning merges: count all pairs once, then keep the counts up to date.
 //
 // Candidates wait in a heap, each with the words it occurs in. A count may have changed since its
-// candidate was pushed; then the candidate is pushed back with the count of now. Two habits of
-// BpeTrainer of Hugging Face `tokenizers` decide ids and are kept on purpose:
-//   - a merged pair keeps its count; where it comes up anew later (one of its tokens can be made by
-//     two different merges) it becomes a further candidate, counted on top of the old count;
-//   - a pair that is merged twice has the rank of the second time.
+// candidate was pushed; then the candidate is pushed back with the count of now. A pair becomes a
+// candidate once, in the step that makes the later one of its two tokens: after that its places in
+// the words only become fewer.
 #include <stdbool.h>
 #include <string.h>
 
@@ -26,7 +24,6 @@ typedef struct candidates {
 
 typedef struct pair_state {
     int64_t count;
-    int64_t rank;  // of the pair's last merge, or -1
     int64_t fresh; // index of the candidate being gathered for it, or -1
 } pair_state;
 
@@ -38,7 +35,7 @@ typedef struct learner {
     int64_t             n_states, states_room;
     candidates          heap;   // the best one first
     candidates          fresh;  // pairs that the merge under way makes
-    mg_bpe_merge       *merges; // left -1: merged again later
+    mg_bpe_merge       *merges; // in order of rank
     int64_t             n_merges, merges_room;
     char               *spelling; // of the token being made
     size_t              spelling_room;
@@ -115,7 +112,7 @@ static mg_err count_pair(learner *l, int32_t left, int32_t right, int64_t by, in
     if (number == l->n_states) {
         pair_state *states = grown(l->states, &l->states_room, l->n_states, sizeof *states);
         if (!states) return no_memory();
-        states[l->n_states++] = (pair_state){.rank = -1, .fresh = -1};
+        states[l->n_states++] = (pair_state){.fresh = -1};
         l->states             = states;
     }
     l->states[number].count += by;
@@ -189,14 +186,11 @@ static mg_err merged_id(learner *l, mg_strings *vocab, mg_bpe_merge pair, int32_
     return mg_strings_add(vocab, l->spelling, n_left + n_right, id);
 }
 
-static mg_err record_merge(learner *l, const candidate *c) {
+static mg_err record_merge(learner *l, mg_bpe_merge pair) {
     mg_bpe_merge *merges = grown(l->merges, &l->merges_room, l->n_merges, sizeof *merges);
     if (!merges) return no_memory();
-    l->merges         = merges;
-    pair_state *state = &l->states[c->number];
-    if (state->rank >= 0) merges[state->rank].left = -1;
-    state->rank           = l->n_merges;
-    merges[l->n_merges++] = c->pair;
+    l->merges             = merges;
+    merges[l->n_merges++] = pair;
     return MG_OK;
 }
 
@@ -204,7 +198,7 @@ static mg_err record_merge(learner *l, const candidate *c) {
 static mg_err merge(learner *l, mg_strings *vocab, const candidate *c) {
     int32_t merged;
     mg_err  err = merged_id(l, vocab, c->pair, &merged);
-    if (!err) err = record_merge(l, c);
+    if (!err) err = record_merge(l, c->pair);
     for (int64_t i = 0; !err && i < c->n; i++) err = merge_word(l, c->words[i], c->pair, merged);
     return err ? err : push_fresh(l);
 }
@@ -234,9 +228,7 @@ mg_err mg_bpe_learn(mg_strings *vocab, const mg_bpe_words *words, int32_t vocab_
     mg_err err = l.sizes ? learn(&l, vocab, vocab_size) : no_memory();
     if (!err) {
         *merges = l.merges;
-        *n      = 0;
-        for (int64_t i = 0; i < l.n_merges; i++)
-            if (l.merges[i].left >= 0) l.merges[(*n)++] = l.merges[i];
+        *n      = l.n_merges;
     } else free(l.merges);
     candidates_release(&l.heap);
     candidates_release(&l.fresh);

@@ -1,5 +1,5 @@
-// bpe_tables.h - what byte-level BPE counts with: numbered strings, numbered pairs, and the alphabet
-// that shows bytes as printable characters.
+// bpe_tables.h - what byte-level BPE counts with: numbered strings, numbered pairs, and the
+// alphabet that shows bytes as printable characters.
 //
 // Both tables give each new key the next number from 0 and find it again in constant time (open
 // addressing, at most half full). Memory: the heap, until released.
@@ -22,9 +22,10 @@ typedef struct mg_strings { // zeroed: empty
 } mg_strings;
 
 // number: of the string, new or old. Errors: MG_LIMIT, MG_NOMEM.
-mg_err      mg_strings_add(mg_strings *s, const char *text, size_t size, int32_t *number) MG_MUST_USE;
+mg_err mg_strings_add(mg_strings *s, const char *text, size_t size,
+                      int32_t *number) MG_MUST_USE;
 int32_t     mg_strings_find(const mg_strings *s, const char *text, size_t size); // -1: not there
-const char *mg_strings_get(const mg_strings *s, int64_t number, size_t *size); // no 0 behind it
+const char *mg_strings_get(const mg_strings *s, int64_t number, size_t *size);   // no 0 behind it
 void        mg_strings_release(mg_strings *s);
 
 typedef struct mg_pair_slot {

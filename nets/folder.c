@@ -157,9 +157,9 @@ static bool is_param(const mg_model *m, const char *name) {
     return false;
 }
 
-// Files of a tied model may repeat the embedding as lm_head.weight.
-static bool is_repeat(const shards *s, const mg_model *m, const mg_file_tensor *t) {
-    if (!m->config.tied || strcmp(t->name, "lm_head.weight") != 0) return false;
+// Files of a tied model may repeat the embedding as lm_head.weight: nothing is lost.
+static bool is_repeat(const shards *s, const mg_file_tensor *t) {
+    if (strcmp(t->name, "lm_head.weight") != 0) return false;
     const mg_file_tensor *embed = find(s, "model.embed_tokens.weight");
     return t->dtype == embed->dtype && t->count == embed->count &&
            memcmp(t->data, embed->data, (size_t)mg_file_tensor_size(t)) == 0;
@@ -181,7 +181,7 @@ static mg_err check_superfluous(const shards *s, const mg_model *m) {
             if (find(s, t->name) != t)
                 return mg_fail(MG_MISMATCH, "%s: tensor %s is not where %s has it", path, t->name,
                                s->path);
-            if (!is_param(m, t->name) && !is_repeat(s, m, t))
+            if (!is_param(m, t->name) && !is_repeat(s, t))
                 return mg_fail(MG_MISMATCH, "%s: tensor %s is superfluous%s", path, t->name,
                                m->config.tied ? " (tie_word_embeddings is true)" : "");
         }
@@ -198,7 +198,7 @@ static mg_err load_weights(const shards *s, mg_model *m) {
     return check_superfluous(s, m);
 }
 
-static mg_err read_config(const char *folder, mg_model_config *c) {
+mg_err mg_model_config_read(const char *folder, mg_model_config *c) {
     mg_arena arena;
     mg_err   err = mg_arena_init(&arena, "config.json", 2 * (size_t)CONFIG_SIZE_MAX);
     if (err) return err;
@@ -214,7 +214,7 @@ mg_err mg_model_load(mg_model **out, const char *folder, bool trained) {
     mg_model_config c;
     shards          s = {0};
     mg_model       *m = NULL;
-    mg_err          err = read_config(folder, &c);
+    mg_err          err = mg_model_config_read(folder, &c);
     if (!err) err = shards_open(&s, folder);
     if (err) return err;
     err = check_size(&s, &c);

@@ -20,9 +20,6 @@ static const struct kind {
 };
 enum { N_KINDS = sizeof KINDS / sizeof *KINDS };
 
-// Far above any model, and small enough that no product of a few of them overflows.
-enum { WIDTH_MAX = 1 << 24, LAYERS_MAX = 1 << 14, HEADS_MAX = 1 << 16 };
-
 #define REQUIRED INT64_MIN
 #define THETA    10000.0 // rope_theta where none is written
 
@@ -50,16 +47,13 @@ static json_t *get(const source *s, const char *key) {
     return json_is_null(value) ? NULL : value;
 }
 
-static int64_t get_int(source *s, const char *key, int64_t min, int64_t max, int64_t absent) {
+// A size. How large it may be, and with which others, is for mg_model_new to say.
+static int64_t get_size(source *s, const char *key, int64_t absent) {
     const json_t *value = get(s, key);
     if (!value && absent != REQUIRED) return absent;
     int64_t n = json_integer_value(value);
-    if (!json_is_integer(value) || n < min || n > max) {
-        char wanted[80];
-        snprintf(wanted, sizeof wanted, "a whole number from %lld to %lld", (long long)min,
-                 (long long)max);
-        refuse(s, MG_CORRUPT, key, wanted);
-    }
+    if (!json_is_integer(value) || n < 1 || n > INT32_MAX)
+        refuse(s, MG_CORRUPT, key, "a whole number from 1 to 2147483647");
     return n;
 }
 
@@ -76,10 +70,11 @@ static double get_real(source *s, const char *key, double min, double max, doubl
     return x;
 }
 
-static bool get_bool(source *s, const char *key, bool absent) {
+// Absent: false.
+static bool get_bool(source *s, const char *key) {
     const json_t *value = get(s, key);
     if (value && !json_is_boolean(value)) refuse(s, MG_CORRUPT, key, "true or false");
-    return value ? json_is_true(value) : absent;
+    return json_is_true(value);
 }
 
 // An id, a list whose first is taken, or none (null, or -1 as the first Llamas had it).
@@ -112,32 +107,27 @@ static void read_kind(source *s, mg_model_config *c) {
 }
 
 static void read_shape(source *s, mg_model_config *c) {
-    c->vocab = get_int(s, "vocab_size", 1, INT32_MAX, REQUIRED);
-    c->d_model = get_int(s, "hidden_size", 1, WIDTH_MAX, REQUIRED);
-    c->d_ff = get_int(s, "intermediate_size", 1, WIDTH_MAX, REQUIRED);
-    c->n_layers = get_int(s, "num_hidden_layers", 1, LAYERS_MAX, REQUIRED);
-    c->n_heads = get_int(s, "num_attention_heads", 1, HEADS_MAX, REQUIRED);
-    c->n_kv_heads = get_int(s, "num_key_value_heads", 1, HEADS_MAX, c->n_heads);
-    c->context_max = get_int(s, "max_position_embeddings", 1, INT32_MAX, REQUIRED);
+    c->vocab = get_size(s, "vocab_size", REQUIRED);
+    c->d_model = get_size(s, "hidden_size", REQUIRED);
+    c->d_ff = get_size(s, "intermediate_size", REQUIRED);
+    c->n_layers = get_size(s, "num_hidden_layers", REQUIRED);
+    c->n_heads = get_size(s, "num_attention_heads", REQUIRED);
+    c->n_kv_heads = get_size(s, "num_key_value_heads", c->n_heads);
+    c->context_max = get_size(s, "max_position_embeddings", REQUIRED);
     if (s->err) return;
-    if (c->n_heads % c->n_kv_heads != 0)
-        refuse(s, MG_CORRUPT, "num_key_value_heads", "a divisor of num_attention_heads");
     if (!get(s, "head_dim") && c->d_model % c->n_heads != 0)
-        refuse(s, MG_CORRUPT, "hidden_size", "a multiple of num_attention_heads");
-    c->head_width = get_int(s, "head_dim", 1, WIDTH_MAX, c->d_model / c->n_heads);
-    if (c->head_width % 2 != 0) // rotary positions turn pairs
-        refuse(s, MG_CORRUPT, get(s, "head_dim") ? "head_dim" : "hidden_size",
-               "an even width of the heads");
+        refuse(s, MG_CORRUPT, "hidden_size", "a multiple of num_attention_heads, or head_dim");
+    c->head_width = get_size(s, "head_dim", c->d_model / c->n_heads);
 }
 
 static void read_numbers(source *s, mg_model_config *c) {
     bool llama = c->family == MG_FAMILY_LLAMA;
     c->norm_eps = get_real(s, "rms_norm_eps", 0, 1, 1e-6);
     c->init_std = get_real(s, "initializer_range", 0, 1, 0.02);
-    c->tied = get_bool(s, "tie_word_embeddings", false);
-    c->qkv_bias = llama ? get_bool(s, "attention_bias", false) : true;
-    c->o_bias = llama ? c->qkv_bias : false;
-    c->mlp_bias = llama ? get_bool(s, "mlp_bias", false) : false;
+    c->tied = get_bool(s, "tie_word_embeddings");
+    c->qkv_bias = !llama || get_bool(s, "attention_bias");
+    c->o_bias = llama && c->qkv_bias;
+    c->mlp_bias = llama && get_bool(s, "mlp_bias");
     c->bos = get_id(s, "bos_token_id", c->vocab, llama ? 1 : -1);
     c->eos = get_id(s, "eos_token_id", c->vocab, llama ? 2 : -1);
     c->pad = get_id(s, "pad_token_id", c->vocab, -1);
@@ -166,8 +156,7 @@ static void read_scaling(source *s, mg_rope_scaling *r) {
     r->factor = get_real(s, "factor", 1, 1e6, NAN);
     r->low_freq_factor = get_real(s, "low_freq_factor", 1e-6, 1e6, NAN);
     r->high_freq_factor = get_real(s, "high_freq_factor", 1e-6, 1e6, NAN);
-    r->original_context =
-        get_int(s, "original_max_position_embeddings", 1, INT32_MAX, REQUIRED);
+    r->original_context = get_size(s, "original_max_position_embeddings", REQUIRED);
     if (!(r->low_freq_factor < r->high_freq_factor))
         refuse(s, MG_CORRUPT, "high_freq_factor", "more than low_freq_factor");
 }
@@ -201,7 +190,7 @@ static void check_features(source *s) {
     const json_t *act = get(s, "hidden_act");
     if (act && (!json_is_string(act) || strcmp(json_string_value(act), "silu") != 0))
         refuse(s, MG_UNSUPPORTED, "hidden_act", "\"silu\"");
-    if (get_bool(s, "use_sliding_window", false))
+    if (get_bool(s, "use_sliding_window"))
         refuse(s, MG_UNSUPPORTED, "use_sliding_window", "false");
     if (get(s, "quantization_config"))
         refuse(s, MG_UNSUPPORTED, "quantization_config", "unquantized weights");

@@ -11,7 +11,8 @@
 
 // text [size] is the file's content, path its name for sentences.
 // Errors: MG_CORRUPT (JSON, a key missing or of another type or range), MG_UNSUPPORTED
-// (architecture, activation, rope type, sliding window, quantization).
+// (architecture, activation, rope type, sliding window, quantization). Whether the sizes fit
+// together is left to mg_model_new.
 mg_err mg_folder_config_parse(const char *path, const char *text, size_t size,
                               mg_model_config *out) MG_MUST_USE;
 

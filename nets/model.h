@@ -85,17 +85,19 @@ mg_err mg_model_copy(mg_model **out, const mg_model *from, bool scalar_head,
 void mg_model_touch(mg_model *m);
 void mg_model_zero_grads(mg_model *m);
 
-// Keys and values of what has been read so far, for generation: per layer [rows_max, kv width].
+// Keys and values of what has been read so far, for generation. Who reads decides where the rows of
+// a batch are put, so that what a sequence sees stays in a few unbroken spans.
 typedef struct mg_cache {
-    mg_tensor *k, *v;   // [n_layers]
-    int64_t    rows, rows_max;
+    mg_tensor     *k, *v;  // [n_layers], each [rows, kv_heads * head_width]
+    const int32_t *place;  // [batch tokens] cache row of each row of the next batch; borrowed, set
+                           // before each mg_model_hidden
 } mg_cache;
 
-void mg_cache_init(mg_cache *c, const mg_model *m, mg_arena *arena, int64_t rows_max);
+void mg_cache_init(mg_cache *c, const mg_model *m, mg_arena *arena, int64_t rows);
 
 // Hidden states after the final norm, [batch tokens, d_model]. With a cache, the keys and values
-// of the batch's tokens are appended to it (row cache->rows on) and the plan's spans name cache
-// rows; without, they name batch rows.
+// of the batch's tokens are first put into their places and the plan's spans name cache rows;
+// without, they name batch rows.
 // Errors: MG_LIMIT when a position reaches context_max (the sentence says which sequence).
 mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cache,
                        mg_tensor **out) MG_MUST_USE;

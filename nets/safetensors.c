@@ -359,18 +359,6 @@ static bool write_all(int fd, const char *bytes, size_t size) {
     return true;
 }
 
-// The rename is durable once its folder is.
-static bool sync_folder(const char *path) {
-    const char *slash = strrchr(path, '/');
-    char       *folder = !slash ? strdup(".") : slash == path ? strdup("/")
-                                              : strndup(path, (size_t)(slash - path));
-    int  fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    bool done = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) close(fd);
-    free(folder);
-    return done;
-}
-
 static bool write_beside(const char *path, const char *beside, const char *header, size_t size,
                          const mg_file_tensor *tensors, int64_t n) {
     int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -384,8 +372,8 @@ static bool write_beside(const char *path, const char *beside, const char *heade
         done = false;
         cause = errno;
     }
-    if (done) {
-        done = rename(beside, path) == 0 && sync_folder(path);
+    if (done && rename(beside, path) != 0) {
+        done = false;
         cause = errno;
     }
     if (!done) unlink(beside);

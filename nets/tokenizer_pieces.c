@@ -66,8 +66,9 @@ static mg_err add_step(reader *r, const char *pattern, bool removed) {
 }
 
 static mg_err read_split(reader *r, const json_t *part) {
-    const char *pattern  = json_string_value(json_object_get(json_object_get(part, "pattern"), "Regex"));
-    const char *behavior = json_string_value(json_object_get(part, "behavior"));
+    const json_t *by       = json_object_get(part, "pattern");
+    const char   *pattern  = json_string_value(json_object_get(by, "Regex"));
+    const char   *behavior = json_string_value(json_object_get(part, "behavior"));
     if (!pattern) return unsupported(r, "pre_tokenizer", "Split by anything but a Regex");
     if (json_is_true(json_object_get(part, "invert")))
         return unsupported(r, "pre_tokenizer", "Split with invert true");

@@ -56,8 +56,8 @@ void   mg_cutter_release(mg_cutter *c);
 // text is UTF-8. Errors: MG_LIMIT, and those of fn.
 mg_err mg_cutter_run(mg_cutter *c, const char *text, size_t size) MG_MUST_USE;
 
-// Room on the arena, checked: a text's needs are known only when it is looked at. NULL: there is not
-// enough, and the sentence for MG_LIMIT is recorded.
+// Room on the arena, checked: a text's needs are known only when it is looked at. NULL: there is
+// not enough, and the sentence for MG_LIMIT is recorded.
 void *mg_pieces_room(mg_arena *arena, size_t size) MG_MUST_USE;
 
 // Where the first byte is that is not part of valid UTF-8; size: nowhere.

@@ -215,7 +215,8 @@ static mg_err read_merge(const reader *r, size_t i, const json_t *merge, char *j
     size_t      size[2];
     int32_t     left, right, rank;
     if (!merge_sides(merge, side, size))
-        return mg_fail(MG_CORRUPT, "%s: merge %zu is neither \"a b\" nor [\"a\", \"b\"]", r->name, i);
+        return mg_fail(MG_CORRUPT, "%s: merge %zu is neither \"a b\" nor [\"a\", \"b\"]", r->name,
+                       i);
     mg_err err = find_token(r, i, side[0], size[0], &left);
     if (!err) err = find_token(r, i, side[1], size[1], &right);
     if (err) return err;
@@ -239,7 +240,8 @@ static mg_err read_merges(const reader *r) {
     if (!t->bpe.merged) return mg_fail(MG_NOMEM, "%s: %zu merges", r->name, n);
     char  *joined = mg_pieces_room(&t->memory, 2 * MG_TOKENIZER_TOKEN_MAX); // two tokens
     mg_err err    = joined ? MG_OK : MG_LIMIT;
-    for (size_t i = 0; !err && i < n; i++) err = read_merge(r, i, json_array_get(merges, i), joined);
+    for (size_t i = 0; !err && i < n; i++)
+        err = read_merge(r, i, json_array_get(merges, i), joined);
     mg_arena_reset(&t->memory, mark);
     return err;
 }

@@ -115,7 +115,8 @@ static mg_err count_text(training *z, mg_cutter *cutter, int64_t i) {
     const char *form;
     size_t      size;
     const size_t mark = mg_arena_mark(cutter->arena);
-    mg_err err = mg_pieces_normalise(cutter->how, text.data, text.size, cutter->arena, &form, &size);
+    mg_err       err  = mg_pieces_normalise(cutter->how, text.data, text.size, cutter->arena, &form,
+                                            &size);
     if (!err) err = mg_cutter_run(cutter, form, size);
     mg_arena_reset(cutter->arena, mark);
     return err;

@@ -67,7 +67,8 @@ static void scatter_rows(const attention_work *w, const mg_query_group *group, c
     for (int64_t i = 0, at = 0; i < n; i++, at++, from += w->width) {
         while (at == span->n) span++, at = 0;
         float *row = to + (span->row + at) * to_cols + column;
-        for (int64_t c = 0; c < w->h; c++) row[c] += from[c];
+        for (int64_t c = 0; c < w->h; c += LANES)
+            lanes_add_to(row + c, w->h - c, lanes_load(from + c, LANES));
     }
 }
 
@@ -118,7 +119,8 @@ static void forward_tile(const attention_work *w, const forward_scratch *f, cons
                          w->width);
     for (int64_t i = 0; i < n; i++) {
         float *y = mg_f32(c->y) + (row + i) * cols + head * w->h;
-        for (int64_t k = 0; k < w->h; k++) y[k] = f->sums[i * w->width + k] / sum[i];
+        for (int64_t k = 0; k < w->h; k += LANES)
+            lanes_store(y + k, w->h - k, lanes_load(f->sums + i * w->width + k, LANES) / sum[i]);
     }
 }
 
@@ -207,21 +209,22 @@ static void copy_head(const attention_work *w, const float *from, int64_t from_c
     }
 }
 
-// p and ds / sqrt(h) of one query from its scores (in p) and dp (in ds); zero from `visible` on.
-static void score_gradient(const attention_work *w, const backward_scratch *f, int64_t i,
-                           const float *y, float lse, int64_t visible, int64_t used) {
-    const float *dy = f->dy + i * w->width;
-    float       *p = f->p + i * w->keys_max, *ds = f->ds + i * w->keys_max;
-    lanes        products = {0};
+static float dot(const float *a, const float *b, int64_t n) {
+    lanes products = {0};
+    for (int64_t k = 0; k < n; k += LANES)
+        products += lanes_load(a + k, n - k) * lanes_load(b + k, n - k);
+    return lanes_sum(products);
+}
 
-    for (int64_t k = 0; k < w->h; k += LANES)
-        products += lanes_load(dy + k, LANES) * lanes_load(y + k, w->h - k);
-    const float D = lanes_sum(products);
+// Scores become p_j = exp(s_j / sqrt(h) - lse), zero from `visible` on; dp_j becomes
+// ds_j / sqrt(h).
+static void score_gradient(float *p, float *ds, float scale, float lse, float D, int64_t visible,
+                           int64_t used) {
     for (int64_t j = visible; j < used; j++) p[j] = -INFINITY;
     for (int64_t j = 0; j < used; j += LANES) {
-        lanes probability = lanes_exp(lanes_load(p + j, LANES) * w->scale - lse);
+        lanes probability = lanes_exp(lanes_load(p + j, LANES) * scale - lse);
         lanes_store(p + j, LANES, probability);
-        lanes_store(ds + j, LANES, probability * (lanes_load(ds + j, LANES) - D) * w->scale);
+        lanes_store(ds + j, LANES, probability * (lanes_load(ds + j, LANES) - D) * scale);
     }
 }
 
@@ -233,6 +236,7 @@ static void backward_block(const attention_work *w, const backward_scratch *f,
     const int64_t cols = c->q->cols, row = group->row + first, at = row * cols + head * w->h;
     const int64_t most = visible_keys(keys, group, first + n - 1), used = lanes_cover(most);
     const int64_t cover = lanes_cover(keys), max = w->keys_max;
+    float         D[QUERIES];
 
     copy_head(w, mg_f32(c->q) + at, cols, n, f->q);
     copy_head(w, mg_grad_f32(c->y) + at, cols, n, f->dy);
@@ -244,7 +248,10 @@ static void backward_block(const attention_work *w, const backward_scratch *f,
     mg_tile_multiply(n, used, w->h, (tile_view){f->dy, w->width, 1}, f->values_t, cover, f->ds,
                      max);
     for (int64_t i = 0; i < n; i++)
-        score_gradient(w, f, i, mg_f32(c->y) + at + i * cols, c->lse[(row + i) * c->heads + head],
+        D[i] = dot(mg_f32(c->y) + at + i * cols, f->dy + i * w->width, w->h);
+    for (int64_t i = 0; i < n; i++)
+        score_gradient(f->p + i * max, f->ds + i * max, w->scale,
+                       c->lse[(row + i) * c->heads + head], D[i],
                        visible_keys(keys, group, first + i), used);
 
     mg_tile_multiply(most, w->width, n, (tile_view){f->p, 1, max}, f->dy, w->width, f->dv,
@@ -252,11 +259,12 @@ static void backward_block(const attention_work *w, const backward_scratch *f,
     mg_tile_multiply(most, w->width, n, (tile_view){f->ds, 1, max}, f->q, w->width, f->dk,
                      w->width);
     if (!c->q->grad) return;
+    float *dq = mg_grad_f32(c->q) + at;
     mg_tile_multiply(n, w->width, most, (tile_view){f->ds, max, 1}, f->keys, w->width, f->dq,
                      w->width);
     for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < w->h; k++)
-            mg_grad_f32(c->q)[at + i * cols + k] += f->dq[i * w->width + k];
+        for (int64_t k = 0; k < w->h; k += LANES)
+            lanes_add_to(dq + i * cols + k, w->h - k, lanes_load(f->dq + i * w->width + k, LANES));
 }
 
 static void backward_group(const attention_work *w, const backward_scratch *f,

@@ -10,8 +10,9 @@
 
 #include "ops/path.h"
 
-// Without AVX-512 a vector by value changes no ABI that matters here: everything is inlined.
+// GCC warns of vectors by value where AVX-512 is missing; nothing here is called across files.
 #pragma GCC diagnostic ignored "-Wpsabi"
+#define LANES_INLINE __attribute__((always_inline)) static inline
 
 enum {
     LANES   = 16,
@@ -22,43 +23,44 @@ enum {
 
 typedef float   lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t lanes_i32 __attribute__((vector_size(4 * LANES)));
+typedef float   lanes_in_memory __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 static inline int64_t rows_per_piece(int64_t cols) { return cols < PIECE ? PIECE / cols : 1; }
 
-static inline lanes lanes_of(float x) {
+LANES_INLINE lanes lanes_of(float x) {
     return (lanes){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
 }
 
 // The first `left` numbers at p, zeros behind them.
-static inline lanes lanes_load(const float *p, int64_t left) {
+LANES_INLINE lanes lanes_load(const float *p, int64_t left) {
     lanes v = {0};
     if (left >= LANES)
-        memcpy(&v, p, sizeof v);
+        v = *(const lanes_in_memory *)p;
     else
         for (int64_t l = 0; l < left; l++) v[l] = p[l];
     return v;
 }
 
-static inline void lanes_store(float *p, int64_t left, lanes v) {
+LANES_INLINE void lanes_store(float *p, int64_t left, lanes v) {
     if (left >= LANES)
-        memcpy(p, &v, sizeof v);
+        *(lanes_in_memory *)p = v;
     else
         for (int64_t l = 0; l < left; l++) p[l] = v[l];
 }
 
-static inline void lanes_add_to(float *p, int64_t left, lanes v) {
+LANES_INLINE void lanes_add_to(float *p, int64_t left, lanes v) {
     lanes_store(p, left, lanes_load(p, left) + v);
 }
 
 // where: all ones or all zeros per lane, as comparisons give.
-static inline lanes lanes_choose(lanes_i32 where, lanes yes, lanes no) {
+LANES_INLINE lanes lanes_choose(lanes_i32 where, lanes yes, lanes no) {
     return (lanes)((where & (lanes_i32)yes) | (~where & (lanes_i32)no));
 }
 
-static inline lanes lanes_max(lanes a, lanes b) { return lanes_choose(a > b, a, b); }
+LANES_INLINE lanes lanes_max(lanes a, lanes b) { return lanes_choose(a > b, a, b); }
 
 // Folded by halves: 16 sums become 8, 4, 2, 1.
-static inline float lanes_sum(lanes v) {
+LANES_INLINE float lanes_sum(lanes v) {
     float a[LANES];
     memcpy(a, &v, sizeof a);
     for (int w = LANES / 2; w > 0; w /= 2)
@@ -66,7 +68,7 @@ static inline float lanes_sum(lanes v) {
     return a[0];
 }
 
-static inline float lanes_largest(lanes v) {
+LANES_INLINE float lanes_largest(lanes v) {
     float max = v[0];
     for (int l = 1; l < LANES; l++) max = v[l] > max ? v[l] : max;
     return max;
@@ -77,7 +79,7 @@ static inline float lanes_largest(lanes v) {
 // Reduction x = n log 2 + r and the polynomial are those of Cephes' expf (Moshier 1989), whose
 // log 2 is split in two so that n times its first part is exact. 2^n is applied in two factors,
 // because n = 128 and n < -126 are no exponents of a normal number.
-static inline lanes lanes_exp(lanes x) {
+LANES_INLINE lanes lanes_exp(lanes x) {
     const lanes low = lanes_of(-104), high = lanes_of(89);
     const lanes to_integer = lanes_of(0x1.8p23f); // adding it leaves the integer in the low bits
 

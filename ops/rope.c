@@ -42,7 +42,7 @@ typedef struct lane_pair {
     lanes a, b;
 } lane_pair;
 
-static lane_pair turned(const mg_rope_call *c, const float *head, const float *cosines, int64_t j,
+LANES_INLINE lane_pair turned(const mg_rope_call *c, const float *head, const float *cosines, int64_t j,
                         float direction) {
     const int64_t half   = c->head_width / 2, left = half - j;
     const lanes   cosine = lanes_load(cosines + j, left);

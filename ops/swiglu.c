@@ -3,7 +3,7 @@
 //   da += dy b s (1 + a (1 - s)),  db += dy a s
 #include "ops/fast.h"
 
-static lanes sigmoid(lanes a) { return 1.0f / (1.0f + lanes_exp(-a)); }
+LANES_INLINE lanes sigmoid(lanes a) { return 1.0f / (1.0f + lanes_exp(-a)); }
 
 static void forward_piece(void *context, int64_t piece, int worker) {
     (void)worker;

@@ -5,7 +5,7 @@ enum { ROWS = 4 };
 
 // One block of C, `rows` x `vectors` * LANES. Both are literals where it is called, so that the
 // inner loops vanish and the sums stay in registers.
-__attribute__((always_inline)) static inline void block(const int rows, const int vectors,
+LANES_INLINE void block(const int rows, const int vectors,
                                                         int64_t K, tile_view A, const float *B,
                                                         int64_t B_row, float *C, int64_t C_row) {
     lanes sums[ROWS][4];
@@ -22,25 +22,30 @@ __attribute__((always_inline)) static inline void block(const int rows, const in
             lanes_store(C + r * C_row + v * LANES, LANES, sums[r][v]);
 }
 
-__attribute__((always_inline)) static inline void columns(const int vectors, int64_t M, int64_t K,
-                                                          tile_view A, const float *B,
-                                                          int64_t B_row, float *C, int64_t C_row) {
-    int64_t i = 0;
-    for (; i + ROWS <= M; i += ROWS, A.data += ROWS * A.row, C += ROWS * C_row)
-        block(ROWS, vectors, K, A, B, B_row, C, C_row);
-    for (; i < M; i++, A.data += A.row, C += C_row) block(1, vectors, K, A, B, B_row, C, C_row);
-}
+// Functions of their own: together the loops would run out of registers.
+#define COLUMNS_FUNCTION(name, vectors)                                                          \
+    __attribute__((noinline)) static void name(int64_t M, int64_t K, tile_view A, const float *B, \
+                                               int64_t B_row, float *C, int64_t C_row) {          \
+        int64_t i = 0;                                                                            \
+        for (; i + ROWS <= M; i += ROWS, A.data += ROWS * A.row, C += ROWS * C_row)               \
+            block(ROWS, vectors, K, A, B, B_row, C, C_row);                                       \
+        for (; i < M; i++, A.data += A.row, C += C_row)                                           \
+            block(1, vectors, K, A, B, B_row, C, C_row);                                          \
+    }
+COLUMNS_FUNCTION(columns_64, 4)
+COLUMNS_FUNCTION(columns_32, 2)
+COLUMNS_FUNCTION(columns_16, 1)
 
 void mg_tile_multiply(int64_t M, int64_t N, int64_t K, tile_view A, const float *B, int64_t B_row,
                       float *C, int64_t C_row) {
     MG_ASSERT(N % LANES == 0);
     int64_t j = 0;
-    for (; j + 4 * LANES <= N; j += 4 * LANES) columns(4, M, K, A, B + j, B_row, C + j, C_row);
-    if (j + 2 * LANES <= N) {
-        columns(2, M, K, A, B + j, B_row, C + j, C_row);
-        j += 2 * LANES;
+    for (; j + 64 <= N; j += 64) columns_64(M, K, A, B + j, B_row, C + j, C_row);
+    if (j + 32 <= N) {
+        columns_32(M, K, A, B + j, B_row, C + j, C_row);
+        j += 32;
     }
-    if (j < N) columns(1, M, K, A, B + j, B_row, C + j, C_row);
+    if (j < N) columns_16(M, K, A, B + j, B_row, C + j, C_row);
 }
 
 // Four perfect shuffles of sixteen registers bring every element across the diagonal.

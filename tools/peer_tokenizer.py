@@ -28,13 +28,15 @@ QWEN2 = LLAMA3.replace("{1,3}", "")
 # --- text ---
 
 SCRIPTS = {  # letters, marks that follow some letters
-    "latin": ("aàâäáãåābcçčdðeéèêëēfgğhiîïíījklłmnñoôöóõøōpqrřsšßſtþuûüúūvwxyýÿzž", "\u0301\u0308\u0323"),
+    "latin": ("aàâäáãåābcçčdðeéèêëēfgğhiîïíījklłmnñoôöóõøōpqrřsšßſtþuûüúūvwxyýÿzž",
+              "\u0301\u0308\u0323"),
     "ascii": ("eeeeaaaiiooutttnnnssshhrrddlluc", ""),
     "cyrillic": ("абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґ", "\u0301"),
     "greek": ("αβγδεζηθικλμνξοπρστυφχψωάέήίόύώϊΐΰᾳῆᾧ", "\u0301\u0345"),
     "arabic": ("ابتثجحخدذرزسشصضطظعغفقكلمنهوي", "\u064b\u064e\u0651\u0652"),
     "hebrew": ("אבגדהוזחטיכךלמםנןסעפףצץקרשת", "\u05b0\u05b8\u05bc\u05c1"),
-    "devanagari": ("अआइईउएकखगघचजटडतदनपबमयरलवशसह\u0958\u095c", "\u093e\u093f\u0940\u094d\u0902\u093c"),
+    "devanagari": ("अआइईउएकखगघचजटडतदनपबमयरलवशसह\u0958\u095c",
+                   "\u093e\u093f\u0940\u094d\u0902\u093c"),
     "thai": ("กขคงจชดตถทนบปผพมยรลวสหอ", "\u0e31\u0e34\u0e35\u0e48\u0e49"),
     "han": ("的一是不了人我在有他这中大来上国個們學語\u2f00\uf900\u3400\U00020000", ""),
     "kana": ("あいうえおかがきくけこさしすせそアイウエオカガパー", "\u3099\u309a"),
@@ -42,16 +44,22 @@ SCRIPTS = {  # letters, marks that follow some letters
     "mongolian": ("\u1820\u1821\u1822\u1828\u182d\u182f\u180e", ""),
     "math": ("\U0001d400\U0001d504\U0001d7d8ℕℝ\u2126\u212a\u212bµªºﬁﬃ\ufb06\ufdfaＡｂ", ""),
 }
-SPACES = " \u00a0\u3000\u2003\u2009\u200a\u202f\u205f\u1680\u2028\u2029\u0085\u180e\u200b\ufeff\t"
-EMOJI = ["👩\u200d👩\u200d👧\u200d👦", "🏳\ufe0f\u200d🌈", "👍🏽", "❤\ufe0f", "🇩🇪🇯🇵", "🙂", "🤖", "#\ufe0f\u20e3"]
+SPACES = (" \u00a0\u3000\u2003\u2009\u200a\u202f\u205f\u1680\u2028\u2029\u0085\u180e\u200b"
+          "\ufeff\t")
+EMOJI = ["👩\u200d👩\u200d👧\u200d👦", "🏳\ufe0f\u200d🌈", "👍🏽", "❤\ufe0f", "🇩🇪🇯🇵", "🙂", "🤖",
+         "#\ufe0f\u20e3"]
 DIGITS = ["0123456789", "٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९", "０１２３４５６７８９", "²³¹½¾Ⅷⅻ①⑳〇"]
-CODE = ["for (int i = 0; i < n; i++) {\n\tx[i] += 1.5e-3;\n}", "def f(a, *b):\n    return {**a, 'k': b}",
-        "#include <stdio.h>\r\n", "SELECT * FROM t WHERE a>=10 AND b!='x';", "<a href=\"/x?y=1&amp;z\">",
-        "https://example.org/päth/%E2%82%AC?q=1&r=a+b#frag", "me@example.com", "C:\\dir\\file.txt",
-        "----------", "==========", "!?!?...", "«»„“”‘’–—…", "it's I'LL we'Re they'd 'S it'\u017f can’t",
-        "``` `code` ```", "{{{[[[((()))]]]}}}", "x²+y²=z²", "a\u0300\u0301\u0302\u0316b", "\u0344\u0374\u037e"]
-TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<mask>", "word", "<a b>", "<|tool|>", "Ａdd",
-          "e\u0301x", "<|im_start|>system"]
+CODE = [
+    "for (int i = 0; i < n; i++) {\n\tx[i] += 1.5e-3;\n}",
+    "def f(a, *b):\n    return {**a, 'k': b}",
+    "#include <stdio.h>\r\n", "SELECT * FROM t WHERE a>=10 AND b!='x';",
+    "<a href=\"/x?y=1&amp;z\">", "https://example.org/päth/%E2%82%AC?q=1&r=a+b#frag",
+    "me@example.com", "C:\\dir\\file.txt", "----------", "==========", "!?!?...", "«»„“”‘’–—…",
+    "it's I'LL we'Re they'd 'S it'\u017f can’t", "``` `code` ```", "{{{[[[((()))]]]}}}",
+    "x²+y²=z²", "a\u0300\u0301\u0302\u0316b", "\u0344\u0374\u037e",
+]
+TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<mask>", "word", "<a b>", "<|tool|>",
+          "Ａdd", "e\u0301x", "<|im_start|>system"]
 
 
 class Text:
@@ -81,7 +89,8 @@ class Text:
         if kind < 0.62:
             return self.word()
         if kind < 0.72:
-            return "".join(self.r.choice(self.r.choice(DIGITS[:4])) for _ in range(self.r.randint(1, 7)))
+            return "".join(self.r.choice(self.r.choice(DIGITS[:4]))
+                           for _ in range(self.r.randint(1, 7)))
         if kind < 0.75:
             return "".join(self.r.choice(DIGITS[4]) for _ in range(self.r.randint(1, 3)))
         if kind < 0.80:
@@ -131,7 +140,7 @@ def split(pattern, behavior="isolated"):
     return pre_tokenizers.Split(Regex(pattern), behavior)
 
 
-def shape(family, first=None):
+def shape(family):
     """An untrained tokenizer of the family."""
     t = Tokenizer(models.BPE(ignore_merges=family == "llama3"))
     if family == "gpt2":
@@ -159,10 +168,15 @@ def train(t, corpus, vocab_size, special, first=None):
 
 
 def add_odd_tokens(t):
-    t.add_special_tokens([AddedToken("<|im_start|>", normalized=False), AddedToken("<|im_end|>", normalized=False),
-                          AddedToken("<mask>", lstrip=True, rstrip=True, normalized=False)])
-    t.add_tokens([AddedToken("word", single_word=True, normalized=False), AddedToken("<a b>", normalized=True),
-                  AddedToken("<|im_start|>system", normalized=False), AddedToken("<|tool|>", rstrip=True)])
+    t.add_special_tokens([
+        AddedToken("<|im_start|>", normalized=False),
+        AddedToken("<|im_end|>", normalized=False),
+        AddedToken("<mask>", lstrip=True, rstrip=True, normalized=False)])
+    t.add_tokens([
+        AddedToken("word", single_word=True, normalized=False),
+        AddedToken("<a b>", normalized=True),
+        AddedToken("<|im_start|>system", normalized=False),
+        AddedToken("<|tool|>", rstrip=True)])
 
 
 def variants(corpus):
@@ -183,7 +197,8 @@ def variants(corpus):
     out["prefix-each-piece"] = train(t, corpus, 600, special)
     for individual in (False, True):
         t = shape("gpt2")
-        t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual), byte_level(True)])
+        digits = pre_tokenizers.Digits(individual)
+        t.pre_tokenizer = pre_tokenizers.Sequence([digits, byte_level(True)])
         out[f"digits-{individual}"] = train(t, corpus, 800, special)
     t = shape("gpt2")
     t.pre_tokenizer = pre_tokenizers.Sequence([split(r"\s+", "removed"), byte_level(False)])
@@ -191,8 +206,9 @@ def variants(corpus):
     t = shape("gpt2")  # DeepSeek's kind of sequence
     t.pre_tokenizer = pre_tokenizers.Sequence([
         split(r"\p{N}{1,3}"), split("[一-龥\u3040-ゟ゠-ヿ]+"),
-        split(r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"""
-              r"""| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""), byte_level(False)])
+        split(r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+"""
+              r"""|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"""
+              r"""|\s*[\r\n]+|\s+(?!\S)|\s+"""), byte_level(False)])
     out["sequence"] = train(t, corpus, 800, special)
     for form in ("NFD", "NFKC", "NFKD"):
         t = shape("gpt2")
@@ -242,7 +258,8 @@ def bytes_of(t):
 
 def write(folder, name, value):
     os.makedirs(folder, exist_ok=True)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False,
+                                                           separators=(",", ":"))
     with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as f:
         f.write(text + "\n")
 
@@ -252,12 +269,12 @@ def answers(t, lines):
     special = [e.ids for e in t.encode_batch(lines, add_special_tokens=True)]
     around = [ids[:len(ids) - len(p)] for ids, p in zip(special, plain)]
     assert all(a == around[0] and a + p == s for a, p, s in zip(around, plain, special))
-    return {"plain": plain, "before": around[0], "text": [t.decode(ids, skip_special_tokens=False) for ids in plain],
+    return {"plain": plain, "before": around[0],
+            "text": [t.decode(ids, skip_special_tokens=False) for ids in plain],
             "skipped": [t.decode(ids, skip_special_tokens=True) for ids in plain[:200]]}
 
 
 def make(folder, seed, n_lines):
-    corpus = [Text(seed).line() for _ in range(1)]
     source = Text(seed)
     corpus = [source.line() for _ in range(3000)]
     lines = [source.line() for _ in range(n_lines)]
@@ -268,23 +285,27 @@ def make(folder, seed, n_lines):
     for name, text in files.items():
         t = Tokenizer.from_str(text)
         write(os.path.join(folder, name), "tokenizer.json", text)
-        write(os.path.join(folder, name), "answers.json", answers(t, lines) | {"bytes": bytes_of(t)})
+        write(os.path.join(folder, name), "answers.json",
+              answers(t, lines) | {"bytes": bytes_of(t)})
 
     r = random.Random(seed + 1)
-    runs = ["".join(r.choice("ab") * r.randint(1, 12) for _ in range(r.randint(1, 6))) for _ in range(2000)]
-    spaces = ["".join(r.choice(["\n", " ", "\t", "x"]) * r.randint(1, 40) for _ in range(4)) for _ in range(500)]
+    runs = ["".join(r.choice("ab") * r.randint(1, 12) for _ in range(r.randint(1, 6)))
+            for _ in range(2000)]
+    spaces = ["".join(r.choice(["\n", " ", "\t", "x"]) * r.randint(1, 40) for _ in range(4))
+              for _ in range(500)]
+    corpora = {"corpus": (corpus, 3000), "runs": (runs, 900), "spaces": (spaces, 600)}
     trainings = []
     for family in ("gpt2", "llama3", "qwen2"):
-        for name, texts, size in (("corpus", corpus, 3000), ("runs", runs, 900), ("spaces", spaces, 600)):
+        for name, (texts, size) in corpora.items():
             first = "<|begin|>" if family == "llama3" else None
             special = ["<|endoftext|>", "<|begin|>"] if name == "corpus" else ["<|begin|>"]
             t = train(shape(family), texts, size, special, first)
             path = f"train-{family}-{name}"
             write(os.path.join(folder, path), "tokenizer.json", t.to_str(pretty=True))
             write(os.path.join(folder, path), "answers.json", answers(t, lines))
-            trainings.append({"name": path, "family": family, "corpus": name + ".json", "vocab_size": size,
-                              "special": special, "first": first})
-    for name, texts in (("corpus", corpus), ("runs", runs), ("spaces", spaces)):
+            trainings.append({"name": path, "family": family, "corpus": name + ".json",
+                              "vocab_size": size, "special": special, "first": first})
+    for name, (texts, _) in corpora.items():
         write(folder, name + ".json", texts)
     write(folder, "cases.json", {"load": list(files), "train": trainings})
     print(f"{len(files)} tokenizers, {len(trainings)} trainings, {n_lines} lines in {folder}")
@@ -300,22 +321,25 @@ def check(folder):
         path = os.path.join(folder, case["name"])
         ours = Tokenizer.from_file(os.path.join(path, "trained.json"))
         theirs = Tokenizer.from_file(os.path.join(path, "tokenizer.json"))
-        same_model = json.loads(ours.to_str())["model"] == json.loads(theirs.to_str())["model"]
-        differing = sum(a != b for a, b in zip(answers(ours, lines)["plain"], answers(theirs, lines)["plain"]))
+        same = json.loads(ours.to_str())["model"] == json.loads(theirs.to_str())["model"]
+        pairs = zip(answers(ours, lines)["plain"], answers(theirs, lines)["plain"], strict=True)
+        differing = sum(a != b for a, b in pairs)
         first = ours.encode("x").ids == theirs.encode("x").ids
-        print(f"{case['name']}: {differing} of {len(lines)} lines differ, model {'same' if same_model else 'DIFFERS'}")
-        bad += bool(differing) or not same_model or not first
+        print(f"{case['name']}: {differing} of {len(lines)} lines differ, "
+              f"model {'same' if same else 'DIFFERS'}")
+        bad += bool(differing) or not same or not first
     return 1 if bad else 0
 
 
 def fixture(folder, seed):
     source = Text(seed)
-    lines = [source.line(7) for _ in range(60)]
-    lines += ["", " ", "word <mask>  words", "a<|im_start|>b <|im_end|>", "\u1820\u180e\u1820", "e\u0301 é"]
+    lines = [source.line(12) for _ in range(60)]
+    lines += ["", " ", "word <mask>  words", "a<|im_start|>b <|im_end|>", "\u1820\u180e\u1820",
+              "e\u0301 é"]
     write(folder, "tokenizer_lines.json", lines)
     for family in ("gpt2", "llama3", "qwen2"):
         first = "<|begin|>" if family == "llama3" else None
-        t = train(shape(family), lines, 420, ["<|endoftext|>", "<|begin|>"], first)
+        t = train(shape(family), lines, 500, ["<|endoftext|>", "<|begin|>"], first)
         add_odd_tokens(t)
         write(folder, f"tokenizer_{family}.json", t.to_str(pretty=False))
         a = answers(t, lines)
@@ -323,7 +347,8 @@ def fixture(folder, seed):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("folder")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--lines", type=int, default=10000)

@@ -1,0 +1,281 @@
+// model.c - parameters and the forward pass.
+#include "nets/model.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define NAME_MAX_SIZE 128
+#define LAYERS_MAX    512
+
+// ---- parameters ----
+
+static mg_err check(const mg_model_config *c) {
+    const struct {
+        const char *key;
+        int64_t     found, min, max;
+    } sizes[] = {
+        {"vocab_size", c->vocab, 1, 1 << 24},
+        {"hidden_size", c->d_model, 1, 1 << 20},
+        {"intermediate_size", c->d_ff, 1, 1 << 22},
+        {"num_hidden_layers", c->n_layers, 1, LAYERS_MAX},
+        {"num_attention_heads", c->n_heads, 1, 4096},
+        {"num_key_value_heads", c->n_kv_heads, 1, 4096},
+        {"head_dim", c->head_width, 2, 1 << 16},
+        {"max_position_embeddings", c->context_max, 1, 1 << 30},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].found < sizes[i].min || sizes[i].found > sizes[i].max)
+            return mg_fail(MG_CONFIG, "%s: found %lld, wanted %lld..%lld", sizes[i].key,
+                           (long long)sizes[i].found, (long long)sizes[i].min,
+                           (long long)sizes[i].max);
+    if (c->n_heads % c->n_kv_heads)
+        return mg_fail(MG_CONFIG, "num_key_value_heads: found %lld, wanted a divisor of %lld heads",
+                       (long long)c->n_kv_heads, (long long)c->n_heads);
+    if (c->head_width % 2)
+        return mg_fail(MG_CONFIG, "head_dim: found %lld, wanted an even number: rotary positions turn "
+                                  "pairs", (long long)c->head_width);
+    if (!(c->rope_theta > 0) || !(c->norm_eps >= 0))
+        return mg_fail(MG_CONFIG, "rope_theta %g, rms_norm_eps %g: wanted a positive base and no "
+                                  "negative epsilon", c->rope_theta, c->norm_eps);
+    return MG_OK;
+}
+
+// The parameters in file order, once to count and once to place them: one list cannot drift.
+typedef struct builder {
+    mg_model *m;
+    int64_t   n_params, n_weights;
+    bool      dry; // count only
+} builder;
+
+static mg_tensor *add(builder *b, int64_t rows, int64_t cols, bool vector, const char *fmt, ...)
+    MG_PRINTF(5, 6);
+
+static mg_tensor *add(builder *b, int64_t rows, int64_t cols, bool vector, const char *fmt, ...) {
+    mg_tensor *t = NULL;
+    if (!b->dry) {
+        char      name[NAME_MAX_SIZE];
+        mg_param *p = &b->m->params[b->n_params];
+        va_list   args;
+        va_start(args, fmt);
+        vsnprintf(name, sizeof name, fmt, args);
+        va_end(args);
+        *p = (mg_param){.name = mg_arena_strdup(&b->m->arena, name), .vector = vector};
+        p->tensor = (mg_tensor){.dtype = MG_F32, .rows = rows, .cols = cols,
+                                .data = b->m->weights + b->n_weights,
+                                .grad = b->m->grads ? b->m->grads + b->n_weights : NULL};
+        t = &p->tensor;
+    }
+    b->n_params++;
+    b->n_weights += rows * cols;
+    return t;
+}
+
+static void add_layer(builder *b, int64_t i, mg_model_layer *l) {
+    const mg_model_config *c  = &b->m->config;
+    const int64_t          d  = c->d_model, q = c->n_heads * c->head_width;
+    const int64_t          kv = c->n_kv_heads * c->head_width;
+    const long long        n  = (long long)i;
+    l->q = add(b, q, d, false, "model.layers.%lld.self_attn.q_proj.weight", n);
+    if (c->qkv_bias) l->q_bias = add(b, q, 1, true, "model.layers.%lld.self_attn.q_proj.bias", n);
+    l->k = add(b, kv, d, false, "model.layers.%lld.self_attn.k_proj.weight", n);
+    if (c->qkv_bias) l->k_bias = add(b, kv, 1, true, "model.layers.%lld.self_attn.k_proj.bias", n);
+    l->v = add(b, kv, d, false, "model.layers.%lld.self_attn.v_proj.weight", n);
+    if (c->qkv_bias) l->v_bias = add(b, kv, 1, true, "model.layers.%lld.self_attn.v_proj.bias", n);
+    l->o = add(b, d, q, false, "model.layers.%lld.self_attn.o_proj.weight", n);
+    if (c->o_bias) l->o_bias = add(b, d, 1, true, "model.layers.%lld.self_attn.o_proj.bias", n);
+    l->gate = add(b, c->d_ff, d, false, "model.layers.%lld.mlp.gate_proj.weight", n);
+    if (c->mlp_bias) l->gate_bias = add(b, c->d_ff, 1, true, "model.layers.%lld.mlp.gate_proj.bias", n);
+    l->up = add(b, c->d_ff, d, false, "model.layers.%lld.mlp.up_proj.weight", n);
+    if (c->mlp_bias) l->up_bias = add(b, c->d_ff, 1, true, "model.layers.%lld.mlp.up_proj.bias", n);
+    l->down = add(b, d, c->d_ff, false, "model.layers.%lld.mlp.down_proj.weight", n);
+    if (c->mlp_bias) l->down_bias = add(b, d, 1, true, "model.layers.%lld.mlp.down_proj.bias", n);
+    l->attn_norm = add(b, d, 1, true, "model.layers.%lld.input_layernorm.weight", n);
+    l->mlp_norm  = add(b, d, 1, true, "model.layers.%lld.post_attention_layernorm.weight", n);
+}
+
+static builder build(mg_model *m, bool dry) {
+    const mg_model_config *c = &m->config;
+    builder                b = {.m = m, .dry = dry};
+    mg_model_layer         unused;
+    m->embed = add(&b, c->vocab, c->d_model, false, "model.embed_tokens.weight");
+    for (int64_t i = 0; i < c->n_layers; i++) add_layer(&b, i, dry ? &unused : &m->layers[i]);
+    m->final_norm = add(&b, c->d_model, 1, true, "model.norm.weight");
+    m->head       = m->embed;
+    if (c->scalar_head)
+        m->head = add(&b, 1, c->d_model, false, "score.weight");
+    else if (!c->tied)
+        m->head = add(&b, c->vocab, c->d_model, false, "lm_head.weight");
+    return b;
+}
+
+// Inverse frequencies, theta^(-2j/h), and Llama 3.1's scaling of them: wavelengths beyond the
+// original context are stretched by `factor`, short ones kept, those between are blended.
+static void set_frequency(mg_model *m) {
+    const mg_model_config *c  = &m->config;
+    const mg_rope_scaling *s  = &c->rope_scaling;
+    const double           two_pi = 6.283185307179586;
+    for (int64_t j = 0; j < c->head_width / 2; j++) {
+        double f = pow(c->rope_theta, -2.0 * (double)j / (double)c->head_width);
+        if (s->factor > 0) {
+            const double turns = (double)s->original_context * f / two_pi;
+            const double blend = (turns - s->low_freq_factor) / (s->high_freq_factor - s->low_freq_factor);
+            const double keep  = fmin(fmax(blend, 0), 1);
+            f                  = f * (keep + (1 - keep) / s->factor);
+        }
+        m->frequency[j] = f;
+    }
+}
+
+mg_err mg_model_new(mg_model **out, const mg_model_config *config, bool trained) {
+    mg_err err = check(config);
+    if (err) return err;
+    mg_model *m = calloc(1, sizeof *m);
+    if (!m) return mg_fail(MG_NOMEM, "a model");
+    m->config       = *config;
+    const builder b = build(m, true);
+    const size_t  weights = sizeof(float) * (size_t)b.n_weights;
+    // Names, layers, frequencies and the optimiser's slice sums are small beside this allowance.
+    err = mg_arena_init(&m->arena, "model", (trained ? 3 : 2) * weights + (size_t)b.n_params * 1024 +
+                                                ((size_t)64 << 20));
+    if (err) {
+        free(m);
+        return err;
+    }
+    m->n_params  = b.n_params;
+    m->n_weights = b.n_weights;
+    m->weights   = mg_arena_alloc(&m->arena, weights);
+    if (trained) m->grads = mg_arena_alloc(&m->arena, weights);
+    m->params    = MG_NEW(&m->arena, mg_param, b.n_params);
+    m->layers    = MG_NEW(&m->arena, mg_model_layer, config->n_layers);
+    m->frequency = MG_NEW(&m->arena, double, config->head_width / 2);
+    build(m, false);
+    set_frequency(m);
+    for (int64_t i = 0; i < m->n_params; i++) {
+        const mg_param *p    = &m->params[i];
+        const size_t    size = strlen(p->name);
+        const bool      gain = p->vector && size > 11 && strcmp(p->name + size - 11, "norm.weight") == 0;
+        for (int64_t j = 0; gain && j < mg_tensor_count(&p->tensor); j++) mg_f32(&p->tensor)[j] = 1;
+    }
+    *out = m;
+    return MG_OK;
+}
+
+void mg_model_free(mg_model *m) {
+    if (!m) return;
+    for (int64_t i = 0; i < m->n_params; i++) mg_linear_unpack(&m->params[i].tensor);
+    mg_arena_release(&m->arena);
+    free(m);
+}
+
+void mg_model_init(mg_model *m, uint64_t seed) {
+    for (int64_t i = 0; i < m->n_params; i++) {
+        const mg_param *p   = &m->params[i];
+        mg_rng          rng = mg_rng_stream(seed, MG_PURPOSE_INIT, (uint64_t)i);
+        const bool      score = m->config.scalar_head && &p->tensor == m->head;
+        const double    std = score ? 1 / sqrt((double)m->config.d_model + 1) : m->config.init_std;
+        for (int64_t j = 0; !p->vector && j < mg_tensor_count(&p->tensor); j++)
+            mg_f32(&p->tensor)[j] = (float)(std * mg_rng_normal(&rng));
+    }
+    mg_model_touch(m);
+}
+
+static mg_param *find(mg_model *m, const char *name) {
+    for (int64_t i = 0; i < m->n_params; i++)
+        if (strcmp(m->params[i].name, name) == 0) return &m->params[i];
+    return NULL;
+}
+
+mg_err mg_model_copy(mg_model **out, const mg_model *from, bool scalar_head, bool trained) {
+    mg_model_config c = from->config;
+    mg_model       *m;
+    c.scalar_head = scalar_head;
+    mg_err err    = mg_model_new(&m, &c, trained);
+    if (err) return err;
+    for (int64_t i = 0; i < from->n_params; i++) {
+        const mg_param *p  = &from->params[i];
+        mg_param       *to = find(m, p->name);
+        if (to) memcpy(to->tensor.data, p->tensor.data, sizeof(float) * (size_t)mg_tensor_count(&p->tensor));
+    }
+    *out = m;
+    return MG_OK;
+}
+
+void mg_model_touch(mg_model *m) {
+    for (int64_t i = 0; i < m->n_params; i++) m->params[i].tensor.version++;
+}
+
+void mg_model_zero_grads(mg_model *m) {
+    if (m->grads) memset(m->grads, 0, sizeof(float) * (size_t)m->n_weights);
+}
+
+// ---- forward ----
+
+void mg_cache_init(mg_cache *c, const mg_model *m, mg_arena *arena, int64_t rows) {
+    const int64_t width = m->config.n_kv_heads * m->config.head_width;
+    c->place = NULL;
+    c->k = MG_NEW(arena, mg_tensor, m->config.n_layers);
+    c->v = MG_NEW(arena, mg_tensor, m->config.n_layers);
+    for (int64_t i = 0; i < m->config.n_layers; i++) {
+        c->k[i] = c->v[i] = (mg_tensor){.dtype = MG_F32, .rows = rows, .cols = width};
+        c->k[i].data = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)(rows * width));
+        c->v[i].data = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)(rows * width));
+    }
+}
+
+// Puts the batch's rows into their places in a layer's store and returns the store.
+static mg_tensor *remember(mg_tensor *store, const int32_t *place, const mg_tensor *fresh) {
+    const int64_t width = store->cols;
+    for (int64_t i = 0; i < fresh->rows; i++) {
+        MG_ASSERT(place[i] >= 0 && place[i] < store->rows);
+        memcpy(mg_f32(store) + place[i] * width, mg_f32(fresh) + i * width,
+               sizeof(float) * (size_t)width);
+    }
+    return store;
+}
+
+static mg_tensor *attend(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cache, int64_t i,
+                         mg_tensor *h) {
+    const mg_model_config *c = &m->config;
+    const mg_model_layer  *l = &m->layers[i];
+    mg_tensor *n = mg_rmsnorm(t, h, l->attn_norm, c->norm_eps);
+    mg_tensor *q = mg_linear(t, n, l->q, l->q_bias);
+    mg_tensor *k = mg_linear(t, n, l->k, l->k_bias);
+    mg_tensor *v = mg_linear(t, n, l->v, l->v_bias);
+    q = mg_rope(t, q, c->head_width, b->positions, m->frequency);
+    k = mg_rope(t, k, c->head_width, b->positions, m->frequency);
+    if (cache) {
+        k = remember(&cache->k[i], cache->place, k);
+        v = remember(&cache->v[i], cache->place, v);
+    }
+    mg_tensor *y = mg_attention(t, q, k, v, c->n_heads, c->n_kv_heads, &b->plan);
+    return mg_add(t, h, mg_linear(t, y, l->o, l->o_bias));
+}
+
+static mg_tensor *feed_forward(mg_tape *t, mg_model *m, int64_t i, mg_tensor *h) {
+    const mg_model_layer *l = &m->layers[i];
+    mg_tensor *n    = mg_rmsnorm(t, h, l->mlp_norm, m->config.norm_eps);
+    mg_tensor *gate = mg_linear(t, n, l->gate, l->gate_bias);
+    mg_tensor *up   = mg_linear(t, n, l->up, l->up_bias);
+    return mg_add(t, h, mg_linear(t, mg_swiglu(t, gate, up), l->down, l->down_bias));
+}
+
+mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cache,
+                       mg_tensor **out) {
+    MG_ASSERT(!cache || !t->record);
+    for (int64_t s = 0; s < b->n_sequences; s++) {
+        const int64_t end = b->sequences[s].position + b->sequences[s].n;
+        if (end > m->config.context_max)
+            return mg_fail(MG_LIMIT, "sequence %lld ends at position %lld; the model reads %lld",
+                           (long long)s, (long long)end, (long long)m->config.context_max);
+    }
+    mg_tensor *h = mg_embedding(t, m->embed, b->tokens, b->n_tokens);
+    for (int64_t i = 0; i < m->config.n_layers; i++)
+        h = feed_forward(t, m, i, attend(t, m, b, cache, i, h));
+    *out = mg_rmsnorm(t, h, m->final_norm, m->config.norm_eps);
+    return MG_OK;
+}
+
+mg_tensor *mg_model_head(mg_tape *t, mg_model *m, mg_tensor *hidden, const int32_t *rows, int64_t n) {
+    return mg_linear(t, mg_rows(t, hidden, rows, n), m->head, NULL);
+}

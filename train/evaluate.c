@@ -1,0 +1,128 @@
+// evaluate.c - judging policies on held-out rows.
+#include "train/evaluate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "rewards/rouge.h"
+#include "stats/betting.h"
+#include "stats/bootstrap.h"
+
+static void blank(mg_judged *x) {
+    *x = (mg_judged){.text = "", .gold = NAN, .reward = NAN, .kl = NAN, .rouge_l = NAN};
+}
+
+// KL of an answer under its own sample: what the policy gave its tokens minus what the reference does.
+static mg_err judge_kl(const mg_judge *j, mg_model *policy, const mg_answers *a, mg_arena *scratch,
+                       mg_judged *judged, const int64_t *who) {
+    if (!j->reference) return MG_OK;
+    const double  temperature = j->temperature > 0 ? j->temperature : 1;
+    const int64_t count       = mg_answers_count(a);
+    float        *own = MG_NEW(scratch, float, count), *ref = MG_NEW(scratch, float, count);
+    mg_err err = mg_answers_read_logp(policy, j->team, a, temperature, j->batch, scratch, own);
+    if (!err) err = mg_answers_read_logp(j->reference, j->team, a, temperature, j->batch, scratch, ref);
+    for (int64_t i = 0, k = 0; i < a->n_answers && !err; i++) {
+        double kl = 0;
+        for (int64_t t = 0; t < a->answers[i].n; t++, k++) kl += (double)own[k] - (double)ref[k];
+        judged[who[i]].kl = kl;
+    }
+    return err;
+}
+
+static mg_err judge_reward(const mg_judge *j, const mg_answers *a, mg_arena *scratch,
+                           mg_judged *judged, const int64_t *who) {
+    if (!j->reward) return MG_OK;
+    double *S   = MG_NEW(scratch, double, a->n_answers);
+    mg_err  err = mg_reward_model_score(j->reward, j->team, a, j->batch, scratch, S);
+    for (int64_t i = 0; i < a->n_answers && !err; i++) judged[who[i]].reward = S[i];
+    return err;
+}
+
+static mg_err judge_batch(const mg_judge *j, mg_model *policy, int64_t from, int64_t n,
+                          mg_arena *arena, mg_arena *scratch, mg_judged *judged, int64_t *unclean,
+                          double *tokens) {
+    const mg_rollout r = {.model = policy, .tokenizer = j->tokenizer, .rule = j->rule,
+                          .sampling = {.temperature = j->temperature, .top_p = 1,
+                                       .new_max = j->response_max, .stop = j->rule.stop},
+                          .class = j->class, .world = j->world, .team = j->team, .seed = j->seed};
+    mg_start   *starts   = MG_NEW(scratch, mg_start, n);
+    mg_episode *episodes = MG_NEW(scratch, mg_episode, n);
+    mg_prompt  *prompts  = MG_NEW(scratch, mg_prompt, n);
+    mg_answer  *answers  = MG_NEW(scratch, mg_answer, n);
+    int64_t    *who      = MG_NEW(scratch, int64_t, n), clean = 0;
+    // Draws are keyed by the row, so every policy meets the same ones whatever the batch size.
+    for (int64_t i = 0; i < n; i++)
+        starts[i] = (mg_start){.item = from + i, .group = (int32_t)i, .episode = (uint32_t)(from + i)};
+    mg_err err = mg_rollout_run(&r, starts, n, 0, 0, scratch, scratch, episodes, NULL);
+    if (err) return err;
+    for (int64_t i = 0; i < n; i++) {
+        const mg_episode *e = &episodes[i];
+        mg_judged        *x = &judged[from + i];
+        blank(x);
+        if (e->verdict != MG_CLEAN) {
+            (*unclean)++;
+            continue;
+        }
+        const int64_t   p    = e->turns[0].action_begin;
+        const mg_reward gold = mg_episode_return(e);
+        double          score;
+        x->text    = mg_arena_strdup(arena, e->turns[0].action);
+        x->length  = e->n_tokens - p;
+        x->stopped = e->stopped;
+        x->rouge_l = mg_rouge(x->text, strlen(x->text), j->rows[from + i].completion,
+                              strlen(j->rows[from + i].completion), scratch).l.f;
+        if (mg_reward_value(&gold, &score)) x->gold = score;
+        prompts[clean] = (mg_prompt){e->tokens, p};
+        answers[clean] = (mg_answer){(int32_t)clean, e->tokens + p, x->length};
+        who[clean++]   = from + i;
+        if (tokens) *tokens += (double)x->length;
+    }
+    const mg_answers a = {prompts, clean, answers, clean};
+    err = judge_kl(j, policy, &a, scratch, judged, who);
+    return err ? err : judge_reward(j, &a, scratch, judged, who);
+}
+
+mg_err mg_judge_policy(const mg_judge *j, mg_model *policy, mg_arena *arena, mg_arena *scratch,
+                       mg_judged *judged, int64_t *unclean, double *tokens) {
+    mg_err       err  = MG_OK;
+    const size_t mark = mg_arena_mark(scratch);
+    *unclean          = 0;
+    for (int64_t from = 0; from < j->n && !err; from += j->batch) {
+        const int64_t n = j->n - from < j->batch ? j->n - from : j->batch;
+        err = judge_batch(j, policy, from, n, arena, scratch, judged, unclean, tokens);
+        mg_arena_reset(scratch, mark);
+    }
+    return err;
+}
+
+mg_err mg_judge_humans(const mg_judge *j, mg_arena *arena, mg_arena *scratch, mg_judged *judged) {
+    const size_t mark = mg_arena_mark(scratch);
+    mg_err       err  = MG_OK;
+    for (int64_t i = 0; i < j->n && !err; i++) {
+        const char      *text  = j->rows[i].completion;
+        mg_env           env   = {j->class, j->world, mg_arena_alloc(scratch, j->class->state_size)};
+        mg_reset_options at    = {.item = i};
+        const mg_value   say   = {.kind = MG_SPACE_TEXT, .text = text, .size = strlen(text)};
+        mg_transition    next  = {0};
+        mg_value         seen;
+        int32_t         *p, *y;
+        int64_t          n_p, n_y;
+        blank(&judged[i]);
+        err = j->class->reset(&env, 0, &at, 0, &seen);
+        if (!err) err = j->class->step(&env, &say, 0, &next);
+        if (!err) err = mg_prompt_encode(j->tokenizer, &j->rule, seen.text, seen.size, scratch, &p, &n_p, NULL);
+        if (!err) err = mg_answer_encode(j->tokenizer, &j->rule, text, strlen(text), scratch, &y, &n_y);
+        if (err) break;
+        judged[i] = (mg_judged){.text = mg_arena_strdup(arena, text), .gold = NAN, .reward = NAN,
+                                .kl = NAN, .rouge_l = 1, .length = n_y, .stopped = true};
+        double gold;
+        if (mg_reward_value(&next.reward, &gold)) judged[i].gold = gold;
+        const mg_prompt  prompt = {p, n_p};
+        const mg_answer  answer = {0, y, n_y};
+        const mg_answers a      = {&prompt, 1, &answer, 1};
+        err = judge_reward(j, &a, scratch, judged, &i);
+        mg_arena_reset(scratch, mark);
+    }
+    return err;
+}

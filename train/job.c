@@ -1,0 +1,188 @@
+// job.c - from a configuration to a learner's inputs.
+#include "train/job.h"
+
+#include <string.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "store/jsonl.h"
+
+#define MG_CONFIG_OF mg_run_config
+static const mg_field run_fields[] = {MG_CONFIG_TABLE(MG_RUN_FIELDS) MG_CONFIG_END};
+#undef MG_CONFIG_OF
+#define MG_CONFIG_OF mg_network_config
+static const mg_field network_fields[] = {MG_CONFIG_TABLE(MG_NETWORK_FIELDS) MG_CONFIG_END};
+#undef MG_CONFIG_OF
+
+#define STOP_TOKEN "<|endoftext|>"
+
+// Which algorithm a configuration is for decides which keys it may have, so it is looked up first.
+static mg_err find_algo(const char *path, const mg_override *overrides, int n, mg_arena *arena,
+                        const mg_algo **out) {
+    const char *name = "sft";
+    if (path) {
+        mg_err err = mg_config_peek(path, "algo", arena, &name);
+        if (err) return err;
+    }
+    for (int i = 0; i < n; i++)
+        if (strcmp(overrides[i].key, "algo") == 0) name = overrides[i].value;
+    *out = mg_algo_find(name);
+    if (*out) return MG_OK;
+    return mg_fail(MG_CONFIG, "%s%salgo: found '%s', wanted one of sft reward_model dpo ppo grpo drpo",
+                   path ? path : "", path ? ": " : "", name);
+}
+
+static void bind_sections(mg_settings *s, mg_arena *arena) {
+    s->algo_config = mg_arena_alloc(arena, s->algo->config_size);
+    s->sections[0] = (mg_section){"", run_fields, &s->run};
+    s->sections[1] = (mg_section){"network", network_fields, &s->network};
+    s->sections[2] = (mg_section){s->algo->name, s->algo->fields, s->algo_config};
+    mg_config_defaults(s->sections, 3, arena);
+}
+
+mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *overrides, int n,
+                        mg_arena *arena) {
+    mg_err err = find_algo(path, overrides, n, arena, &s->algo);
+    if (err) return err;
+    bind_sections(s, arena);
+    if (path) err = mg_config_read(s->sections, 3, path, arena);
+    for (int i = 0; i < n && !err; i++)
+        err = mg_config_set(s->sections, 3, overrides[i].key, overrides[i].value, arena);
+    if (err) return err;
+    s->run.algo = s->algo->name;
+    if (s->run.out[0] == 0)
+        s->run.out = mg_path(arena, "runs/%s-%lld", s->algo->name, (long long)s->run.seed);
+    return MG_OK;
+}
+
+void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena) {
+    mg_settings s = {.algo = algo ? algo : mg_algos[0]};
+    bind_sections(&s, arena);
+    if (algo)
+        mg_config_help(&s.sections[2], 1, out);
+    else
+        mg_config_help(s.sections, 2, out);
+}
+
+static mg_err model_config(const mg_settings *s, int32_t vocab, mg_arena *arena,
+                           const mg_model_config **out) {
+    const mg_network_config *n = &s->network;
+    mg_model_config         *c = MG_NEW(arena, mg_model_config, 1);
+    if (n->d_model % n->heads || n->heads % n->kv_heads || n->d_model / n->heads % 2)
+        return mg_fail(MG_CONFIG,
+                       "network.heads: found %lld with d_model %lld and kv_heads %lld, wanted heads "
+                       "that divide d_model into even parts, and kv_heads that divide heads",
+                       (long long)n->heads, (long long)n->d_model, (long long)n->kv_heads);
+    *c = (mg_model_config){
+        .family = strcmp(n->family, "qwen2") == 0 ? MG_FAMILY_QWEN2 : MG_FAMILY_LLAMA,
+        .vocab = vocab, .d_model = n->d_model, .d_ff = n->d_ff, .n_layers = n->layers,
+        .n_heads = n->heads, .n_kv_heads = n->kv_heads, .head_width = n->d_model / n->heads,
+        .context_max = n->context, .rope_theta = n->rope_theta, .norm_eps = 1e-5,
+        .init_std = n->init_std, .tied = n->tied, .bos = -1, .eos = 0, .pad = -1};
+    c->qkv_bias = c->family == MG_FAMILY_QWEN2;
+    *out        = c;
+    return MG_OK;
+}
+
+// A tokenizer learnt from the training rows, prompts and answers alike.
+static mg_err train_tokenizer(const mg_settings *s, const mg_job *job, mg_tokenizer **out) {
+    static const char *const special[] = {STOP_TOKEN};
+    const char              *cut       = s->network.tokenizer;
+    mg_text                 *texts     = MG_NEW(job->run, mg_text, 2 * job->n_pairs);
+    for (int64_t i = 0; i < job->n_pairs; i++) {
+        texts[2 * i]     = (mg_text){job->pairs[i].prompt, strlen(job->pairs[i].prompt)};
+        texts[2 * i + 1] = (mg_text){job->pairs[i].completion, strlen(job->pairs[i].completion)};
+    }
+    mg_log(MG_LOG_INFO, "learning a tokenizer of %lld tokens from %lld texts",
+           (long long)s->network.vocab, (long long)(2 * job->n_pairs));
+    return mg_tokenizer_train(out, &(mg_tokenizer_training){
+        .family = strcmp(cut, "qwen2") == 0    ? MG_TOKENIZER_QWEN2
+                  : strcmp(cut, "llama3") == 0 ? MG_TOKENIZER_LLAMA3
+                                               : MG_TOKENIZER_GPT2,
+        .texts = texts, .n_texts = 2 * job->n_pairs, .vocab_size = (int32_t)s->network.vocab,
+        .special = special, .n_special = 1});
+}
+
+// The tokenizer of the model's folder, and the stop token that the model's config names.
+static mg_err load_tokenizer(const mg_settings *s, mg_job *job, mg_tokenizer **tokenizer) {
+    mg_tokenizer   *t = NULL;
+    mg_model_config c;
+    mg_err err = mg_model_config_read(s->run.model, &c);
+    if (!err) err = mg_tokenizer_load(&t, mg_path(job->run, "%s/tokenizer.json", s->run.model));
+    if (err) return err;
+    if (mg_tokenizer_vocab_size(t) > c.vocab)
+        err = mg_fail(MG_MISMATCH, "%s: tokenizer.json has %d tokens, the model only %lld rows",
+                      s->run.model, mg_tokenizer_vocab_size(t), (long long)c.vocab);
+    else if (c.eos < 0 || c.eos >= mg_tokenizer_vocab_size(t))
+        err = mg_fail(MG_MISMATCH, "%s: config.json: eos_token_id is %d, which the tokenizer has not",
+                      s->run.model, c.eos);
+    if (err) {
+        mg_tokenizer_free(t);
+        return err;
+    }
+    job->rule.stop = c.eos;
+    *tokenizer     = t;
+    return MG_OK;
+}
+
+// train.jsonl and, where it is there, validation.jsonl of a folder.
+static mg_err read_data(const mg_settings *s, mg_job *job) {
+    mg_pair       *pairs = NULL, *held = NULL;
+    mg_preference *rows = NULL, *held_rows = NULL;
+    mg_err         err = MG_OK;
+    if (s->run.data[0]) {
+        const char *validation = mg_path(job->run, "%s/validation.jsonl", s->run.data);
+        err = mg_pairs_read(mg_path(job->run, "%s/train.jsonl", s->run.data), job->run, &pairs,
+                            &job->n_pairs);
+        if (!err && mg_file_exists(validation))
+            err = mg_pairs_read(validation, job->run, &held, &job->n_held_pairs);
+    }
+    if (!err && s->run.preferences[0]) {
+        const char *validation = mg_path(job->run, "%s/validation.jsonl", s->run.preferences);
+        err = mg_preferences_read(mg_path(job->run, "%s/train.jsonl", s->run.preferences), job->run,
+                                  &rows, &job->n_preferences);
+        if (!err && mg_file_exists(validation))
+            err = mg_preferences_read(validation, job->run, &held_rows, &job->n_held_preferences);
+    }
+    job->pairs = pairs, job->held_pairs = held;
+    job->preferences = rows, job->held_preferences = held_rows;
+    return err;
+}
+
+static mg_err check_needs(const mg_settings *s) {
+    const mg_algo *a = s->algo;
+    if (a->needs_pairs && !s->run.data[0])
+        return mg_fail(MG_CONFIG, "data: found nothing, wanted a folder: %s learns from "
+                                  "prompt/completion pairs", a->name);
+    if (a->needs_preferences && !s->run.preferences[0])
+        return mg_fail(MG_CONFIG, "preferences: found nothing, wanted a folder: %s learns from "
+                                  "preference pairs", a->name);
+    if (!s->run.model[0] && strcmp(a->name, "sft"))
+        return mg_fail(MG_CONFIG, "model: found nothing, wanted a model folder: only sft starts from "
+                                  "nothing");
+    return MG_OK;
+}
+
+mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
+    job->seed          = (uint64_t)s->run.seed;
+    job->response_max  = s->run.response_max;
+    job->model_folder  = s->run.model;
+    job->reward_folder = s->run.reward_model;
+    job->rule = (mg_prompt_rule){.template = s->run.template, .prompt_max = s->run.prompt_max,
+                                 .cut = s->run.cut_prompts, .stop = 0};
+    mg_tokenizer *t = NULL;
+    mg_err        err = mg_prompt_rule_check(&job->rule);
+    if (!err) err = check_needs(s);
+    if (!err) err = read_data(s, job);
+    if (!err) err = s->run.model[0] ? load_tokenizer(s, job, &t) : train_tokenizer(s, job, &t);
+    if (!err && !s->run.model[0]) {
+        job->rule.stop = mg_tokenizer_id(t, STOP_TOKEN);
+        err = model_config(s, mg_tokenizer_vocab_size(t), job->run, &job->fresh);
+    }
+    if (err) {
+        mg_tokenizer_free(t);
+        return err;
+    }
+    job->tokenizer = *tokenizer = t;
+    return MG_OK;
+}

@@ -1,0 +1,75 @@
+// job.h - the configuration of a run, and the data that it names.
+#ifndef MG_TRAIN_JOB_H
+#define MG_TRAIN_JOB_H
+#include "algos/algo.h"
+
+#define MG_RUN_FIELDS(F)                                                                          \
+    F(name, algo, sft, 0, 0, "sft|reward_model|dpo|ppo|grpo|drpo: the algorithm")                  \
+    F(text, out, "", 0, 0, "run folder to make; empty: runs/ALGO-SEED")                           \
+    F(int, seed, 1, 0, 4294967295, "every random draw follows from it")                           \
+    F(text, model, "", 0, 0, "model folder to start from; empty: a new model as in network.*")    \
+    F(text, reward_model, "", 0, 0, "reward model's folder; empty: the world's own reward")       \
+    F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
+    F(text, preferences, "", 0, 0,                                                                \
+      "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
+    F(name, world, synopsis, 0, 0, "synopsis: where on-policy algorithms act")                    \
+    F(int, threads, 0, 0, 256, "worker threads; 0: as many as the process may use")               \
+    F(text, template, "{prompt}\n", 0, 0, "how a prompt is put to the model")                     \
+    F(int, prompt_max, 72, 0, 1000000, "tokens of a prompt; 0: what the model can read")          \
+    F(flag, cut_prompts, true, 0, 0, "cut longer prompts at their end (counted); else drop them") \
+    F(int, response_max, 24, 1, 100000, "tokens of an answer, its stop included")                 \
+    F(int, checkpoint_every, 50, 1, 1000000, "updates between checkpoints")                       \
+    F(int, checkpoints_kept, 2, 1, 1000, "older ones are removed")                                \
+    F(int, evaluate_every, 100, 1, 1000000, "updates between looks at held-out data")             \
+    F(int, record_every, 10, 1, 1000000, "updates between those whose episodes are recorded")     \
+    F(name, save_dtype, f32, 0, 0, "f32|bf16: numbers of the final model's file")
+
+typedef struct mg_run_config {
+    MG_CONFIG_STRUCT(MG_RUN_FIELDS)
+} mg_run_config;
+
+// Shape of a model made from nothing; the defaults are the one that the repository ships.
+#define MG_NETWORK_FIELDS(F)                                                                      \
+    F(name, family, llama, 0, 0, "llama|qwen2: shape and names of the weights")                   \
+    F(name, tokenizer, gpt2, 0, 0, "gpt2|llama3|qwen2: how text is cut before merging")           \
+    F(int, vocab, 2048, 257, 1000000, "tokens, learnt from the training data")                    \
+    F(int, d_model, 192, 8, 65536, "width")                                                       \
+    F(int, d_ff, 512, 8, 262144, "width of the feed-forward part")                                \
+    F(int, layers, 4, 1, 512, "layers")                                                           \
+    F(int, heads, 3, 1, 512, "attention heads")                                                   \
+    F(int, kv_heads, 3, 1, 512, "heads of keys and values")                                       \
+    F(int, context, 256, 8, 1048576, "positions")                                                 \
+    F(real, rope_theta, 10000, 1, 1e12, "base of the rotary frequencies")                         \
+    F(flag, tied, true, 0, 0, "output weights are the embedding")                                 \
+    F(real, init_std, 0.02, 1e-6, 1, "deviation of the first weights")
+
+typedef struct mg_network_config {
+    MG_CONFIG_STRUCT(MG_NETWORK_FIELDS)
+} mg_network_config;
+
+// A resolved configuration: three sections, "", "network" and the algorithm's own.
+typedef struct mg_settings {
+    mg_run_config     run;
+    mg_network_config network;
+    const mg_algo    *algo;
+    void             *algo_config;
+    mg_section        sections[3];
+} mg_settings;
+
+typedef struct mg_override { // --key value
+    const char *key, *value;
+} mg_override;
+
+// Defaults, then the file (NULL: none), then the overrides. Strings live on the arena.
+// Errors: MG_CONFIG, MG_IO.
+mg_err mg_settings_read(mg_settings *out, const char *path, const mg_override *overrides, int n,
+                        mg_arena *arena) MG_MUST_USE;
+// All keys of an algorithm with their defaults, for --help. algo NULL: the keys of every run.
+void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena);
+
+// Reads data and tokenizer and fills everything of the job but team, arenas and n_items, which the
+// caller has set. For a fresh model the tokenizer is trained here and *tokenizer_folder is NULL.
+// *tokenizer is owned by the caller. Errors name the file: MG_IO, MG_CORRUPT, MG_EMPTY,
+// MG_MISMATCH (tokenizer and model do not fit), MG_CONFIG (data that the algorithm needs and has not).
+mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) MG_MUST_USE;
+#endif

@@ -1,0 +1,282 @@
+// train.c - the loop.
+#include "train/train.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "rollout/rollout.h"
+#include "train/report.h"
+#include "train/run.h"
+#include "train/tensorboard.h"
+
+#define RUN_ARENA_MAX  ((size_t)64 << 30) // address space, not memory: see arena.h
+#define STEP_ARENA_MAX ((size_t)256 << 30)
+#define COVERAGE_ROWS  64 // references that the coverage check looks at
+
+typedef struct trainer {
+    const mg_train_options *options;
+    mg_settings     settings;
+    mg_arena        run_arena, step_arena;
+    mg_team        *team;
+    mg_tokenizer   *tokenizer;
+    mg_job          job;
+    mg_world        world;
+    mg_learner     *learner;
+    mg_run          run;
+    mg_events      *events;
+    mg_rollout      rollout;
+    int64_t         updates;   // in all
+    double          tokens;    // of this life
+    double          started;   // mg_clock_seconds
+} trainer;
+
+static mg_err write_settings(trainer *t) {
+    char  *text;
+    size_t size;
+    FILE  *out = open_memstream(&text, &size);
+    if (!out) return mg_fail(MG_NOMEM, "run.yaml");
+    mg_config_write(t->settings.sections, 3, out);
+    fclose(out);
+    mg_err err = mg_file_write(mg_path(&t->run_arena, "%s/run.yaml", t->run.folder), text, size);
+    if (!err) err = mg_store_note(t->run.store, "config", text);
+    free(text);
+    return err;
+}
+
+// A fresh model has no folder whose tokenizer could be carried along, so its own lies in the run.
+static const char *origin(const trainer *t) {
+    return t->settings.run.model[0] ? t->settings.run.model : t->run.folder;
+}
+
+static mg_err open_world(trainer *t) {
+    const mg_algo *a = t->settings.algo;
+    if (!a->needs_world) return MG_OK;
+    mg_err err = t->options->make_world(&t->settings, &t->job, &t->world);
+    if (err) return err;
+    if (a->needs_resets && !t->world.class->resets)
+        return mg_fail(MG_CONFIG, "world: %s cannot be reset into a recorded state, which %s needs",
+                       t->world.class->name, a->name);
+    t->job.n_items = t->world.n_items;
+    return MG_OK;
+}
+
+static mg_err open_learner(trainer *t) {
+    mg_part parts[MG_PARTS_MAX];
+    mg_err  err = t->settings.algo->open(&t->learner, &t->job, t->settings.algo_config);
+    if (err) return err;
+    t->updates = t->settings.algo->updates(t->learner);
+    if (t->run.updates_done > 0) {
+        const int n = t->settings.algo->parts(t->learner, parts);
+        err = mg_checkpoint_load(&t->run, parts, n, &t->step_arena);
+        mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
+    }
+    return err;
+}
+
+static mg_err open_all(trainer *t) {
+    const mg_train_options *o = t->options;
+    mg_err err = mg_arena_init(&t->run_arena, "run", RUN_ARENA_MAX);
+    if (!err) err = mg_arena_init(&t->step_arena, "step", STEP_ARENA_MAX);
+    if (!err)
+        err = mg_settings_read(&t->settings, o->config, o->overrides, o->n_overrides, &t->run_arena);
+    if (!err) err = mg_team_open(&t->team, (int)t->settings.run.threads);
+    if (err) return err;
+    t->job = (mg_job){.team = t->team, .run = &t->run_arena, .step = &t->step_arena};
+    // Everything that can be wrong with what the user named is found before the folder is made.
+    err = mg_job_open(&t->job, &t->settings, &t->tokenizer);
+    if (!err) err = open_world(t);
+    if (!err) err = mg_run_open(&t->run, t->settings.run.out, o->resume, &t->run_arena);
+    if (!err) err = write_settings(t);
+    if (!err && !t->settings.run.model[0])
+        err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
+    if (!err) err = open_learner(t);
+    if (!err) err = mg_events_open(&t->events, t->run.folder, o->wall_time);
+    return err;
+}
+
+static void close_all(trainer *t) {
+    mg_events_close(t->events);
+    if (t->learner) t->settings.algo->close(t->learner);
+    mg_run_close(&t->run);
+    mg_tokenizer_free(t->tokenizer);
+    mg_team_close(t->team);
+    mg_arena_release(&t->step_arena);
+    mg_arena_release(&t->run_arena);
+}
+
+// An episode without the number that the learner would learn from is nobody's failure to hide.
+static void require_reward(const trainer *t, mg_episode *e) {
+    const mg_reward r = mg_episode_return(e);
+    if (e->verdict != MG_CLEAN || t->settings.run.reward_model[0] || r.kind == MG_REWARD_VALUE) return;
+    e->verdict = MG_QUARANTINED;
+    e->code    = r.kind == MG_REWARD_ABSENT ? "V.absent" : "V.invalid";
+    snprintf(e->detail, sizeof e->detail, "%s", r.reason ? r.reason : "no reward");
+}
+
+// Plays the update's episodes. *clean holds the CLEAN ones, in order; `all` everything, for the record.
+static mg_err collect(trainer *t, int64_t update, mg_episode **all, int64_t *n_all,
+                      mg_episode **clean, int64_t *n_clean) {
+    mg_part   parts[MG_PARTS_MAX];
+    mg_start *starts;
+    int64_t   n, cut;
+    mg_err    err = t->settings.algo->plan(t->learner, update, &starts, &n, &t->rollout.sampling);
+    if (err) return err;
+    t->settings.algo->parts(t->learner, parts);
+    t->rollout.model  = parts[0].model;
+    mg_episode *e     = MG_NEW(&t->step_arena, mg_episode, n);
+    mg_episode *kept  = MG_NEW(&t->step_arena, mg_episode, n);
+    int64_t     n_kept = 0;
+    err = mg_rollout_run(&t->rollout, starts, n, update, (uint64_t)update, &t->step_arena,
+                         &t->step_arena, e, &cut);
+    if (err) return err;
+    for (int64_t i = 0; i < n; i++) {
+        require_reward(t, &e[i]);
+        if (e[i].verdict == MG_CLEAN) kept[n_kept++] = e[i];
+        t->tokens += (double)(e[i].n_turns ? e[i].n_tokens - e[i].turns[0].action_begin : 0);
+    }
+    if (n_kept == 0)
+        return mg_fail(MG_EMPTY, "update %lld: none of %lld episodes is clean; the first: %s: %s",
+                       (long long)update, (long long)n, e[0].code, e[0].detail);
+    *all = e, *n_all = n, *clean = kept, *n_clean = n_kept;
+    return MG_OK;
+}
+
+static mg_err record(trainer *t, int64_t update, const mg_episode *clean, int64_t n_clean,
+                     const mg_episode *all, int64_t n_all, const mg_metrics *m) {
+    const bool episodes = update % t->settings.run.record_every == 0 || update + 1 == t->updates;
+    mg_err     err      = mg_store_begin(t->run.store, update);
+    for (int i = 0; i < m->n && !err; i++)
+        if (isfinite(m->rows[i].value))
+            err = mg_store_metric(t->run.store, m->rows[i].name, m->rows[i].value);
+    // The clean ones as the learner left them, with its scores; what was kept out, always.
+    for (int64_t i = 0; i < n_clean && episodes && !err; i++)
+        err = mg_store_episode(t->run.store, &clean[i]);
+    for (int64_t i = 0; i < n_all && !err; i++)
+        if (all[i].verdict != MG_CLEAN) err = mg_store_episode(t->run.store, &all[i]);
+    if (!err) err = mg_store_commit(t->run.store);
+    const double now = t->options->wall_time + mg_clock_seconds() - t->started;
+    for (int i = 0; i < m->n && !err; i++)
+        err = mg_events_scalar(t->events, update, now, m->rows[i].name, m->rows[i].value);
+    return err;
+}
+
+static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
+    const mg_algo *a   = t->settings.algo;
+    mg_episode    *all = NULL, *clean = NULL;
+    int64_t        n_all = 0, n_clean = 0;
+    mg_err         err   = MG_OK;
+    mg_arena_reset(&t->step_arena, 0);
+    *m = (mg_metrics){0};
+    if (a->plan) {
+        err = collect(t, update, &all, &n_all, &clean, &n_clean);
+        if (err) return err;
+        mg_metrics_add(m, "excluded", (double)(n_all - n_clean));
+    }
+    err = a->update(t->learner, update, clean, n_clean, m);
+    if (err) {
+        char *sentence = mg_arena_strdup(&t->step_arena, mg_err_detail());
+        return n_clean > 0
+                   ? mg_fail(err, "update %lld, episodes %lld..%lld of it: %s", (long long)update, 0LL,
+                             (long long)n_all - 1, sentence)
+                   : mg_fail(err, "update %lld: %s", (long long)update, sentence);
+    }
+    const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
+    if (look && a->evaluate) err = a->evaluate(t->learner, m);
+    return err ? err : record(t, update, clean, n_clean, all, n_all, m);
+}
+
+static mg_err checkpoint(trainer *t, int64_t done) {
+    mg_part   parts[MG_PARTS_MAX];
+    const int n = t->settings.algo->parts(t->learner, parts);
+    mg_arena_reset(&t->step_arena, 0);
+    mg_err err = mg_events_flush(t->events);
+    if (!err)
+        err = mg_checkpoint_save(&t->run, done, parts, n, t->settings.run.checkpoints_kept, origin(t),
+                                 &t->step_arena);
+    return err;
+}
+
+// DR-PO's checks before it starts: the world goes where it is told, and the starting policy knows
+// the references that it will be put into.
+static mg_err check_resets(trainer *t) {
+    int64_t rows = t->job.n_pairs < COVERAGE_ROWS ? t->job.n_pairs : COVERAGE_ROWS;
+    mg_err  err  = MG_OK;
+    for (int64_t i = 0; i < rows && !err; i++) {
+        const char *reference = t->job.pairs[i].completion;
+        err = mg_rollout_check_reset(t->world.class, t->world.world, i, reference, strlen(reference) / 2);
+    }
+    if (!err)
+        mg_log(MG_LOG_INFO, "reset check: %lld of %lld restored states equal the played ones",
+               (long long)rows, (long long)rows);
+    return err;
+}
+
+static void note_of(const mg_metrics *m, char *out, size_t size) {
+    static const char *const shown[] = {"reward", "loss", "kl", "accuracy", "length"};
+    size_t used = 0;
+    out[0]      = 0;
+    for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
+        for (int i = 0; i < m->n && used < size; i++)
+            if (strcmp(m->rows[i].name, shown[k]) == 0)
+                used += (size_t)snprintf(out + used, size - used, "%s%s %.3f", used ? "  " : "",
+                                         shown[k], m->rows[i].value);
+}
+
+static mg_err loop(trainer *t, mg_metrics *last) {
+    mg_progress progress;
+    char        note[256];
+    mg_err      err = MG_OK;
+    mg_progress_start(&progress, t->settings.algo->name, "updates", t->updates);
+    for (int64_t u = t->run.updates_done; u < t->updates && !err; u++) {
+        if (t->options->stop && *t->options->stop) {
+            err = u > t->run.updates_done ? checkpoint(t, u) : MG_OK;
+            if (!err)
+                err = mg_fail(MG_INTERRUPTED, "stopped before update %lld of %lld; go on with --resume",
+                              (long long)u, (long long)t->updates);
+            break;
+        }
+        err = one_update(t, u, last);
+        if (err) break;
+        note_of(last, note, sizeof note);
+        mg_progress_show(&progress, u + 1, note);
+        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates)
+            err = checkpoint(t, u + 1);
+    }
+    mg_progress_end(&progress);
+    return err;
+}
+
+// The finished policy as a model folder of its own.
+static mg_err export_model(trainer *t) {
+    mg_part     parts[MG_PARTS_MAX];
+    const char *folder = mg_path(&t->run_arena, "%s/model", t->run.folder);
+    const bool  bf16   = strcmp(t->settings.run.save_dtype, "bf16") == 0;
+    mg_arena_reset(&t->step_arena, 0);
+    mg_err err = mg_folder_make(folder);
+    if (!err && t->settings.algo->finish) return t->settings.algo->finish(t->learner, folder);
+    t->settings.algo->parts(t->learner, parts);
+    if (!err)
+        err = mg_model_save(parts[0].model, folder, bf16 ? MG_FILE_BF16 : MG_FILE_F32, origin(t));
+    return err;
+}
+
+mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
+    trainer t = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
+    mg_err  err = open_all(&t);
+    if (!err && t.settings.algo->needs_resets) err = check_resets(&t);
+    t.rollout = (mg_rollout){.tokenizer = t.tokenizer, .rule = t.job.rule, .class = t.world.class,
+                             .world = t.world.world, .team = t.team, .seed = t.job.seed};
+    mg_metrics last = {0};
+    if (!err) err = loop(&t, &last);
+    if (!err) err = export_model(&t);
+    if (!err) err = mg_report_run(t.run.folder, t.run.store, &t.step_arena);
+    if (!err) {
+        *out = (mg_train_result){.updates = t.updates, .tokens = t.tokens, .last = last,
+                                 .seconds = mg_clock_seconds() - t.started};
+        snprintf(out->folder, sizeof out->folder, "%s", t.run.folder);
+    }
+    close_all(&t);
+    return err;
+}

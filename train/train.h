@@ -1,0 +1,46 @@
+// train.h - the loop that drives any algorithm from its first update to its last.
+//
+//   resolve config -> open run folder -> open job -> open learner -> [resume]
+//   each update:  starts -> episodes -> only CLEAN ones -> update -> metrics and episodes stored
+//                 -> checkpoint when due
+//   end:          model/ (Hugging Face layout), report.html
+//
+// Checkpoints lie between updates. A run that was stopped or killed goes on from its newest
+// checkpoint and repeats the updates after it from their random streams.
+#ifndef MG_TRAIN_TRAIN_H
+#define MG_TRAIN_TRAIN_H
+#include "env/env.h"
+#include "train/job.h"
+
+// A world made by the caller for the job's training pairs. class NULL: the algorithm needs none.
+typedef struct mg_world {
+    const mg_env_class *class;
+    const void         *world;
+    int64_t             n_items; // 0: its seed decides
+} mg_world;
+
+// Makes the world that settings name over the job's rows; memory on job->run.
+typedef mg_err mg_world_maker(const mg_settings *s, const mg_job *job, mg_world *out);
+
+typedef struct mg_train_options {
+    const char        *config;    // YAML file or NULL
+    const mg_override *overrides;
+    int                n_overrides;
+    bool               resume;
+    mg_world_maker    *make_world;
+    const volatile int *stop;     // becomes non-zero when somebody asks to stop (Ctrl-C); or NULL
+    double             wall_time; // seconds since 1970 at the start, for event files
+} mg_train_options;
+
+// What a finished run says of itself.
+typedef struct mg_train_result {
+    char    folder[1024];     // the run
+    int64_t updates;
+    double  seconds, tokens;  // spent in this life; answer tokens learnt from or sampled
+    mg_metrics last;          // the last update's metrics; names are static
+} mg_train_result;
+
+// Errors: MG_CONFIG (used wrongly), MG_INTERRUPTED after a checkpoint was written, MG_NUMERIC (the
+// sentence names update and episodes; the last good checkpoint stays), and what data and files say.
+mg_err mg_train(const mg_train_options *options, mg_train_result *out) MG_MUST_USE;
+#endif
