@@ -40,11 +40,11 @@ static void layout(mg_tape *t, const mg_answers *a, bool read, mg_batch *b, int3
 }
 
 static mg_err head(mg_tape *t, mg_model *m, const mg_answers *a, bool read, mg_tensor **out) {
-    mg_batch   b;
+    mg_batch  *b = MG_NEW(t->arena, mg_batch, 1); // backward reads its plan
     int32_t   *rows;
     mg_tensor *hidden;
-    layout(t, a, read, &b, &rows);
-    mg_err err = mg_model_hidden(t, m, &b, NULL, &hidden);
+    layout(t, a, read, b, &rows);
+    mg_err err = mg_model_hidden(t, m, b, NULL, &hidden);
     if (!err) *out = mg_model_head(t, m, hidden, rows, mg_answers_count(a));
     return err;
 }

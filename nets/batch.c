@@ -12,7 +12,8 @@ void mg_batch_init(mg_batch *b, mg_arena *arena, int64_t tokens_max, int64_t seq
 
 int32_t mg_batch_add(mg_batch *b, const int32_t *tokens, int64_t n, int32_t parent) {
     MG_ASSERT(n >= 1 && n <= b->tokens_max - b->n_tokens);
-    MG_ASSERT(b->n_sequences < b->sequences_max && parent < b->n_sequences);
+    MG_ASSERT(b->n_sequences < b->sequences_max);
+    MG_ASSERT(parent >= -1 && parent < b->n_sequences);
     mg_sequence *s = &b->sequences[b->n_sequences];
     *s = (mg_sequence){.row = b->n_tokens, .n = n, .parent = parent};
     if (parent >= 0) s->position = b->sequences[parent].position + (int32_t)b->sequences[parent].n;

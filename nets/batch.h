@@ -29,9 +29,10 @@ typedef struct mg_batch {
 void mg_batch_init(mg_batch *b, mg_arena *arena, int64_t tokens_max, int64_t sequences_max);
 
 // Appends a sequence (copied) and returns its index. parent -1: it starts at position 0.
-// n >= 1; the room is asserted.
+// n >= 1, the room and the parent are asserted.
 int32_t mg_batch_add(mg_batch *b, const int32_t *tokens, int64_t n, int32_t parent);
 
-// Builds the attention plan; after it nothing is added.
+// Builds the attention plan, on the arena; after it nothing is added. Spans name the batch's rows.
+// A family is a root and all that descend from it; families come in the order of their roots.
 void mg_batch_plan(mg_batch *b, mg_arena *arena);
 #endif

@@ -8,7 +8,7 @@
 #include "nets/generate.h"
 
 #define TOLERANCE          1e-4 // of logits
-#define GRADIENT_TOLERANCE 1e-3 // relative, of norms
+#define GRADIENT_TOLERANCE 1e-3 // of a gradient's norm
 
 static const char *peer_folder(void) {
     const char *folder = getenv("MG_PEER_DIR");
@@ -78,6 +78,12 @@ static double token_loss(mg_tape *t, mg_model *m, mg_tensor *hidden, const mg_ba
     return loss;
 }
 
+static void assert_close(const char *name, const char *what, double found, double wanted,
+                         double allowed) {
+    if (!(fabs(found - wanted) <= allowed))
+        fail_msg("gradient of %s: %s %g, wanted %g", name, what, found, wanted);
+}
+
 static void check_gradients(mg_model *m, const json_t *expected, mg_arena *arena) {
     mg_tape    t = mg_tape_make(arena, NULL, true);
     mg_batch  *b = batch_of(json_object_get(expected, "batch"), arena);
@@ -92,15 +98,21 @@ static void check_gradients(mg_model *m, const json_t *expected, mg_arena *arena
     mg_tape_backward(&t);
 
     const json_t *norms = json_object_get(expected, "gradient_norms");
+    const json_t *projections = json_object_get(expected, "gradient_projections");
     assert_int_equal(json_object_size(norms), m->n_params);
     for (int64_t i = 0; i < m->n_params; i++) {
         const mg_param *p = &m->params[i];
         const float    *g = mg_grad_f32(&p->tensor);
-        double          square = 0;
-        for (int64_t j = 0; j < mg_tensor_count(&p->tensor); j++) square += (double)g[j] * g[j];
-        wanted = json_number_value(json_object_get(norms, p->name));
-        if (!(fabs(sqrt(square) - wanted) <= GRADIENT_TOLERANCE * wanted + 1e-6))
-            fail_msg("gradient of %s: norm %g, wanted %g", p->name, sqrt(square), wanted);
+        double          square = 0, projection = 0;
+        for (int64_t j = 0; j < mg_tensor_count(&p->tensor); j++) {
+            square += (double)g[j] * g[j];
+            projection += (double)g[j] * cos((double)j);
+        }
+        const double norm = json_number_value(json_object_get(norms, p->name));
+        const double allowed = GRADIENT_TOLERANCE * norm + 1e-6;
+        assert_close(p->name, "norm", sqrt(square), norm, allowed);
+        assert_close(p->name, "projection", projection,
+                     json_number_value(json_object_get(projections, p->name)), allowed);
     }
 }
 

@@ -10,7 +10,7 @@
 
 // ---- parameters ----
 
-static mg_err check(const mg_model_config *c) {
+static mg_err check_sizes(const mg_model_config *c) {
     const struct {
         const char *key;
         int64_t     found, min, max;
@@ -33,11 +33,29 @@ static mg_err check(const mg_model_config *c) {
         return mg_fail(MG_CONFIG, "num_key_value_heads: found %lld, wanted a divisor of %lld heads",
                        (long long)c->n_kv_heads, (long long)c->n_heads);
     if (c->head_width % 2)
-        return mg_fail(MG_CONFIG, "head_dim: found %lld, wanted an even number: rotary positions turn "
-                                  "pairs", (long long)c->head_width);
-    if (!(c->rope_theta > 0) || !(c->norm_eps >= 0))
-        return mg_fail(MG_CONFIG, "rope_theta %g, rms_norm_eps %g: wanted a positive base and no "
-                                  "negative epsilon", c->rope_theta, c->norm_eps);
+        return mg_fail(MG_CONFIG,
+                       "head_dim: found %lld, wanted an even number: rotary positions turn pairs",
+                       (long long)c->head_width);
+    return MG_OK;
+}
+
+static mg_err check_numbers(const mg_model_config *c) {
+    const mg_rope_scaling *s = &c->rope_scaling;
+    if (!(c->rope_theta > 0 && isfinite(c->rope_theta)))
+        return mg_fail(MG_CONFIG, "rope_theta: found %g, wanted a number above 0", c->rope_theta);
+    if (!(c->norm_eps >= 0 && isfinite(c->norm_eps)))
+        return mg_fail(MG_CONFIG, "rms_norm_eps: found %g, wanted 0 or more", c->norm_eps);
+    if (!(c->init_std >= 0 && isfinite(c->init_std)))
+        return mg_fail(MG_CONFIG, "initializer_range: found %g, wanted 0 or more", c->init_std);
+    if (s->factor == 0) return MG_OK;
+    if (!(s->factor >= 1 && s->low_freq_factor > 0 && s->high_freq_factor > s->low_freq_factor &&
+          s->original_context >= 1))
+        return mg_fail(MG_CONFIG,
+                       "rope_scaling: found factor %g, low_freq_factor %g, high_freq_factor %g, "
+                       "original_max_position_embeddings %lld; wanted factor >= 1, 0 < low < high "
+                       "and a context of 1 or more",
+                       s->factor, s->low_freq_factor, s->high_freq_factor,
+                       (long long)s->original_context);
     return MG_OK;
 }
 
@@ -58,8 +76,9 @@ static mg_tensor *add(builder *b, int64_t rows, int64_t cols, bool vector, const
         mg_param *p = &b->m->params[b->n_params];
         va_list   args;
         va_start(args, fmt);
-        vsnprintf(name, sizeof name, fmt, args);
+        const int size = vsnprintf(name, sizeof name, fmt, args);
         va_end(args);
+        MG_ASSERT(size > 0 && size < NAME_MAX_SIZE);
         *p = (mg_param){.name = mg_arena_strdup(&b->m->arena, name), .vector = vector};
         p->tensor = (mg_tensor){.dtype = MG_F32, .rows = rows, .cols = cols,
                                 .data = b->m->weights + b->n_weights,
@@ -71,35 +90,38 @@ static mg_tensor *add(builder *b, int64_t rows, int64_t cols, bool vector, const
     return t;
 }
 
-static void add_layer(builder *b, int64_t i, mg_model_layer *l) {
+static mg_tensor *add_linear(builder *b, long long layer, const char *name, int64_t out, int64_t in,
+                             bool has_bias, mg_tensor **bias) {
+    mg_tensor *W = add(b, out, in, false, "model.layers.%lld.%s.weight", layer, name);
+    if (has_bias) *bias = add(b, out, 1, true, "model.layers.%lld.%s.bias", layer, name);
+    return W;
+}
+
+static mg_model_layer add_layer(builder *b, long long i) {
     const mg_model_config *c  = &b->m->config;
     const int64_t          d  = c->d_model, q = c->n_heads * c->head_width;
     const int64_t          kv = c->n_kv_heads * c->head_width;
-    const long long        n  = (long long)i;
-    l->q = add(b, q, d, false, "model.layers.%lld.self_attn.q_proj.weight", n);
-    if (c->qkv_bias) l->q_bias = add(b, q, 1, true, "model.layers.%lld.self_attn.q_proj.bias", n);
-    l->k = add(b, kv, d, false, "model.layers.%lld.self_attn.k_proj.weight", n);
-    if (c->qkv_bias) l->k_bias = add(b, kv, 1, true, "model.layers.%lld.self_attn.k_proj.bias", n);
-    l->v = add(b, kv, d, false, "model.layers.%lld.self_attn.v_proj.weight", n);
-    if (c->qkv_bias) l->v_bias = add(b, kv, 1, true, "model.layers.%lld.self_attn.v_proj.bias", n);
-    l->o = add(b, d, q, false, "model.layers.%lld.self_attn.o_proj.weight", n);
-    if (c->o_bias) l->o_bias = add(b, d, 1, true, "model.layers.%lld.self_attn.o_proj.bias", n);
-    l->gate = add(b, c->d_ff, d, false, "model.layers.%lld.mlp.gate_proj.weight", n);
-    if (c->mlp_bias) l->gate_bias = add(b, c->d_ff, 1, true, "model.layers.%lld.mlp.gate_proj.bias", n);
-    l->up = add(b, c->d_ff, d, false, "model.layers.%lld.mlp.up_proj.weight", n);
-    if (c->mlp_bias) l->up_bias = add(b, c->d_ff, 1, true, "model.layers.%lld.mlp.up_proj.bias", n);
-    l->down = add(b, d, c->d_ff, false, "model.layers.%lld.mlp.down_proj.weight", n);
-    if (c->mlp_bias) l->down_bias = add(b, d, 1, true, "model.layers.%lld.mlp.down_proj.bias", n);
-    l->attn_norm = add(b, d, 1, true, "model.layers.%lld.input_layernorm.weight", n);
-    l->mlp_norm  = add(b, d, 1, true, "model.layers.%lld.post_attention_layernorm.weight", n);
+    mg_model_layer         l  = {0};
+    l.q    = add_linear(b, i, "self_attn.q_proj", q, d, c->qkv_bias, &l.q_bias);
+    l.k    = add_linear(b, i, "self_attn.k_proj", kv, d, c->qkv_bias, &l.k_bias);
+    l.v    = add_linear(b, i, "self_attn.v_proj", kv, d, c->qkv_bias, &l.v_bias);
+    l.o    = add_linear(b, i, "self_attn.o_proj", d, q, c->o_bias, &l.o_bias);
+    l.gate = add_linear(b, i, "mlp.gate_proj", c->d_ff, d, c->mlp_bias, &l.gate_bias);
+    l.up   = add_linear(b, i, "mlp.up_proj", c->d_ff, d, c->mlp_bias, &l.up_bias);
+    l.down = add_linear(b, i, "mlp.down_proj", d, c->d_ff, c->mlp_bias, &l.down_bias);
+    l.attn_norm = add(b, d, 1, true, "model.layers.%lld.input_layernorm.weight", i);
+    l.mlp_norm  = add(b, d, 1, true, "model.layers.%lld.post_attention_layernorm.weight", i);
+    return l;
 }
 
 static builder build(mg_model *m, bool dry) {
     const mg_model_config *c = &m->config;
     builder                b = {.m = m, .dry = dry};
-    mg_model_layer         unused;
     m->embed = add(&b, c->vocab, c->d_model, false, "model.embed_tokens.weight");
-    for (int64_t i = 0; i < c->n_layers; i++) add_layer(&b, i, dry ? &unused : &m->layers[i]);
+    for (int64_t i = 0; i < c->n_layers; i++) {
+        const mg_model_layer l = add_layer(&b, i);
+        if (!dry) m->layers[i] = l;
+    }
     m->final_norm = add(&b, c->d_model, 1, true, "model.norm.weight");
     m->head       = m->embed;
     if (c->scalar_head)
@@ -109,35 +131,57 @@ static builder build(mg_model *m, bool dry) {
     return b;
 }
 
-// Inverse frequencies, theta^(-2j/h), and Llama 3.1's scaling of them: wavelengths beyond the
-// original context are stretched by `factor`, short ones kept, those between are blended.
+// Inverse frequencies theta^(-2j/h) (RoFormer, arXiv:2104.09864, section 3.2.2) and Llama 3.1's
+// change to them, as _compute_llama3_parameters of transformers' modeling_rope_utils.py makes it:
+// with lambda = 2 pi / f the wavelength and C the original context,
+//   lambda < C / high: f;  lambda > C / low: f / factor;
+//   between: (1 - s) f / factor + s f,  s = (C / lambda - low) / (high - low)
+// s is above 1 in the first case and below 0 in the second, so clamping it makes one formula.
 static void set_frequency(mg_model *m) {
-    const mg_model_config *c  = &m->config;
-    const mg_rope_scaling *s  = &c->rope_scaling;
-    const double           two_pi = 6.283185307179586;
+    const mg_model_config *c = &m->config;
+    const mg_rope_scaling *r = &c->rope_scaling;
     for (int64_t j = 0; j < c->head_width / 2; j++) {
         double f = pow(c->rope_theta, -2.0 * (double)j / (double)c->head_width);
-        if (s->factor > 0) {
-            const double turns = (double)s->original_context * f / two_pi;
-            const double blend = (turns - s->low_freq_factor) / (s->high_freq_factor - s->low_freq_factor);
-            const double keep  = fmin(fmax(blend, 0), 1);
-            f                  = f * (keep + (1 - keep) / s->factor);
+        if (r->factor != 0) {
+            const double turns = (double)r->original_context * f / (2 * M_PI); // C / lambda
+            const double s =
+                (turns - r->low_freq_factor) / (r->high_freq_factor - r->low_freq_factor);
+            const double kept = fmin(fmax(s, 0), 1);
+            f                 = (1 - kept) * f / r->factor + kept * f;
         }
         m->frequency[j] = f;
     }
 }
 
+static void fill(const mg_tensor *t, float value) {
+    for (int64_t j = 0; j < mg_tensor_count(t); j++) mg_f32(t)[j] = value;
+}
+
+// Biases 0, gains 1.
+static void set_vectors(mg_model *m) {
+    for (int64_t i = 0; i < m->n_params; i++)
+        if (m->params[i].vector) fill(&m->params[i].tensor, 0);
+    for (int64_t i = 0; i < m->config.n_layers; i++) {
+        fill(m->layers[i].attn_norm, 1);
+        fill(m->layers[i].mlp_norm, 1);
+    }
+    fill(m->final_norm, 1);
+}
+
 mg_err mg_model_new(mg_model **out, const mg_model_config *config, bool trained) {
-    mg_err err = check(config);
+    mg_err err = check_sizes(config);
+    if (!err) err = check_numbers(config);
     if (err) return err;
     mg_model *m = calloc(1, sizeof *m);
     if (!m) return mg_fail(MG_NOMEM, "a model");
-    m->config       = *config;
-    const builder b = build(m, true);
+    m->config             = *config;
+    const builder b       = build(m, true);
     const size_t  weights = sizeof(float) * (size_t)b.n_weights;
-    // Names, layers, frequencies and the optimiser's slice sums are small beside this allowance.
-    err = mg_arena_init(&m->arena, "model", (trained ? 3 : 2) * weights + (size_t)b.n_params * 1024 +
-                                                ((size_t)64 << 20));
+    const size_t  rest    = (size_t)b.n_params * (sizeof(mg_param) + NAME_MAX_SIZE) +
+                        (size_t)config->n_layers * sizeof(mg_model_layer) +
+                        (size_t)config->head_width * sizeof(double);
+    const size_t slack = 64 * ((size_t)b.n_params + 8); // each piece begins on a cache line
+    err = mg_arena_init(&m->arena, "model", (trained ? 2 : 1) * weights + rest + slack);
     if (err) {
         free(m);
         return err;
@@ -151,12 +195,7 @@ mg_err mg_model_new(mg_model **out, const mg_model_config *config, bool trained)
     m->frequency = MG_NEW(&m->arena, double, config->head_width / 2);
     build(m, false);
     set_frequency(m);
-    for (int64_t i = 0; i < m->n_params; i++) {
-        const mg_param *p    = &m->params[i];
-        const size_t    size = strlen(p->name);
-        const bool      gain = p->vector && size > 11 && strcmp(p->name + size - 11, "norm.weight") == 0;
-        for (int64_t j = 0; gain && j < mg_tensor_count(&p->tensor); j++) mg_f32(&p->tensor)[j] = 1;
-    }
+    set_vectors(m);
     *out = m;
     return MG_OK;
 }
@@ -169,6 +208,7 @@ void mg_model_free(mg_model *m) {
 }
 
 void mg_model_init(mg_model *m, uint64_t seed) {
+    set_vectors(m);
     for (int64_t i = 0; i < m->n_params; i++) {
         const mg_param *p   = &m->params[i];
         mg_rng          rng = mg_rng_stream(seed, MG_PURPOSE_INIT, (uint64_t)i);
@@ -195,7 +235,9 @@ mg_err mg_model_copy(mg_model **out, const mg_model *from, bool scalar_head, boo
     for (int64_t i = 0; i < from->n_params; i++) {
         const mg_param *p  = &from->params[i];
         mg_param       *to = find(m, p->name);
-        if (to) memcpy(to->tensor.data, p->tensor.data, sizeof(float) * (size_t)mg_tensor_count(&p->tensor));
+        if (to)
+            memcpy(to->tensor.data, p->tensor.data,
+                   sizeof(float) * (size_t)mg_tensor_count(&p->tensor));
     }
     *out = m;
     return MG_OK;
@@ -270,12 +312,21 @@ mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cac
                            (long long)s, (long long)end, (long long)m->config.context_max);
     }
     mg_tensor *h = mg_embedding(t, m->embed, b->tokens, b->n_tokens);
-    for (int64_t i = 0; i < m->config.n_layers; i++)
-        h = feed_forward(t, m, i, attend(t, m, b, cache, i, h));
+    const size_t mark = mg_arena_mark(t->arena);
+    for (int64_t i = 0; i < m->config.n_layers; i++) {
+        mg_tensor *next = feed_forward(t, m, i, attend(t, m, b, cache, i, h));
+        if (t->record) {
+            h = next;
+        } else { // nobody looks back: one layer's memory serves them all
+            memcpy(h->data, next->data, sizeof(float) * (size_t)mg_tensor_count(h));
+            mg_arena_reset(t->arena, mark);
+        }
+    }
     *out = mg_rmsnorm(t, h, m->final_norm, m->config.norm_eps);
     return MG_OK;
 }
 
-mg_tensor *mg_model_head(mg_tape *t, mg_model *m, mg_tensor *hidden, const int32_t *rows, int64_t n) {
+mg_tensor *mg_model_head(mg_tape *t, mg_model *m, mg_tensor *hidden, const int32_t *rows,
+                         int64_t n) {
     return mg_linear(t, mg_rows(t, hidden, rows, n), m->head, NULL);
 }

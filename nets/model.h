@@ -73,11 +73,12 @@ mg_err mg_model_new(mg_model **out, const mg_model_config *config, bool trained)
 void   mg_model_free(mg_model *m);
 
 // Random weights: N(0, init_std^2), biases 0, gains 1; a scalar head N(0, 1/(d+1)) as in the
-// summarize-from-feedback code family.
+// summarize-from-feedback code family. A parameter's stream is its place in `params`.
 void mg_model_init(mg_model *m, uint64_t seed);
 
 // The same network with the body's weights copied and the head asked for: reward and value models
-// start from a language model, a critic from a reward model. A new scalar head starts at zero.
+// start from a language model, a critic from a reward model. A head that `from` has not got starts
+// at zero. Errors: as mg_model_new.
 mg_err mg_model_copy(mg_model **out, const mg_model *from, bool scalar_head,
                      bool trained) MG_MUST_USE;
 
@@ -98,7 +99,8 @@ void mg_cache_init(mg_cache *c, const mg_model *m, mg_arena *arena, int64_t rows
 // Hidden states after the final norm, [batch tokens, d_model]. With a cache, the keys and values
 // of the batch's tokens are first put into their places and the plan's spans name cache rows;
 // without, they name batch rows.
-// Errors: MG_LIMIT when a position reaches context_max (the sentence says which sequence).
+// The batch outlives the tape. On a tape that does not record, all layers share one layer's memory.
+// Error: MG_LIMIT when a position reaches context_max (which sequence).
 mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cache,
                        mg_tensor **out) MG_MUST_USE;
 

@@ -79,8 +79,9 @@ static void test_batch(void **state) {
         layout l = layout_make(h, 0, N, BEFORE, BEFORE + N, place);
         for (int64_t i = 0; i < BEFORE; i++) fill(&l.k, i, 1, 1000);
         const float *y = attend(&l, &(mg_attention_plan){
-            .groups = (mg_query_group[]){{.n = BEFORE, .spans = 1},
-                                         {.row = BEFORE, .n = N, .span = 1, .spans = 1, .family = 1}},
+            .groups = (mg_query_group[]){
+                {.n = BEFORE, .spans = 1},
+                {.row = BEFORE, .n = N, .span = 1, .spans = 1, .family = 1}},
             .spans  = (mg_key_span[]){{0, BEFORE}, {BEFORE, N}}, .n_groups = 2, .n_families = 2});
         assert_rows(y + BEFORE * HEADS * h, want, N, h);
     }

@@ -74,7 +74,7 @@ LANES_INLINE float lanes_largest(lanes v) {
     return max;
 }
 
-// exp(x) within 1.1 units in the last place, also where the result is denormal; 0 and infinity
+// exp(x) within 1.01 units in the last place, also where the result is denormal; 0 and infinity
 // beyond, NaN stays NaN.
 // Reduction x = n log 2 + r and the polynomial are those of Cephes' expf (Moshier 1989), whose
 // log 2 is split in two so that n times its first part is exact. 2^n is applied in two factors,

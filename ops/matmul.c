@@ -132,10 +132,10 @@ static void products_prepare(void) {
 static const product *product_get(product_kind kind, int64_t M, int64_t K, int64_t N,
                                   int64_t stride) {
     if (M == 0 || K == 0) return NULL;
-    const uint64_t key[] = {(uint64_t)kind, (uint64_t)M, (uint64_t)K, (uint64_t)N, (uint64_t)stride};
-    uint64_t       hash  = 0;
+    const int64_t key[] = {kind, M, K, N, stride};
+    uint64_t      hash  = 0;
     for (size_t i = 0; i < sizeof key / sizeof *key; i++)
-        hash = (hash ^ key[i]) * 0x9E3779B97F4A7C15u; // Fibonacci hashing, Knuth 1973, 6.4
+        hash = (hash ^ (uint64_t)key[i]) * 0x9E3779B97F4A7C15u; // Knuth 1973, 6.4: Fibonacci
 
     for (uint64_t at = hash >> 32;; at++) {
         product *p = &products[at % PRODUCTS_MAX];
@@ -192,8 +192,8 @@ static void product_run(const product *p, int worker, const float *src, const fl
 // ---- Packed weights
 
 typedef struct packed_copy {
-    float             *data; // NULL: not made yet
-    uint64_t           version;
+    float   *data; // NULL: not made yet
+    uint64_t version;
 } packed_copy;
 
 struct mg_packed {
@@ -297,7 +297,7 @@ static void add_last_tokens(const mg_linear_call *c, int64_t start, int64_t firs
 
     for (int64_t j = first; j < end; j++)
         for (int64_t k = 0; k < in; k += AT_ONCE * LANES) {
-            float *dW              = mg_grad_f32(c->W) + j * in + k;
+            float *dW            = mg_grad_f32(c->W) + j * in + k;
             lanes  sums[AT_ONCE] = {0};
             for (int64_t i = start; i < c->x->rows; i++)
                 for (int a = 0; a < AT_ONCE && k + a * LANES < in; a++)
@@ -311,7 +311,7 @@ static void add_last_tokens(const mg_linear_call *c, int64_t start, int64_t firs
 
 static void weight_gradient(const backward_work *b, int64_t piece, int worker) {
     const mg_linear_call *c   = b->call;
-    const int64_t         in  = c->x->cols, out = c->y->cols, rows = c->x->rows;
+    const int64_t         in = c->x->cols, out = c->y->cols, rows = c->x->rows;
     const int64_t         first = piece * b->out_rows, end = mg_piece_end(out, b->out_rows, piece);
     const int             short_piece = end - first < b->out_rows;
 

@@ -8,15 +8,17 @@
 // O1  Backward adds (dx += ...); tensors without grad are constants (tape.h T1, T2).
 // O2  Row i of a result depends on row i of the inputs alone (attention: on the rows of its keys),
 //     with the same bits in any batch.
-// O3  A reduction runs in a fixed order: over columns in lanes of 16 folded in order; over rows in
+// O3  A reduction runs in a fixed order: over columns in lanes of 16 folded by halves; over rows in
 //     slices of at most 512, in slice order. Work is cut by shape, never by number of threads.
 // O4  No name of the matrix library occurs outside matmul.c.
+// O5  One thread at a time calls operations: matmul.c keeps tables for the whole process.
 #ifndef MG_OPS_OPS_H
 #define MG_OPS_OPS_H
 #include "tensor/tape.h"
 
 // y = x W^T + b.  x [rows, in], W [out, in] (the layout of nn.Linear), b [out, 1] or NULL,
 // y [rows, out].   dx += dy W,  dW += dy^T x,  db_j += sum_i dy_ij
+// W is a parameter: a packed copy of it is kept with it, and made again when W->version has grown.
 mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b);
 
 // Frees the packed copy that mg_linear keeps with a parameter. NULL copy: no effect.
@@ -53,9 +55,10 @@ mg_tensor *mg_activation(mg_tape *t, mg_tensor *x, mg_activation_kind kind);
 mg_tensor *mg_token_logp(mg_tape *t, mg_tensor *z, const int32_t *target, double temperature,
                          float *entropy_out);
 
-// Which keys a query sees. Queries of one group are consecutive rows; their keys are the spans in
-// order. Every query of the group sees all rows of all spans but the last; of the last, query i
-// (of n) sees rows up to and including row (last.n - n + i): causal within the sequence.
+// Which keys a query sees. Queries of one group are consecutive rows, and every query row is in
+// exactly one group; the group's keys are its spans in order. Every query of the group sees all
+// rows of all spans but the last; of the last, query i (of n) sees rows up to and including row
+// (last.n - n + i): causal within the sequence.
 //   training      one group per sequence: [spans of its ancestors, its own rows], last.n == n
 //   decoding      one query per sequence; the spans lie in the cache
 typedef struct mg_key_span {

@@ -58,7 +58,7 @@ static void gain_gradient(const mg_rmsnorm_call *c, int64_t piece) {
     const int64_t d = c->x->cols, last = mg_piece_end(d, COLUMNS, piece);
 
     for (int64_t start = 0; start < c->x->rows; start += SLICE) {
-        const int64_t end                  = start + SLICE < c->x->rows ? start + SLICE : c->x->rows;
+        const int64_t end = start + SLICE < c->x->rows ? start + SLICE : c->x->rows;
         lanes         sums[COLUMNS / LANES] = {0};
         for (int64_t i = start; i < end; i++)
             for (int64_t j = piece * COLUMNS, s = 0; j < last; j += LANES, s++) {

@@ -42,8 +42,8 @@ typedef struct lane_pair {
     lanes a, b;
 } lane_pair;
 
-LANES_INLINE lane_pair turned(const mg_rope_call *c, const float *head, const float *cosines, int64_t j,
-                        float direction) {
+LANES_INLINE lane_pair turned(const mg_rope_call *c, const float *head, const float *cosines,
+                              int64_t j, float direction) {
     const int64_t half   = c->head_width / 2, left = half - j;
     const lanes   cosine = lanes_load(cosines + j, left);
     const lanes   sine   = lanes_load(cosines + half + j, left) * direction;
@@ -90,7 +90,8 @@ static void backward_piece(void *context, int64_t piece, int worker) {
 static void backward(mg_tape *tape, void *call) {
     const mg_rope_call *c = call;
     if (!c->x->grad) return;
-    mg_team_run(tape->team, backward_piece, call, mg_pieces(c->x->rows, rows_per_piece(c->x->cols)));
+    mg_team_run(tape->team, backward_piece, call,
+                mg_pieces(c->x->rows, rows_per_piece(c->x->cols)));
 }
 
 mg_tensor *mg_rope(mg_tape *t, mg_tensor *x, int64_t head_width, const int32_t *positions,

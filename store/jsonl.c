@@ -4,21 +4,28 @@
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/file.h"
 
 typedef struct reader {
-    FILE       *file; // owned
     const char *path;
-    char       *line; // owned by getline
-    size_t      line_size;
+    FILE       *file;   // owned
+    char       *line;   // owned, [MG_JSONL_LINE_MAX]: memory becomes real as far as lines reach
+    size_t      size;   // of the current line
     int64_t     number; // of the current line, from 1
     mg_arena   *arena;
 } reader;
 
 static mg_err reader_open(reader *r, const char *path, mg_arena *arena) {
+    struct stat st;
     *r = (reader){.path = path, .arena = arena, .file = fopen(path, "r")};
-    return r->file ? MG_OK : mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
+    if (!r->file) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
+    if (fstat(fileno(r->file), &st) == 0 && st.st_size > MG_JSONL_FILE_MAX)
+        return mg_fail(MG_LIMIT, "%s: %lld bytes, at most %lld are read", path, (long long)st.st_size,
+                       (long long)MG_JSONL_FILE_MAX);
+    r->line = malloc(MG_JSONL_LINE_MAX);
+    return r->line ? MG_OK : mg_fail(MG_NOMEM, "%s: a line of %d bytes", path, MG_JSONL_LINE_MAX);
 }
 
 static void reader_close(reader *r) {
@@ -26,70 +33,92 @@ static void reader_close(reader *r) {
     free(r->line);
 }
 
-static bool blank(const char *s) { return s[strspn(s, " \t\r\n")] == 0; }
-
-// The next row that is not blank; *row is NULL at the end and owned by the caller otherwise.
-static mg_err reader_next(reader *r, json_t **row) {
-    json_error_t at;
-    *row = NULL;
-    for (;;) {
-        errno           = 0;
-        const ssize_t n = getline(&r->line, &r->line_size, r->file);
-        if (n < 0)
-            return errno ? mg_fail(MG_IO, "read %s: %s", r->path, strerror(errno)) : MG_OK;
-        r->number++;
-        if (n > MG_JSONL_LINE_MAX)
+// *more is false behind the last line.
+static mg_err next_line(reader *r, bool *more) {
+    int c;
+    r->size = 0;
+    r->number++;
+    while ((c = getc_unlocked(r->file)) != EOF && c != '\n') {
+        if (r->size == MG_JSONL_LINE_MAX)
             return mg_fail(MG_LIMIT, "%s:%lld: the line is longer than %d bytes", r->path,
                            (long long)r->number, MG_JSONL_LINE_MAX);
-        if (blank(r->line)) continue;
-        *row = json_loadb(r->line, (size_t)n, JSON_REJECT_DUPLICATES, &at);
-        if (!*row)
-            return mg_fail(MG_CORRUPT, "%s:%lld:%d: %s", r->path, (long long)r->number, at.column,
-                           at.text);
-        if (json_is_object(*row)) return MG_OK;
-        json_decref(*row);
-        *row = NULL;
-        return mg_fail(MG_CORRUPT, "%s:%lld: found no object, wanted {\"prompt\": ..., ...}", r->path,
-                       (long long)r->number);
+        r->line[r->size++] = (char)c;
     }
+    if (ferror(r->file)) return mg_fail(MG_IO, "read %s: %s", r->path, strerror(errno));
+    *more = c != EOF || r->size > 0;
+    return MG_OK;
+}
+
+static bool blank(const char *s, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if (s[i] != ' ' && s[i] != '\t' && s[i] != '\r') return false;
+    return true;
+}
+
+// The next row; *row is NULL at the end and owned by the caller otherwise.
+static mg_err next_row(reader *r, json_t **row) {
+    json_error_t at;
+    bool         more = true;
+    *row = NULL;
+    do {
+        mg_err err = next_line(r, &more);
+        if (err || !more) return err;
+    } while (blank(r->line, r->size));
+    // Numbers of keys that nobody reads may be of any size.
+    *row = json_loadb(r->line, r->size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &at);
+    if (!*row)
+        return mg_fail(MG_CORRUPT, "%s:%lld:%d: %s", r->path, (long long)r->number, at.column, at.text);
+    if (json_is_object(*row)) return MG_OK;
+    json_decref(*row);
+    *row = NULL;
+    return mg_fail(MG_CORRUPT, "%s:%lld: found a list, wanted an object {\"prompt\": ..., ...}",
+                   r->path, (long long)r->number);
 }
 
 static const char *kind_of(const json_t *v) {
-    return !v                ? "nothing"
-           : json_is_null(v) ? "null"
-           : json_is_object(v) ? "an object"
-           : json_is_array(v)  ? "a list"
-           : json_is_number(v) ? "a number"
-                               : "true or false";
+    if (!v) return "nothing";
+    switch (json_typeof(v)) {
+    case JSON_OBJECT: return "an object";
+    case JSON_ARRAY: return json_array_size(v) > 0 ? "a list" : "an empty list";
+    case JSON_STRING: return "a text";
+    case JSON_INTEGER:
+    case JSON_REAL: return "a number";
+    case JSON_NULL: return "null";
+    default: return "true or false";
+    }
 }
 
-// The contents of [{"role", "content"}, ...], joined by newlines; NULL when it is no such list.
-static char *join_messages(const json_t *list, mg_arena *arena) {
-    size_t  size = 0, i;
-    json_t *message;
-    if (!json_is_array(list) || json_array_size(list) == 0) return NULL;
+// The contents of [{"role", "content"}, ...], joined by newlines.
+static mg_err join_messages(const reader *r, const json_t *list, const char *key, const char **out) {
+    static const char *const wanted[] = {"role", "content"};
+    size_t                   size     = 0, i;
+    json_t                  *message;
     json_array_foreach(list, i, message) {
-        const json_t *content = json_object_get(message, "content");
-        if (!json_is_string(content) || !json_is_string(json_object_get(message, "role"))) return NULL;
-        size += json_string_length(content) + 1;
+        for (int k = 0; k < 2; k++) {
+            const json_t *v = json_object_get(message, wanted[k]);
+            if (!json_is_string(v))
+                return mg_fail(MG_CORRUPT, "%s:%lld: %s[%zu].%s: found %s, wanted a text", r->path,
+                               (long long)r->number, key, i, wanted[k], kind_of(v));
+        }
+        size += json_string_length(json_object_get(message, "content")) + 1;
     }
-    char *out = mg_arena_alloc(arena, size), *end = out;
+    char *text = mg_arena_alloc_raw(r->arena, size), *end = text;
     json_array_foreach(list, i, message) {
         if (i > 0) *end++ = '\n';
         end = stpcpy(end, json_string_value(json_object_get(message, "content")));
     }
-    return out;
+    *out = text;
+    return MG_OK;
 }
 
 // A text or a list of messages under `key`.
 static mg_err text_of(const reader *r, const json_t *row, const char *key, const char **out) {
     const json_t *v = json_object_get(row, key);
-    const char   *s = json_is_string(v) ? mg_arena_strdup(r->arena, json_string_value(v))
-                                        : join_messages(v, r->arena);
-    if (!s)
+    if (json_is_array(v) && json_array_size(v) > 0) return join_messages(r, v, key, out);
+    if (!json_is_string(v))
         return mg_fail(MG_CORRUPT, "%s:%lld: %s: found %s, wanted a text or a list of messages",
                        r->path, (long long)r->number, key, kind_of(v));
-    *out = s;
+    *out = mg_arena_strdup(r->arena, json_string_value(v));
     return MG_OK;
 }
 
@@ -97,16 +126,18 @@ static mg_err text_of(const reader *r, const json_t *row, const char *key, const
 static mg_err read_rows(const char *path, const char *const *keys, int n_keys, mg_arena *arena,
                         const char ***texts, int64_t *n) {
     reader       r;
-    const char **rows = NULL;
+    const char **rows  = NULL;
     int64_t      count = 0, room = 0;
-    json_t      *row;
-    mg_err       err = reader_open(&r, path, arena);
-    while (!err && !(err = reader_next(&r, &row)) && row) {
+    json_t      *row   = NULL;
+    mg_err       err   = reader_open(&r, path, arena);
+    while (!err && !(err = next_row(&r, &row)) && row) {
         if (count == room) {
             room              = room ? 2 * room : 1024;
             const char **more = realloc(rows, sizeof *rows * (size_t)(room * n_keys));
-            if (!more) err = mg_fail(MG_NOMEM, "%s: %lld rows", path, (long long)room);
-            else rows = more;
+            if (more)
+                rows = more;
+            else
+                err = mg_fail(MG_NOMEM, "%s: %lld rows", path, (long long)room);
         }
         for (int k = 0; k < n_keys && !err; k++)
             err = text_of(&r, row, keys[k], &rows[count * n_keys + k]);
@@ -116,9 +147,9 @@ static mg_err read_rows(const char *path, const char *const *keys, int n_keys, m
     reader_close(&r);
     if (!err && count == 0) err = mg_fail(MG_EMPTY, "%s: the data set is empty", path);
     if (!err) {
-        *texts = memcpy(MG_NEW(arena, const char *, count * n_keys), rows,
-                        sizeof *rows * (size_t)(count * n_keys));
-        *n     = count;
+        const size_t size = sizeof *rows * (size_t)(count * n_keys);
+        *texts            = memcpy(mg_arena_alloc_raw(arena, size), rows, size);
+        *n                = count;
     }
     free(rows);
     return err;
@@ -151,47 +182,53 @@ mg_err mg_preferences_read(const char *path, mg_arena *arena, mg_preference **ro
 
 // A growing text that mg_file_write takes at the end: a data set is small beside a model.
 typedef struct lines {
-    char  *text; // owned, malloc
-    size_t size;
-    FILE  *out;
+    const char *path;
+    char       *text; // owned, malloc
+    size_t      size;
+    FILE       *out;
+    int64_t     n;
 } lines;
 
-static mg_err lines_open(lines *l) {
-    *l = (lines){0};
+static mg_err lines_open(lines *l, const char *path) {
+    *l     = (lines){.path = path};
     l->out = open_memstream(&l->text, &l->size);
-    return l->out ? MG_OK : mg_fail(MG_NOMEM, "a buffer for JSON lines");
+    return l->out ? MG_OK : mg_fail(MG_NOMEM, "%s: a buffer for its lines", path);
 }
 
+// Takes the row, which is NULL when jansson found a text of it not to be UTF-8.
 static mg_err lines_add(lines *l, json_t *row) {
-    if (!row) return mg_fail(MG_CORRUPT, "a row is not valid UTF-8");
+    l->n++;
+    if (!row)
+        return mg_fail(MG_CORRUPT, "%s: row %lld: found bytes that are not UTF-8, wanted text", l->path,
+                       (long long)l->n);
     bool bad = json_dumpf(row, l->out, JSON_COMPACT) != 0 || fputc('\n', l->out) == EOF;
     json_decref(row);
-    return bad ? mg_fail(MG_NOMEM, "a row of JSON lines") : MG_OK;
+    return bad ? mg_fail(MG_NOMEM, "%s: row %lld", l->path, (long long)l->n) : MG_OK;
 }
 
-static mg_err lines_write(lines *l, const char *path, mg_err err) {
-    if (fclose(l->out) != 0 && !err) err = mg_fail(MG_NOMEM, "a buffer for JSON lines");
-    if (!err) err = mg_file_write(path, l->text, l->size);
+static mg_err lines_write(lines *l, mg_err err) {
+    if (fclose(l->out) != 0 && !err) err = mg_fail(MG_NOMEM, "%s: a buffer for its lines", l->path);
+    if (!err) err = mg_file_write(l->path, l->text, l->size);
     free(l->text);
     return err;
 }
 
 mg_err mg_pairs_write(const char *path, const mg_pair *pairs, int64_t n) {
     lines  l;
-    mg_err err = lines_open(&l);
+    mg_err err = lines_open(&l, path);
     if (err) return err;
     for (int64_t i = 0; i < n && !err; i++)
         err = lines_add(&l, json_pack("{s:s, s:s}", "prompt", pairs[i].prompt, "completion",
                                       pairs[i].completion));
-    return lines_write(&l, path, err);
+    return lines_write(&l, err);
 }
 
 mg_err mg_preferences_write(const char *path, const mg_preference *rows, int64_t n) {
     lines  l;
-    mg_err err = lines_open(&l);
+    mg_err err = lines_open(&l, path);
     if (err) return err;
     for (int64_t i = 0; i < n && !err; i++)
         err = lines_add(&l, json_pack("{s:s, s:s, s:s}", "prompt", rows[i].prompt, "chosen",
                                       rows[i].chosen, "rejected", rows[i].rejected));
-    return lines_write(&l, path, err);
+    return lines_write(&l, err);
 }

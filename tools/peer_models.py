@@ -7,9 +7,10 @@
   peer_models.py fixtures DIR         the two small folders of nets/testdata
 
 Needs torch, transformers and safetensors. expected.json: token ids of several inputs, the logits
-(or scores) of each of their tokens, greedy continuations, the loss of a small batch and the norm
-of its gradient per parameter. Numbers are computed in float32 from the weights as the file has
-them, in bf16 and f16 too, so that one tolerance serves all.
+(or scores) of each of their tokens, greedy continuations, the loss of a small batch and, per
+parameter, the norm of its gradient g and its projection sum_j g_j cos(j). Numbers are computed in
+float32 from the weights as the file has them, in bf16 and f16 too, so that one tolerance serves
+all.
 """
 import argparse
 import json
@@ -161,9 +162,12 @@ def write_model(folder, what, seed):
         continuations = [] if score else [greedy(model, ids) for ids in inputs]
     loss = loss_of(model, score, batch)
     loss.backward()
-    norms = {name: float(p.grad.norm()) for name, p in model.named_parameters()}
+    gradients = {name: p.grad.double().flatten() for name, p in model.named_parameters()}
+    norms = {name: float(g.norm()) for name, g in gradients.items()}
+    waves = {name: float(g @ torch.arange(len(g)).double().cos()) for name, g in gradients.items()}
     expected = dict(score=score, inputs=inputs, logits=logits, greedy=continuations, batch=batch,
-                    loss=float(loss.detach()), gradient_norms=norms)
+                    loss=float(loss.detach()), gradient_norms=norms,
+                    gradient_projections=waves)
     # One line per list of numbers: small, and a change of one input shows as such.
     lines = ",\n".join(f" {json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}"
                        for k, v in expected.items())

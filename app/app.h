@@ -1,0 +1,35 @@
+// app.h - the command line: one file per verb, and what they share.
+#ifndef MG_APP_APP_H
+#define MG_APP_APP_H
+#include "app/args.h"
+#include "train/train.h"
+
+// Exit status of the program.
+enum {
+    MG_EXIT_DONE   = 0,
+    MG_EXIT_NO     = 1, // the answer is no
+    MG_EXIT_USAGE  = 2, // used wrongly
+    MG_EXIT_BROKEN = 3, // something broke, or was stopped before its end
+};
+
+typedef struct mg_verb {
+    const char *name, *usage, *summary;
+    int (*run)(int argc, char **argv); // words behind the verb; returns the exit status
+} mg_verb;
+
+extern const mg_verb mg_verb_import, mg_verb_train, mg_verb_eval, mg_verb_compare, mg_verb_rollout,
+    mg_verb_export, mg_verb_reproduce, mg_verb_demo, mg_verb_doctor;
+
+// Options that every verb takes.
+extern bool mg_json; // --json: programs read
+
+// Prints the last error sentence and gives the status that belongs to it.
+int mg_exit_status(mg_err err);
+
+// Becomes 1 on the first SIGINT or SIGTERM; the second ends the process.
+extern volatile int mg_stop;
+void mg_catch_signals(void);
+
+// Makes the world that settings name over the job's training rows (mg_world_maker).
+mg_err mg_app_world(const mg_settings *s, const mg_job *job, mg_world *out) MG_MUST_USE;
+#endif

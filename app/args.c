@@ -1,0 +1,68 @@
+// args.c - reading a command line.
+#include "app/args.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const mg_option *find(const mg_option *options, const char *name, size_t size) {
+    for (const mg_option *o = options; o->name; o++)
+        if (strlen(o->name) == size && memcmp(o->name, name, size) == 0) return o;
+    return NULL;
+}
+
+// Room for the key of "--key=value", which stands in the caller's words without its end.
+static const char *cut(char *word, char *equals) {
+    *equals = 0;
+    return word;
+}
+
+mg_err mg_args_parse(mg_args *out, int argc, char **argv, const mg_option *options, bool overrides) {
+    *out = (mg_args){0};
+    if (argc > MG_ARGS_MAX) return mg_fail(MG_LIMIT, "more than %d words", MG_ARGS_MAX);
+    for (int i = 0; i < argc; i++) {
+        char *word = argv[i];
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            out->help = true;
+            continue;
+        }
+        if (strncmp(word, "--", 2) != 0) {
+            out->words[out->n_words++] = word;
+            continue;
+        }
+        char            *equals = strchr(word, '=');
+        const size_t     size   = equals ? (size_t)(equals - word - 2) : strlen(word + 2);
+        const mg_option *o      = find(options, word + 2, size);
+        if (o && !o->value) {
+            if (equals) return mg_fail(MG_CONFIG, "--%s: found a value, wanted none", o->name);
+            *o->on = true;
+            continue;
+        }
+        if (!o && !overrides)
+            return mg_fail(MG_CONFIG, "%s: no such option; --help lists them", word);
+        if (!equals && i + 1 == argc)
+            return mg_fail(MG_CONFIG, "%s: found nothing behind it, wanted a value", word);
+        const char *value = equals ? equals + 1 : argv[++i];
+        if (o)
+            *o->value = value;
+        else
+            out->overrides[out->n_overrides++] =
+                (mg_override){equals ? cut(word + 2, equals) : word + 2, value};
+    }
+    return MG_OK;
+}
+
+void mg_args_help(const mg_option *options, FILE *out) {
+    for (const mg_option *o = options; o->name; o++)
+        fprintf(out, "  --%-16s %s\n", o->name, o->meaning);
+}
+
+mg_err mg_args_int(const char *name, const char *value, int64_t min, int64_t max, int64_t *out) {
+    char *end;
+    errno           = 0;
+    const int64_t x = strtoll(value, &end, 10);
+    if (errno || *end || end == value || x < min || x > max)
+        return mg_fail(MG_CONFIG, "--%s: found '%s', wanted an integer in %lld..%lld", name, value,
+                       (long long)min, (long long)max);
+    *out = x;
+    return MG_OK;
+}

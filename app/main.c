@@ -1,0 +1,75 @@
+// main.c - the program: finds the verb and turns its outcome into an exit status.
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "core/log.h"
+
+bool         mg_json;
+volatile int mg_stop;
+
+static const mg_verb *const verbs[] = {
+    &mg_verb_demo,    &mg_verb_import, &mg_verb_train,     &mg_verb_eval,   &mg_verb_compare,
+    &mg_verb_rollout, &mg_verb_export, &mg_verb_reproduce, &mg_verb_doctor,
+};
+
+int mg_exit_status(mg_err err) {
+    if (err == MG_OK) return MG_EXIT_DONE;
+    mg_log(MG_LOG_ERROR, "%s", mg_err_detail());
+    return err == MG_CONFIG || err == MG_BUSY ? MG_EXIT_USAGE : MG_EXIT_BROKEN;
+}
+
+static void on_signal(int number) {
+    if (mg_stop) _exit(128 + number); // asked twice: at once
+    mg_stop = 1;
+}
+
+void mg_catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int help(FILE *out, int status) {
+    fprintf(out, "martingale: reinforcement-learning post-training that can be trusted\n\n"
+                 "usage: martingale VERB ... [--json]\n\n");
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+    fprintf(out, "\nmartingale VERB --help says more of each. A first run:\n"
+                 "  martingale import debian --out data/debian\n"
+                 "  martingale train examples/drpo.yaml\n"
+                 "  martingale eval runs/drpo-1 --data data/debian\n"
+                 "\nexit status: 0 done, 1 the answer is no, 2 used wrongly, 3 something broke\n");
+    return status;
+}
+
+// Takes --json, wherever it stands, out of the words.
+static int take_json(int argc, char **argv) {
+    int kept = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            mg_json = true;
+        else
+            argv[kept++] = argv[i];
+    }
+    return kept;
+}
+
+int main(int argc, char **argv) {
+    argc = take_json(argc, argv);
+    mg_log_setup(MG_LOG_INFO, mg_json);
+    mg_catch_signals();
+    if (argc < 2) return help(stderr, MG_EXIT_USAGE);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+        return help(stdout, MG_EXIT_DONE);
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("martingale %s\n", MG_VERSION);
+        return MG_EXIT_DONE;
+    }
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(argv[1], verbs[i]->name) == 0) return verbs[i]->run(argc - 2, argv + 2);
+    fprintf(stderr, "error: no verb '%s'; martingale --help lists them\n", argv[1]);
+    return MG_EXIT_USAGE;
+}

@@ -1,0 +1,83 @@
+// train.c - martingale train: any algorithm, from a configuration.
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/app.h"
+
+static int help(const char *algo_name) {
+    const mg_algo *algo = algo_name ? mg_algo_find(algo_name) : NULL;
+    mg_arena       arena;
+    if (mg_arena_init(&arena, "help", 1 << 20)) return MG_EXIT_BROKEN;
+    printf("usage: martingale train CONFIG.yaml [--resume] [--dry-run] [--key value ...]\n\n"
+           "Trains what the configuration says. A key on the command line wins over the file; keys of\n"
+           "a section are written with a dot: --ppo.lr 1e-4. `train --help ALGO` lists an algorithm's\n"
+           "own keys.\n\n  --resume   go on with the run in its folder\n"
+           "  --dry-run  print the resolved configuration and stop\n\n");
+    if (algo) {
+        printf("%s: %s%s%s\n\n", algo->name, algo->summary, algo->citation[0] ? "; " : "", algo->citation);
+        mg_settings_help(algo, stdout, &arena);
+    } else {
+        mg_settings_help(NULL, stdout, &arena);
+        printf("\nalgorithms:\n");
+        for (const mg_algo *const *a = mg_algos; *a; a++)
+            printf("  %-14s %s\n", (*a)->name, (*a)->summary);
+    }
+    mg_arena_release(&arena);
+    return MG_EXIT_DONE;
+}
+
+static mg_err dry_run(const mg_train_options *o) {
+    mg_arena    arena;
+    mg_settings s;
+    mg_err      err = mg_arena_init(&arena, "settings", (size_t)64 << 20);
+    if (err) return err;
+    err = mg_settings_read(&s, o->config, o->overrides, o->n_overrides, &arena);
+    if (!err) mg_config_write(s.sections, 3, stdout);
+    mg_arena_release(&arena);
+    return err;
+}
+
+static void print_result(const mg_train_result *r) {
+    if (!mg_json) {
+        printf("run      %s\nupdates  %lld in %.0f s\n", r->folder, (long long)r->updates, r->seconds);
+        for (int i = 0; i < r->last.n; i++)
+            printf("%-20s %.6g\n", r->last.rows[i].name, r->last.rows[i].value);
+        printf("model    %s/model\nreport   %s/report.html\n", r->folder, r->folder);
+        return;
+    }
+    json_t *metrics = json_object();
+    for (int i = 0; i < r->last.n; i++)
+        if (isfinite(r->last.rows[i].value))
+            json_object_set_new(metrics, r->last.rows[i].name, json_real(r->last.rows[i].value));
+    json_t *root = json_pack("{s:s, s:I, s:f, s:o}", "run", r->folder, "updates",
+                             (json_int_t)r->updates, "seconds", r->seconds, "metrics", metrics);
+    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    printf("\n");
+    json_decref(root);
+}
+
+static int run(int argc, char **argv) {
+    bool             resume = false, dry = false;
+    mg_args          args;
+    const mg_option  options[] = {{"resume", NULL, &resume, ""}, {"dry-run", NULL, &dry, ""}, {0}};
+    mg_train_result  result;
+    mg_err           err = mg_args_parse(&args, argc, argv, options, true);
+    if (!err && args.help) return help(args.n_words ? args.words[0] : NULL);
+    if (!err && args.n_words > 1)
+        err = mg_fail(MG_CONFIG, "train: found %d files, wanted one configuration", args.n_words);
+    if (!err && args.n_words == 0 && args.n_overrides == 0)
+        err = mg_fail(MG_CONFIG, "train: found no configuration; try examples/ppo.yaml, or --help");
+    const mg_train_options o = {
+        .config = args.n_words ? args.words[0] : NULL, .overrides = args.overrides,
+        .n_overrides = args.n_overrides, .resume = resume, .make_world = mg_app_world,
+        .stop = &mg_stop, .wall_time = (double)time(NULL)};
+    if (!err && dry) return mg_exit_status(dry_run(&o));
+    if (!err) err = mg_train(&o, &result);
+    if (!err) print_result(&result);
+    return mg_exit_status(err);
+}
+
+const mg_verb mg_verb_train = {"train", "CONFIG.yaml [--key value ...]",
+                               "train a policy or a reward model", run};
