@@ -12,16 +12,17 @@ double mg_loss_clip(int64_t n, const float *logp, const double *logp_old, const 
         const double log_rho = (double)logp[t] - logp_old[t], rho = exp(log_rho);
         const double clipped = fmin(fmax(rho, 1 - eps), 1 + eps);
         const double plain = -A[t] * rho, bound = -A[t] * clipped;
-        // Where the bound is the larger one, rho lies outside the interval and has no gradient.
-        if (plain >= bound) {
+        // Where the bound is the larger one, rho lies outside the interval and has no gradient. Not
+        // so for NaN, which goes on into the loss.
+        if (bound > plain) {
+            sum += bound;
+        } else {
             sum += plain;
             dlogp[t] += (float)(weight * plain); // d rho / d logp = rho
-        } else {
-            sum += bound;
         }
         if (counts) {
             counts->tokens += 1;
-            counts->clipped += plain < bound;
+            counts->clipped += bound > plain;
             counts->ratio_off_max = fmax(counts->ratio_off_max, fabs(rho - 1));
             counts->kl += rho - 1 - log_rho;
         }
@@ -37,11 +38,11 @@ double mg_loss_value(int64_t n, const float *V, const double *V_old, const doubl
         const double v = V[t], clipped = fmin(fmax(v, V_old[t] - eps), V_old[t] + eps);
         const double plain = (v - target[t]) * (v - target[t]);
         const double bound = (clipped - target[t]) * (clipped - target[t]);
-        if (plain >= bound) {
-            sum += plain;
-            dV[t] += (float)(weight * (v - target[t]));
-        } else {
+        if (bound > plain) {
             sum += bound; // v lies outside the interval: no gradient
+        } else {
+            sum += plain; // NaN too
+            dV[t] += (float)(weight * (v - target[t]));
         }
     }
     return weight * 0.5 * sum;

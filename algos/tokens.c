@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/log.h"
+
 // Encodes a prompt; *n is 0 when it is longer than the rule allows and the rule does not cut.
 static mg_err encode_prompt(const mg_job *job, const char *text, mg_prompt *out, int64_t *cut) {
     int32_t *ids;
@@ -19,7 +21,8 @@ static mg_err encode_prompt(const mg_job *job, const char *text, mg_prompt *out,
     return MG_OK;
 }
 
-// Encodes an answer; its n is 0 when it is longer than response_max.
+// Encodes an answer; its n is 0 when it is longer than response_max, or when its text spells out the
+// stop token: it would end where its writer did not.
 static mg_err encode_answer(const mg_job *job, const char *text, mg_answer *out) {
     int32_t *ids;
     mg_err   err = mg_answer_encode(job->tokenizer, &job->rule, text, strlen(text), job->run, &ids,
@@ -27,7 +30,19 @@ static mg_err encode_answer(const mg_job *job, const char *text, mg_answer *out)
     if (err) return err;
     out->tokens = ids;
     if (out->n > job->response_max) out->n = 0;
+    for (int64_t k = 0; k + 1 < out->n; k++)
+        if (ids[k] == job->rule.stop) out->n = 0;
     return MG_OK;
+}
+
+// A person must see what of the data is not learnt from.
+static void report(const mg_job *job, int64_t n, int64_t cut, int64_t dropped) {
+    if (cut + dropped == 0) return;
+    mg_log(MG_LOG_INFO,
+           "data: %lld rows; %lld prompts cut to %lld tokens; %lld rows dropped: answers beyond %lld "
+           "tokens or with a stop inside, prompts that may not be cut",
+           (long long)n, (long long)cut, (long long)job->rule.prompt_max, (long long)dropped,
+           (long long)job->response_max);
 }
 
 mg_err mg_pair_tokens_make(const mg_job *job, const mg_pair *pairs, int64_t n,
@@ -51,6 +66,7 @@ mg_err mg_pair_tokens_make(const mg_job *job, const mg_pair *pairs, int64_t n,
         return mg_fail(MG_EMPTY, "none of %lld rows fits: prompt_max %lld, response_max %lld tokens",
                        (long long)n, (long long)job->rule.prompt_max,
                        (long long)job->response_max);
+    report(job, n, t.cut, t.dropped);
     *out = t;
     return MG_OK;
 }
@@ -77,6 +93,7 @@ mg_err mg_preference_tokens_make(const mg_job *job, const mg_preference *rows, i
         return mg_fail(MG_EMPTY, "none of %lld preference rows fits: prompt_max %lld, response_max %lld",
                        (long long)n, (long long)job->rule.prompt_max,
                        (long long)job->response_max);
+    report(job, n, t.cut, t.dropped);
     *out = t;
     return MG_OK;
 }

@@ -20,6 +20,11 @@ typedef struct mg_verb {
 extern const mg_verb mg_verb_import, mg_verb_train, mg_verb_eval, mg_verb_compare, mg_verb_rollout,
     mg_verb_export, mg_verb_reproduce, mg_verb_demo, mg_verb_doctor;
 
+// `import debian` into a folder; corpus NULL: fetched. For the demo as well.
+struct mg_debian;
+mg_err mg_import_debian(const char *out, const char *corpus, int64_t validation, int64_t test,
+                        mg_arena *arena, struct mg_debian *d) MG_MUST_USE;
+
 // Options that every verb takes.
 extern bool mg_json; // --json: programs read
 
@@ -32,4 +37,12 @@ void mg_catch_signals(void);
 
 // Makes the world that settings name over the job's training rows (mg_world_maker).
 mg_err mg_app_world(const mg_settings *s, const mg_job *job, mg_world *out) MG_MUST_USE;
+
+// The synopsis world over `rows`, with the gold reward learnt from the training rows.
+mg_err mg_app_synopsis(const mg_pair *train, int64_t n_train, const mg_pair *rows, int64_t n,
+                       mg_arena *arena, mg_world *out) MG_MUST_USE;
+void   mg_app_world_free(mg_world *w);
+
+// What gold says of one answer.
+mg_reward mg_app_gold(const mg_world *w, const char *prompt, const char *answer);
 #endif

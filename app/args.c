@@ -66,3 +66,12 @@ mg_err mg_args_int(const char *name, const char *value, int64_t min, int64_t max
     *out = x;
     return MG_OK;
 }
+
+mg_err mg_args_real(const char *name, const char *value, double min, double max, double *out) {
+    char        *end;
+    const double x = strtod(value, &end);
+    if (*end || end == value || !(x >= min && x <= max))
+        return mg_fail(MG_CONFIG, "--%s: found '%s', wanted a number in %g..%g", name, value, min, max);
+    *out = x;
+    return MG_OK;
+}

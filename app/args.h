@@ -33,4 +33,8 @@ void mg_args_help(const mg_option *options, FILE *out);
 // A whole number from an option's value. Error: MG_CONFIG, naming the option.
 mg_err mg_args_int(const char *name, const char *value, int64_t min, int64_t max,
                    int64_t *out) MG_MUST_USE;
+
+// The same for a decimal number.
+mg_err mg_args_real(const char *name, const char *value, double min, double max,
+                    double *out) MG_MUST_USE;
 #endif

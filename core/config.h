@@ -8,18 +8,23 @@
 //         F(text, model, "",    0, 0,  "model folder")
 //         F(name, mask_mode, "strict", 0, 0, "code|strict: what the masks leave out")
 //     typedef struct ppo_config { MG_CONFIG_STRUCT(PPO_FIELDS) } ppo_config;
-//     const mg_field ppo_fields[] = { MG_CONFIG_TABLE(PPO_FIELDS, ppo_config) MG_CONFIG_END };
+//     #define MG_CONFIG_OF ppo_config
+//     const mg_field ppo_fields[] = {MG_CONFIG_TABLE(PPO_FIELDS) MG_CONFIG_END};
+//     #undef MG_CONFIG_OF
+//
+// A default is spelled out, never a macro's name: the table keeps its spelling.
 //
 // kind   C type       YAML                      min, max
-// int    int64_t      integer                   inclusive range
-// real   double       finite number             inclusive range
+// int    int64_t      decimal integer           inclusive range
+// real   double       finite decimal number     inclusive range
 // flag   bool         true | false              unused
-// text   const char*  any scalar                unused
+// text   const char*  any scalar, UTF-8         unused
 // name   const char*  one of the words that the doc starts with, "a|b|c: what it means"
 //
-// A file has top-level keys (the section named "") and one mapping per named section. Later wins:
-// defaults, file, command line. Unknown or repeated keys, wrong types and values out of range are
-// refused with file, line, column, key, what was found and what was wanted.
+// A file has top-level keys (the section named "") and one mapping per named section; an empty file
+// or section changes nothing. Quotes around a value make no difference: its field says what it is.
+// Later wins: defaults, file, command line. Unknown or repeated keys, wrong types and values out of
+// range are refused with file, line, column, key, what was found and what was wanted.
 #ifndef MG_CORE_CONFIG_H
 #define MG_CORE_CONFIG_H
 #include <stdbool.h>
@@ -29,23 +34,9 @@
 
 #include "core/arena.h"
 #include "core/err.h"
+#include "core/field.h"
 
-typedef enum mg_field_kind {
-    MG_FIELD_int,
-    MG_FIELD_real,
-    MG_FIELD_flag,
-    MG_FIELD_text,
-    MG_FIELD_name
-} mg_field_kind;
-
-typedef struct mg_field {
-    const char   *name;     // key; NULL ends the table
-    mg_field_kind kind;
-    size_t        offset;   // in the section's struct
-    const char   *fallback; // default, as it would be written in YAML
-    double        min, max; // int, real
-    const char   *doc;
-} mg_field;
+#define MG_CONFIG_FILE_SIZE_MAX 65536 // bytes
 
 typedef struct mg_section {
     const char     *name;   // "" for top-level keys
@@ -66,18 +57,19 @@ typedef const char *mg_config_name;
 #define MG_CONFIG_ROW(kind, name, fallback, min, max, doc)                                     \
     {#name, MG_FIELD_##kind, offsetof(MG_CONFIG_OF, name), #fallback, min, max, doc},
 #define MG_CONFIG_TABLE(LIST) LIST(MG_CONFIG_ROW)
-#define MG_CONFIG_END {NULL, MG_FIELD_int, 0, NULL, 0, 0, NULL}
+#define MG_CONFIG_END         {NULL, MG_FIELD_int, 0, NULL, 0, 0, NULL}
 
-// Writes every section's defaults. Text values point to static memory or into the arena.
+// Writes every section's defaults. Text values live in the arena, here and below.
 void mg_config_defaults(const mg_section *sections, int n, mg_arena *arena);
 
-// Reads a file over what is there. Error: MG_IO, MG_CONFIG with the sentence
+// Reads a file over what is there; where it fails, the keys before the wrong one are set already.
+// Errors: MG_IO, MG_LIMIT (larger than MG_CONFIG_FILE_SIZE_MAX), MG_CONFIG with the sentence
 // "path:line:column: section.key: found 'x', wanted y".
 mg_err mg_config_read(const mg_section *sections, int n, const char *path,
                       mg_arena *arena) MG_MUST_USE;
 
-// The scalar under a top-level key, where there is one; else *value is left as it is. For a key that
-// decides which sections a file may have. Errors: MG_IO, MG_CONFIG (not YAML).
+// The scalar under a top-level key, where there is one; else *value is left as it is. For a key
+// that decides which sections a file may have. Errors: MG_IO, MG_LIMIT, MG_CONFIG (not YAML).
 mg_err mg_config_peek(const char *path, const char *key, mg_arena *arena,
                       const char **value) MG_MUST_USE;
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,18 +18,27 @@ mg_err mg_file_read(const char *path, size_t size_max, mg_arena *arena, char **d
     struct stat st;
     if (fstat(fileno(f), &st) != 0)
         err = mg_fail(MG_IO, "stat %s: %s", path, strerror(errno));
-    else if (S_ISDIR(st.st_mode))
-        err = mg_fail(MG_IO, "%s: is a folder, wanted a file", path);
-    else if ((uint64_t)st.st_size > size_max)
-        err = mg_fail(MG_LIMIT, "%s: %" PRId64 " bytes, at most %zu are read", path, (int64_t)st.st_size,
-                      size_max);
+    else if (!S_ISREG(st.st_mode))
+        err = mg_fail(MG_IO, "read %s: found %s, wanted a file", path,
+                      S_ISDIR(st.st_mode) ? "a folder" : "a pipe or device");
+    else if ((size_t)st.st_size > size_max)
+        err = mg_fail(MG_LIMIT, "read %s: found %zu bytes, wanted at most %zu", path,
+                      (size_t)st.st_size, size_max);
+    const size_t mark = mg_arena_mark(arena);
     if (!err) {
         text = mg_arena_alloc_raw(arena, (size_t)st.st_size + 1);
-        if (fread(text, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
-            err = mg_fail(MG_IO, "read %s: %s", path, ferror(f) ? strerror(errno) : "it got shorter");
+        const size_t n = fread(text, 1, (size_t)st.st_size, f);
+        if (ferror(f))
+            err = mg_fail(MG_IO, "read %s: %s", path, strerror(errno));
+        else if (n != (size_t)st.st_size)
+            err = mg_fail(MG_IO, "read %s: found %zu of its %zu bytes", path, n,
+                          (size_t)st.st_size);
     }
     fclose(f);
-    if (err) return err;
+    if (err) {
+        mg_arena_reset(arena, mark);
+        return err;
+    }
     text[st.st_size] = 0;
     *data            = text;
     *size            = (size_t)st.st_size;
@@ -48,9 +57,9 @@ static mg_err write_all(int fd, const char *path, const char *data, size_t size)
 }
 
 mg_err mg_file_write(const char *path, const void *data, size_t size) {
-    char temporary[4096];
+    char temporary[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
-        return mg_fail(MG_LIMIT, "%s: the path is too long", path);
+        return mg_fail(MG_IO, "create %s.tmp: %s", path, strerror(ENAMETOOLONG));
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) return mg_fail(MG_IO, "create %s: %s", temporary, strerror(errno));
     mg_err err = write_all(fd, temporary, data, size);
@@ -62,27 +71,27 @@ mg_err mg_file_write(const char *path, const void *data, size_t size) {
 }
 
 mg_err mg_folder_make(const char *path) {
-    char part[4096];
-    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
-        return mg_fail(MG_LIMIT, "%s: the path is too long", path);
-    for (char *slash = part + 1;; slash++) {
-        if (*slash != '/' && *slash != 0) continue;
-        const char end = *slash;
-        *slash         = 0;
+    char part[PATH_MAX];
+    if (!path[0] || strlen(path) >= sizeof part)
+        return mg_fail(MG_IO, "make folder '%s': %s", path,
+                       strerror(path[0] ? ENAMETOOLONG : ENOENT));
+    for (size_t i = 1; path[i - 1]; i++) {
+        if (path[i] && path[i] != '/') continue;
+        memcpy(part, path, i);
+        part[i] = 0;
         if (mkdir(part, 0777) != 0 && errno != EEXIST)
             return mg_fail(MG_IO, "make folder %s: %s", part, strerror(errno));
-        if (end == 0) break;
-        *slash = end;
     }
-    struct stat st;
+    struct stat st; // the last part may have been there as something else
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
-        return mg_fail(MG_IO, "%s: is there, but is no folder", path);
+        return mg_fail(MG_IO, "make folder %s: %s", path, strerror(ENOTDIR));
     return MG_OK;
 }
 
 bool mg_file_exists(const char *path) { return access(path, F_OK) == 0; }
 
 char *mg_path(mg_arena *arena, const char *fmt, ...) {
+    MG_ASSERT(fmt); // without this gcc 12 with -fsanitize=undefined foresees a NULL
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);

@@ -10,12 +10,13 @@
 #include "core/arena.h"
 #include "core/err.h"
 
-// The file's bytes plus a terminating 0 that size does not count. Refused above size_max.
-// Errors: MG_IO, MG_LIMIT.
+// The file's bytes plus a terminating 0 that size does not count. Only regular files, whose size is
+// known before they are read; refused above size_max. Errors: MG_IO, MG_LIMIT.
 mg_err mg_file_read(const char *path, size_t size_max, mg_arena *arena, char **data,
                     size_t *size) MG_MUST_USE;
 
-// Error: MG_IO (the sentence says "no space left" where that is the cause); the old file stays.
+// One writer per path. Error: MG_IO (the sentence gives the system's reason, such as "No space left
+// on device"); the old file stays and nothing is left beside it.
 mg_err mg_file_write(const char *path, const void *data, size_t size) MG_MUST_USE;
 
 // Makes the folder and its parents. Error: MG_IO.

@@ -60,8 +60,10 @@ uint64_t mg_rng_below(mg_rng *r, uint64_t n) {
     MG_ASSERT(n > 0);
     const uint64_t limit = UINT64_MAX - UINT64_MAX % n; // reject the uneven tail
     uint64_t       x;
-    do x = (uint64_t)mg_rng_u32(r) << 32 | mg_rng_u32(r);
-    while (x >= limit);
+    do {
+        const uint64_t hi = mg_rng_u32(r), lo = mg_rng_u32(r); // in this order, for every compiler
+        x = hi << 32 | lo;
+    } while (x >= limit);
     return x % n;
 }
 

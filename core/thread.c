@@ -1,8 +1,11 @@
 // thread.c - a team that takes numbered pieces from a counter.
 //
 // A run publishes (fn, context, pieces) and a new generation; workers that see it take pieces with
-// an atomic add until none is left, then report. The caller works too, and returns when every worker
-// has reported: a worker that has not reported may still read the run's fields.
+// an atomic add until none is left, then report. The caller works too, and returns when every
+// member has reported: one that has not may still read the run's fields.
+//
+// What a piece wrote is seen after the run: reports are read-modify-writes with release order, and
+// the caller's last look acquires them all.
 #include "core/thread.h"
 
 #include <pthread.h>
@@ -13,6 +16,7 @@
 #include <time.h>
 
 #define SPIN_NS 50000 // about what waking a sleeping thread costs
+#define LOOKS   64    // between two looks at the clock
 
 typedef struct member {
     mg_team  *team;
@@ -25,13 +29,15 @@ struct mg_team {
     member          members[MG_THREADS_MAX]; // [1 .. threads-1] are running
     pthread_mutex_t lock;                    // guards sleeping and waking only
     pthread_cond_t  wake, idle;
-    mg_piece_fn    *fn;                      // of the current run; written before `generation`
-    void           *context;
-    int64_t         pieces;
-    _Atomic int64_t  next;                   // the first piece not taken
-    _Atomic uint64_t generation;             // counts runs
-    _Atomic int      working;                // workers that have not reported
-    _Atomic bool     quit;
+
+    mg_piece_fn *fn; // of the current run; written before `generation`
+    void        *context;
+    int64_t      pieces;
+    bool         quit;
+
+    _Atomic uint64_t generation; // counts runs
+    _Atomic int64_t  next;       // the first piece not taken
+    _Atomic int      working;    // members, the caller among them, that have not reported
 };
 
 static int64_t now_ns(void) {
@@ -59,7 +65,7 @@ static uint64_t wait_for_run(mg_team *t, uint64_t seen) {
     const int64_t until = now_ns() + SPIN_NS;
     uint64_t      generation;
     do {
-        for (int i = 0; i < 64; i++) {
+        for (int i = 0; i < LOOKS; i++) {
             generation = atomic_load_explicit(&t->generation, memory_order_acquire);
             if (generation != seen) return generation;
             pause_briefly();
@@ -78,14 +84,28 @@ static void *work(void *arg) {
     uint64_t      seen = 0;
     for (;;) {
         seen = wait_for_run(t, seen);
-        if (atomic_load(&t->quit)) return NULL;
+        if (t->quit) return NULL;
         take_pieces(t, m->worker);
-        if (atomic_fetch_sub_explicit(&t->working, 1, memory_order_acq_rel) == 1) {
-            pthread_mutex_lock(&t->lock);
-            pthread_cond_signal(&t->idle);
-            pthread_mutex_unlock(&t->lock);
-        }
+        if (atomic_fetch_sub_explicit(&t->working, 1, memory_order_acq_rel) > 1) continue;
+        pthread_mutex_lock(&t->lock); // the last one wakes the caller
+        pthread_cond_signal(&t->idle);
+        pthread_mutex_unlock(&t->lock);
     }
+}
+
+// Returns when every member has reported: spins, then sleeps.
+static void wait_for_members(mg_team *t) {
+    const int64_t until = now_ns() + SPIN_NS;
+    do {
+        for (int i = 0; i < LOOKS; i++) {
+            if (atomic_load_explicit(&t->working, memory_order_acquire) == 0) return;
+            pause_briefly();
+        }
+    } while (now_ns() < until);
+    pthread_mutex_lock(&t->lock);
+    while (atomic_load_explicit(&t->working, memory_order_acquire) > 0)
+        pthread_cond_wait(&t->idle, &t->lock);
+    pthread_mutex_unlock(&t->lock);
 }
 
 // A new generation, seen by spinning workers at once and by sleeping ones when woken.
@@ -125,7 +145,7 @@ mg_err mg_team_open(mg_team **out, int threads) {
 
 void mg_team_close(mg_team *t) {
     if (!t) return;
-    atomic_store(&t->quit, true);
+    t->quit = true;
     announce(t);
     for (int i = 1; i < t->threads; i++) pthread_join(t->members[i].thread, NULL);
     pthread_cond_destroy(&t->idle);
@@ -141,22 +161,11 @@ void mg_team_run(mg_team *t, mg_piece_fn *fn, void *context, int64_t pieces) {
         for (int64_t i = 0; i < pieces; i++) fn(context, i, 0);
         return;
     }
-    MG_ASSERT(atomic_load_explicit(&t->working, memory_order_acquire) == 0);
+    MG_ASSERT(atomic_load_explicit(&t->working, memory_order_acquire) == 0); // no run within a run
     t->fn = fn, t->context = context, t->pieces = pieces;
     atomic_store_explicit(&t->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&t->working, t->threads - 1, memory_order_relaxed);
+    atomic_store_explicit(&t->working, t->threads, memory_order_relaxed);
     announce(t);
     take_pieces(t, 0);
-
-    const int64_t until = now_ns() + SPIN_NS;
-    do {
-        for (int i = 0; i < 64; i++) {
-            if (atomic_load_explicit(&t->working, memory_order_acquire) == 0) return;
-            pause_briefly();
-        }
-    } while (now_ns() < until);
-    pthread_mutex_lock(&t->lock);
-    while (atomic_load_explicit(&t->working, memory_order_acquire) > 0)
-        pthread_cond_wait(&t->idle, &t->lock);
-    pthread_mutex_unlock(&t->lock);
+    if (atomic_fetch_sub_explicit(&t->working, 1, memory_order_acq_rel) > 1) wait_for_members(t);
 }

@@ -41,7 +41,8 @@ typedef struct mg_episode {
     uint64_t seed;           // of the environment's reset
     int64_t  policy_version; // updates done when it was sampled
 
-    int32_t *tokens;         // [n_tokens] observation and answer, turn after turn
+    int32_t *tokens;         // [n_tokens] observation and answer, turn after turn; a truncated episode
+                             // ends with what is seen after its last answer
     uint8_t *role;           // [n_tokens] mg_role
     float   *logp;           // [n_tokens] of policy and forced tokens when sampled; 0 elsewhere
     int64_t  n_tokens;

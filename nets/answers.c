@@ -13,13 +13,17 @@ int64_t mg_answers_count(const mg_answers *a) {
 // says whether an answer's last token is read by the network: a log-probability needs only the
 // tokens before it. rows[k] is the batch row from which flat token k is computed.
 static void layout(mg_tape *t, const mg_answers *a, bool read, mg_batch *b, int32_t **rows) {
-    int64_t tokens = 0;
-    for (int64_t p = 0; p < a->n_prompts; p++) tokens += a->prompts[p].n;
-    tokens += mg_answers_count(a);
-    mg_batch_init(b, t->arena, tokens, a->n_prompts + a->n_answers);
+    // A view may name few of many prompts: room is made for those alone.
+    bool   *used   = MG_NEW(t->arena, bool, a->n_prompts);
+    int64_t n_used = 0, tokens = mg_answers_count(a);
+    for (int64_t i = 0; i < a->n_answers; i++) {
+        const int32_t p = a->answers[i].prompt;
+        MG_ASSERT(p >= 0 && p < a->n_prompts);
+        if (!used[p]) n_used++, tokens += a->prompts[p].n;
+        used[p] = true;
+    }
+    mg_batch_init(b, t->arena, tokens, n_used + a->n_answers);
 
-    bool *used = MG_NEW(t->arena, bool, a->n_prompts);
-    for (int64_t i = 0; i < a->n_answers; i++) used[a->answers[i].prompt] = true;
     int32_t *sequence = MG_NEW(t->arena, int32_t, a->n_prompts);
     for (int64_t p = 0; p < a->n_prompts; p++)
         if (used[p]) sequence[p] = mg_batch_add(b, a->prompts[p].tokens, a->prompts[p].n, -1);

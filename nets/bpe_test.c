@@ -63,6 +63,20 @@ static void strings_are_numbered_once(void **state) {
     mg_strings_release(&s);
 }
 
+static void a_beginning_is_another_string(void **state) {
+    (void)state;
+    enum { LONGEST = 2000 };
+    char       text[LONGEST];
+    mg_strings s = {0};
+    int32_t    number;
+    memset(text, 'a', sizeof text);
+    for (size_t size = LONGEST; size > 0; size--) {
+        assert_int_equal(mg_strings_add(&s, text, size, &number), MG_OK);
+        assert_int_equal(number, LONGEST - size);
+    }
+    mg_strings_release(&s);
+}
+
 static void add_rule(mg_bpe *b, int32_t left, int32_t right, int32_t merged) {
     int32_t       rank;
     const int64_t known = b->ranks.n;
@@ -200,6 +214,7 @@ int main(void) {
         cmocka_unit_test(alphabet_is_gpt2s),
         cmocka_unit_test(unspelling_refuses_other_characters),
         cmocka_unit_test(strings_are_numbered_once),
+        cmocka_unit_test(a_beginning_is_another_string),
         cmocka_unit_test(merges_are_applied_as_defined),
         cmocka_unit_test(the_most_frequent_pair_is_learned_first),
         cmocka_unit_test(of_equal_pairs_the_smaller_ids_are_first),

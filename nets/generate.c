@@ -17,6 +17,8 @@ enum {
     UNCHOSEN       = -1,
 };
 
+#define TEMPERATURE_MIN 1e-3 // keeps logits / temperature a float
+
 typedef struct stream { // a sample on its way
     mg_sample *sample;
     int64_t    prompt_row, prompt_n; // in the cache: its prompt,
@@ -288,7 +290,10 @@ static mg_err advance(generator *g, int64_t *live) {
 static mg_err check(const mg_model *m, const mg_prompt *prompts, int64_t n_prompts,
                     const mg_sample *samples, int64_t n, const mg_sampling *how) {
     MG_ASSERT(!m->config.scalar_head);
-    MG_ASSERT(how->new_max >= 1 && (how->temperature == 0 || how->temperature >= 1e-3));
+    MG_ASSERT(how->new_max >= 1);
+    if (!(how->temperature == 0 || how->temperature >= TEMPERATURE_MIN))
+        return mg_fail(MG_CONFIG, "temperature: found %g, wanted 0 or at least %g",
+                       how->temperature, TEMPERATURE_MIN);
     for (int64_t i = 0; i < n; i++) {
         const mg_sample *s = &samples[i];
         MG_ASSERT(s->prompt >= 0 && s->prompt < n_prompts && prompts[s->prompt].n >= 1);

@@ -16,7 +16,7 @@
 
 typedef struct mg_sampling {
     double  temperature; // 0: the likeliest token; logp is then that of temperature 1. Else at
-                         // least 1e-3, which keeps logits / temperature a float
+                         // least 1e-3
     int64_t top_k;       // 0: off
     double  top_p;       // 1: off
     int64_t new_max;     // tokens after the prompt, forced prefix included; >= 1
@@ -44,7 +44,8 @@ typedef struct mg_sample {
 // Fills the answers. `draws` is a stream of purpose MG_PURPOSE_SAMPLE whose id names the update.
 // scratch is reset to its mark on return; answers live on `arena`, and mean nothing after an error.
 // Errors: MG_LIMIT when prompt + new_max exceeds the model's positions (which prompt, how long) or
-// a forced prefix exceeds new_max; MG_NUMERIC when logits are not finite.
+// a forced prefix exceeds new_max; MG_CONFIG for a temperature between 0 and 1e-3; MG_NUMERIC when
+// logits are not finite.
 mg_err mg_generate(mg_model *m, mg_team *team, const mg_prompt *prompts, int64_t n_prompts,
                    mg_sample *samples, int64_t n_samples, const mg_sampling *how, mg_rng draws,
                    mg_arena *arena, mg_arena *scratch) MG_MUST_USE;

@@ -22,8 +22,8 @@ mg_err mg_prompt_encode(const mg_tokenizer *tok, const mg_prompt_rule *rule, con
     int64_t     n_head, n_body, n_tail;
 
     // The three parts are encoded each on its own, so that cutting the text moves no other token.
-    mg_err err = mg_tokenizer_encode(tok, rule->template, (size_t)(slot - rule->template), true,
-                                     arena, &head, &n_head);
+    mg_err err = mg_tokenizer_encode(tok, rule->template, (size_t)(slot - rule->template),
+                                     !rule->continued, arena, &head, &n_head);
     if (!err) err = mg_tokenizer_encode(tok, text, size, false, arena, &body, &n_body);
     if (!err) err = mg_tokenizer_encode(tok, after, strlen(after), false, arena, &tail, &n_tail);
     if (err) return err;

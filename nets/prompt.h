@@ -13,6 +13,8 @@ typedef struct mg_prompt_rule {
     bool        cut;        // true: keep the first prompt_max tokens of the text, then the rest of
                             // the template; false: too long is MG_LIMIT
     int32_t     stop;       // end-of-text id, appended to answers
+    bool        continued;  // this text goes on after others: nothing stands before its template,
+                            // such as the begin-of-text token of Llama 3
 } mg_prompt_rule;
 
 // Error: MG_CONFIG when the template does not hold "{prompt}" exactly once.

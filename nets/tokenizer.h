@@ -53,8 +53,9 @@ mg_err mg_tokenizer_decode(const mg_tokenizer *t, const int32_t *ids, int64_t n,
 int32_t mg_tokenizer_vocab_size(const mg_tokenizer *t); // ids are 0 .. vocab_size - 1
 
 // The bytes that an id stands for, valid as long as the tokenizer. An added token outside the BPE
-// vocabulary stands for its content as written. (The Python library decodes such content through
-// the byte alphabet, so there an added "é" comes back as the byte E9; here it comes back.)
+// vocabulary stands for its content, with `normalized` for the content's normal form. (The Python
+// library decodes such content through the byte alphabet where it can, so there an added "é" comes
+// back as the byte E9; here it comes back.)
 const char *mg_tokenizer_token_bytes(const mg_tokenizer *t, int32_t id, size_t *size);
 
 // The id of a token as the file spells it ("<|endoftext|>", "\u0120the"); -1: there is none.

@@ -11,14 +11,13 @@
 enum { MG_ID_MODEL = 1, MG_ID_SPECIAL = 2 }; // flags of an id
 
 struct mg_tokenizer {
-    mg_arena  memory;    // owns what is said to lie on it
-    char     *file;      // the tokenizer.json, on memory: saving writes it
-    size_t    file_size;
+    mg_arena   memory; // owns what is said to lie on it
+    char      *file;   // the tokenizer.json, on memory: saving writes it
+    size_t     file_size;
     mg_strings contents; // tokens as the file spells them; number = id
-    uint8_t  *flags;     // [contents.n] on memory
-    char     *bytes;     // what the ids stand for, one after the other, on memory
-    size_t   *byte_ends; // [contents.n] on memory
-    size_t    model_content_max; // of a token of the BPE vocabulary
+    uint8_t   *flags;    // [contents.n] on memory
+    mg_text   *spelled;  // [contents.n] what the ids stand for, on memory or in contents
+    size_t     model_content_max; // of a token of the BPE vocabulary
 
     mg_bpe    bpe;
     int32_t   byte_ids[256];

@@ -152,23 +152,29 @@ static mg_err read_ids(reader *r) {
     return err ? err : number_contents(r);
 }
 
-// What each id stands for, and which id stands for each byte.
-static mg_err spell_out(const reader *r) {
+// What each id stands for. Content that is not in the byte alphabet stands for itself, and so does
+// an added token (one with `normalized` is looked at again by read_added_token).
+static mg_err spell_ids(const reader *r) {
     mg_tokenizer *t = r->t;
     const size_t  n = (size_t)t->contents.n, total = n ? t->contents.ends[n - 1] : 0;
-    t->bytes          = mg_pieces_room(&t->memory, total);
-    if (t->bytes) t->byte_ends = mg_pieces_room(&t->memory, n * sizeof *t->byte_ends);
-    if (!t->byte_ends) return MG_LIMIT;
-    size_t used = 0, size;
+    char         *bytes = mg_pieces_room(&t->memory, total);
+    if (bytes) t->spelled = mg_pieces_room(&t->memory, n * sizeof *t->spelled);
+    if (!t->spelled) return MG_LIMIT;
     for (size_t id = 0; id < n; id++) {
-        const bool  model   = t->flags[id] & MG_ID_MODEL;
+        size_t      size;
         const char *content = mg_strings_get(&t->contents, (int64_t)id, &size);
-        int64_t     bytes   = model ? mg_byte_unspell(content, size, t->bytes + used) : -1;
-        if (bytes < 0) memcpy(t->bytes + used, content, size);
-        used += bytes < 0 ? size : (size_t)bytes;
-        t->byte_ends[id] = used;
-        if (model && size > t->model_content_max) t->model_content_max = size;
+        t->spelled[id]      = (mg_text){content, size};
+        if (!(t->flags[id] & MG_ID_MODEL)) continue;
+        const int64_t k = mg_byte_unspell(content, size, bytes);
+        if (k >= 0) t->spelled[id] = (mg_text){bytes, (size_t)k};
+        if (k >= 0) bytes += k;
+        if (size > t->model_content_max) t->model_content_max = size;
     }
+    return MG_OK;
+}
+
+static mg_err find_bytes(const reader *r) {
+    mg_tokenizer *t = r->t;
     for (int byte = 0; byte < 256; byte++) {
         char          spelling[3] = {0};
         const int     k  = mg_byte_spell((uint8_t)byte, spelling);
@@ -258,8 +264,11 @@ static mg_err read_added_token(const reader *r, const json_t *token, mg_added_to
                             .rstrip      = json_is_true(json_object_get(token, "rstrip"))};
     out->text = mg_strings_get(&t->contents, out->id, &out->size);
     if (!json_is_true(json_object_get(token, "normalized"))) return MG_OK;
-    return mg_pieces_normalise(&t->pieces, out->text, out->size, &t->memory, &out->text,
-                               &out->size);
+    mg_err err = mg_pieces_normalise(&t->pieces, out->text, out->size, &t->memory, &out->text,
+                                     &out->size);
+    if (!err && !(t->flags[out->id] & MG_ID_MODEL))
+        t->spelled[out->id] = (mg_text){out->text, out->size};
+    return err;
 }
 
 // The tokens whose `normalized` is as given.
@@ -359,7 +368,8 @@ static mg_err read_all(reader *r) {
         err = mg_pieces_read(&t->pieces, r->name, json_object_get(r->root, "normalizer"),
                              json_object_get(r->root, "pre_tokenizer"));
     if (!err) err = read_ids(r);
-    if (!err) err = spell_out(r);
+    if (!err) err = spell_ids(r);
+    if (!err) err = find_bytes(r);
     if (!err) err = read_merges(r);
     if (!err) err = read_added(r, false, &t->added);
     if (!err) err = read_added(r, true, &t->added_normalised);

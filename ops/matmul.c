@@ -403,3 +403,27 @@ mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b) {
     mg_path_run(t, &paths, c);
     return c->y;
 }
+
+const char *mg_linear_engine(void) {
+    static char text[64];
+    static const struct {
+        dnnl_cpu_isa_t isa;
+        const char    *name;
+    } names[] = {
+        {dnnl_cpu_isa_sse41, "SSE4.1"},
+        {dnnl_cpu_isa_avx, "AVX"},
+        {dnnl_cpu_isa_avx2, "AVX2"},
+        {dnnl_cpu_isa_avx2_vnni, "AVX2 with VNNI"},
+        {dnnl_cpu_isa_avx512_core, "AVX-512"},
+        {dnnl_cpu_isa_avx512_core_vnni, "AVX-512 with VNNI"},
+        {dnnl_cpu_isa_avx512_core_bf16, "AVX-512 with BF16"},
+        {dnnl_cpu_isa_avx512_core_amx, "AVX-512 with AMX"},
+    };
+    const dnnl_version_t *v    = dnnl_version();
+    const dnnl_cpu_isa_t  isa  = dnnl_get_effective_cpu_isa();
+    const char           *name = "other instructions";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].isa == isa) name = names[i].name;
+    snprintf(text, sizeof text, "oneDNN %d.%d.%d, %s", v->major, v->minor, v->patch, name);
+    return text;
+}

@@ -21,6 +21,9 @@
 // W is a parameter: a packed copy of it is kept with it, and made again when W->version has grown.
 mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b);
 
+// The library behind mg_linear and the instructions it chose here: "oneDNN 2.6.3, AVX-512". Static.
+const char *mg_linear_engine(void);
+
 // Frees the packed copy that mg_linear keeps with a parameter. NULL copy: no effect.
 void mg_linear_unpack(mg_tensor *W);
 

@@ -44,7 +44,7 @@ static bool best_worst(const mg_preference_rule *rule, const mg_candidate *c, in
     for (int64_t i = 0; i < n; i++) {
         if (!may_ask(rule, &c[i])) continue;
         if (!extreme.first || c[i].gold > extreme.first->gold) extreme.first = &c[i];
-        if (!extreme.second || c[i].gold < extreme.second->gold) extreme.second = &c[i];
+        if (!extreme.second || c[i].gold <= extreme.second->gold) extreme.second = &c[i];
     }
     if (!extreme.first || !may_pair(rule, extreme.first, extreme.second)) return false;
     *out = extreme;

@@ -22,7 +22,7 @@ typedef struct mg_candidate {
 
 typedef enum mg_pairing {
     MG_PAIRING_RANDOM,     // any two whose texts differ, each pair equally likely
-    MG_PAIRING_BEST_WORST, // the highest and the lowest gold, the first of equals
+    MG_PAIRING_BEST_WORST, // the first with the highest gold, the last with the lowest
 } mg_pairing;
 
 typedef struct mg_preference_rule {
@@ -34,8 +34,8 @@ typedef struct mg_preference_rule {
 
 double mg_prefer_probability(double k, double gold_first, double gold_second);
 
-// Chooses two of n candidates and labels them. False, and nothing is written or drawn from the
-// label's stream, when no two may be asked about: texts all equal, or a tie that is dropped.
+// Chooses two of n candidates and labels them. False, and nothing is written or drawn, when no two
+// may be asked about: texts all equal, or a tie that is dropped.
 bool mg_preference_draw(const mg_preference_rule *rule, const char *prompt,
                         const mg_candidate *candidates, int64_t n, mg_rng *rng,
                         mg_preference *out);

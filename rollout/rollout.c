@@ -7,7 +7,7 @@
 typedef struct player {
     mg_env      env;
     mg_episode *episode;
-    mg_turn     turns[MG_ROLLOUT_TURNS_MAX];
+    mg_turn     turns[MG_ROLLOUT_TURNS_MAX + 1]; // and what is seen behind the last
     int32_t    *context;   // everything read and said so far
     uint8_t    *role;
     float      *logp;
@@ -19,7 +19,7 @@ typedef struct player {
 static void quarantine(player *p, const char *code, const char *sentence) {
     p->episode->verdict = MG_QUARANTINED;
     p->episode->code    = code;
-    snprintf(p->episode->detail, sizeof p->episode->detail, "%s", sentence);
+    snprintf(p->episode->detail, sizeof p->episode->detail, "%s", sentence ? sentence : "");
     p->done = true;
 }
 
@@ -50,23 +50,42 @@ static void *keep(mg_arena *arena, const void *data, size_t size) {
     return copy;
 }
 
-// Reads an observation: its text into the record, its tokens into the context.
+// The bytes of the ids. A model may have more rows than the tokenizer has tokens; such an id, which
+// only the model can be blamed for, says nothing.
+static mg_err text_of(const mg_rollout *r, const int32_t *ids, int64_t n, mg_arena *arena,
+                      char **text, size_t *size) {
+    int32_t *known   = MG_NEW(arena, int32_t, n);
+    int64_t  n_known = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] < mg_tokenizer_vocab_size(r->tokenizer)) known[n_known++] = ids[i];
+    return mg_tokenizer_decode(r->tokenizer, known, n_known, true, arena, text, size);
+}
+
+// Reads an observation: its text into the record, its tokens into the context. An episode that has
+// no room for another answer is truncated.
 static mg_err observe(const mg_rollout *r, player *p, const mg_value *seen, mg_arena *arena,
                       int64_t *cut_prompts) {
-    mg_turn *turn = &p->turns[p->episode->n_turns];
-    int32_t *ids;
-    int64_t  n;
-    bool     cut = false;
+    mg_turn       *turn = &p->turns[p->episode->n_turns];
+    const bool     more = p->episode->n_turns > 0;
+    mg_prompt_rule rule = r->rule;
+    int32_t       *ids;
+    int64_t        n;
+    bool           cut = false;
+    rule.continued = more;
     *turn = (mg_turn){.observation = keep(arena, seen->text, seen->size),
                       .observation_size = seen->size};
-    mg_err err = mg_prompt_encode(r->tokenizer, &r->rule, turn->observation, seen->size, arena, &ids,
-                                  &n, &cut);
-    if (err == MG_CORRUPT) {
+    mg_err err = mg_prompt_encode(r->tokenizer, &rule, turn->observation, seen->size, arena, &ids, &n,
+                                  &cut);
+    if (err == MG_CORRUPT || err == MG_LIMIT || err == MG_EMPTY) {
         quarantine(p, "E.observation", mg_err_detail());
         return MG_OK;
     }
     if (err) return err;
     if (cut_prompts) *cut_prompts += cut;
+    // A first observation beyond the context is left to mg_generate, which ends the call.
+    const int64_t room = r->model->config.context_max - p->n - n;
+    if (more && room < r->sampling.new_max) p->episode->truncated = true;
+    if (more && room < 0) return MG_OK;
     append(p, arena, ids, NULL, n, MG_ROLE_ENVIRONMENT);
     return MG_OK;
 }
@@ -85,8 +104,7 @@ static mg_err start(const mg_rollout *r, player *p, const mg_start *s, int64_t p
     p->episode->seed = (uint64_t)mg_rng_u32(&rng) << 32 | mg_rng_u32(&rng);
 
     if (s->n_prefix > 0) {
-        mg_err err = mg_tokenizer_decode(r->tokenizer, s->prefix, s->n_prefix, true, arena, &prefix,
-                                         &options.prefix_size);
+        mg_err err = text_of(r, s->prefix, s->n_prefix, arena, &prefix, &options.prefix_size);
         if (err) return err;
         options.prefix = prefix;
     }
@@ -97,13 +115,18 @@ static mg_err start(const mg_rollout *r, player *p, const mg_start *s, int64_t p
     return observe(r, p, &seen, arena, cut_prompts);
 }
 
-// The answer's text: its tokens up to the first stop.
-static mg_err answer_text(const mg_rollout *r, const mg_sample *s, mg_arena *arena, char **text,
-                          size_t *size, bool *stopped) {
+// The answer's text: its tokens up to the first stop, of which the first *forced bytes were forced.
+static mg_err answer_text(const mg_rollout *r, const mg_sample *s, mg_arena *arena, mg_turn *turn,
+                          size_t *forced, bool *stopped) {
+    char   *text, *prefix;
     int64_t n = 0;
     while (n < s->n && s->tokens[n] != r->rule.stop) n++;
-    *stopped = n < s->n;
-    return mg_tokenizer_decode(r->tokenizer, s->tokens, n, true, arena, text, size);
+    mg_err err = text_of(r, s->tokens, n, arena, &text, &turn->action_size);
+    if (!err) err = text_of(r, s->tokens, s->n_forced < n ? s->n_forced : n, arena, &prefix, forced);
+    if (err) return err;
+    turn->action = text;
+    *stopped     = n < s->n;
+    return MG_OK;
 }
 
 static mg_err act(const mg_rollout *r, player *p, const mg_sample *s, mg_arena *arena,
@@ -111,39 +134,33 @@ static mg_err act(const mg_rollout *r, player *p, const mg_sample *s, mg_arena *
     mg_episode   *e    = p->episode;
     mg_turn      *turn = &p->turns[e->n_turns];
     mg_transition next = {0};
-    char         *text;
-    mg_err        err = answer_text(r, s, arena, &text, &turn->action_size, &e->stopped);
+    size_t        forced;
+    mg_err        err = answer_text(r, s, arena, turn, &forced, &e->stopped);
     if (err) return err;
-    turn->action       = text;
     turn->action_begin = p->n;
     append(p, arena, s->tokens, s->logp, s->n_forced, MG_ROLE_FORCED);
     append(p, arena, s->tokens + s->n_forced, s->logp + s->n_forced, s->n - s->n_forced,
            MG_ROLE_POLICY);
     turn->action_end = p->n;
+    e->n_turns++;
 
     // The environment was put into the prefix's state by reset; it is told what came after.
-    size_t prefix_size = 0;
-    if (s->n_forced > 0) {
-        char *prefix;
-        err = mg_tokenizer_decode(r->tokenizer, s->tokens, s->n_forced, true, arena, &prefix,
-                                  &prefix_size);
-        if (err) return err;
-    }
-    const mg_value action = {.kind = MG_SPACE_TEXT, .text = text + prefix_size,
-                             .size = turn->action_size - prefix_size};
+    const mg_value action = {.kind = MG_SPACE_TEXT, .text = turn->action + forced,
+                             .size = turn->action_size - forced};
     if (r->class->step(&p->env, &action, 0, &next)) {
         quarantine(p, "E.step", mg_err_detail());
         return MG_OK;
     }
-    turn->reward = next.reward;
-    e->n_turns++;
+    turn->reward  = next.reward;
     e->terminated = next.terminated;
     e->truncated  = next.truncated ||
                    (!next.terminated &&
                     (e->n_turns == MG_ROLLOUT_TURNS_MAX || e->n_turns == r->class->steps_max));
     if (turn->reward.kind == MG_REWARD_INVALID) quarantine(p, "V.invalid", turn->reward.reason);
+    // The state in which watching stops is read too: a critic may be asked for its value.
+    if (!p->done && !e->terminated) err = observe(r, p, &next.observation, arena, cut_prompts);
     if (e->terminated || e->truncated) p->done = true;
-    return p->done ? MG_OK : observe(r, p, &next.observation, arena, cut_prompts);
+    return err;
 }
 
 static void finish(player *p, mg_arena *arena) {

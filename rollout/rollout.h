@@ -3,7 +3,8 @@
 // All episodes of a call advance together: observations are encoded, answers are sampled in one
 // batch, environments step, until every episode has ended or reached its limits. What goes wrong
 // inside one episode is written into that episode's verdict and never becomes a reward; only what
-// concerns all of them (no memory, a prompt beyond the model's context) ends the call.
+// concerns all of them (no memory, a first prompt beyond the model's context) ends the call. An
+// episode whose next answer no longer fits into the context is truncated.
 #ifndef MG_ROLLOUT_ROLLOUT_H
 #define MG_ROLLOUT_ROLLOUT_H
 #include "env/env.h"

@@ -11,7 +11,8 @@
 typedef struct reader {
     const char *path;
     FILE       *file;   // owned
-    char       *line;   // owned, [MG_JSONL_LINE_MAX]: memory becomes real as far as lines reach
+    char       *line;   // owned, [room]
+    size_t      room;   // at most MG_JSONL_LINE_MAX
     size_t      size;   // of the current line
     int64_t     number; // of the current line, from 1
     mg_arena   *arena;
@@ -22,15 +23,28 @@ static mg_err reader_open(reader *r, const char *path, mg_arena *arena) {
     *r = (reader){.path = path, .arena = arena, .file = fopen(path, "r")};
     if (!r->file) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
     if (fstat(fileno(r->file), &st) == 0 && st.st_size > MG_JSONL_FILE_MAX)
-        return mg_fail(MG_LIMIT, "%s: %lld bytes, at most %lld are read", path, (long long)st.st_size,
-                       (long long)MG_JSONL_FILE_MAX);
-    r->line = malloc(MG_JSONL_LINE_MAX);
-    return r->line ? MG_OK : mg_fail(MG_NOMEM, "%s: a line of %d bytes", path, MG_JSONL_LINE_MAX);
+        return mg_fail(MG_LIMIT, "%s: %lld bytes, at most %lld are read", path,
+                       (long long)st.st_size, (long long)MG_JSONL_FILE_MAX);
+    return MG_OK;
 }
 
 static void reader_close(reader *r) {
     if (r->file) fclose(r->file);
     free(r->line);
+}
+
+// Room for one more byte of the line.
+static mg_err widen(reader *r) {
+    if (r->size < r->room) return MG_OK;
+    if (r->size == MG_JSONL_LINE_MAX)
+        return mg_fail(MG_LIMIT, "%s:%lld: the line is longer than %d bytes", r->path,
+                       (long long)r->number, MG_JSONL_LINE_MAX);
+    const size_t room = r->room ? 2 * r->room : 4096;
+    char        *line = realloc(r->line, room);
+    if (!line)
+        return mg_fail(MG_NOMEM, "%s:%lld: a line of %zu bytes", r->path, (long long)r->number, room);
+    r->line = line, r->room = room;
+    return MG_OK;
 }
 
 // *more is false behind the last line.
@@ -39,9 +53,8 @@ static mg_err next_line(reader *r, bool *more) {
     r->size = 0;
     r->number++;
     while ((c = getc_unlocked(r->file)) != EOF && c != '\n') {
-        if (r->size == MG_JSONL_LINE_MAX)
-            return mg_fail(MG_LIMIT, "%s:%lld: the line is longer than %d bytes", r->path,
-                           (long long)r->number, MG_JSONL_LINE_MAX);
+        mg_err err = widen(r);
+        if (err) return err;
         r->line[r->size++] = (char)c;
     }
     if (ferror(r->file)) return mg_fail(MG_IO, "read %s: %s", r->path, strerror(errno));
@@ -67,7 +80,8 @@ static mg_err next_row(reader *r, json_t **row) {
     // Numbers of keys that nobody reads may be of any size.
     *row = json_loadb(r->line, r->size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &at);
     if (!*row)
-        return mg_fail(MG_CORRUPT, "%s:%lld:%d: %s", r->path, (long long)r->number, at.column, at.text);
+        return mg_fail(MG_CORRUPT, "%s:%lld:%d: %s", r->path, (long long)r->number, at.column,
+                       at.text);
     if (json_is_object(*row)) return MG_OK;
     json_decref(*row);
     *row = NULL;
@@ -89,7 +103,8 @@ static const char *kind_of(const json_t *v) {
 }
 
 // The contents of [{"role", "content"}, ...], joined by newlines.
-static mg_err join_messages(const reader *r, const json_t *list, const char *key, const char **out) {
+static mg_err join_messages(const reader *r, const json_t *list, const char *key,
+                            const char **out) {
     static const char *const wanted[] = {"role", "content"};
     size_t                   size     = 0, i;
     json_t                  *message;
@@ -199,8 +214,8 @@ static mg_err lines_open(lines *l, const char *path) {
 static mg_err lines_add(lines *l, json_t *row) {
     l->n++;
     if (!row)
-        return mg_fail(MG_CORRUPT, "%s: row %lld: found bytes that are not UTF-8, wanted text", l->path,
-                       (long long)l->n);
+        return mg_fail(MG_CORRUPT, "%s: row %lld: found bytes that are not UTF-8, wanted text",
+                       l->path, (long long)l->n);
     bool bad = json_dumpf(row, l->out, JSON_COMPACT) != 0 || fputc('\n', l->out) == EOF;
     json_decref(row);
     return bad ? mg_fail(MG_NOMEM, "%s: row %lld", l->path, (long long)l->n) : MG_OK;

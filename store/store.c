@@ -381,9 +381,9 @@ static mg_err read_episode(mg_store *s, sqlite3_stmt *q, mg_arena *arena, mg_epi
     e->n_tokens = (int64_t)roles;
     snprintf(e->detail, sizeof e->detail, "%s", detail ? detail : "");
     if (tokens != roles * sizeof *e->tokens || logps != roles * sizeof *e->logp)
-        return mg_fail(MG_CORRUPT, "store %s: episode %lld: %zu bytes of tokens, %zu of roles, %zu of "
-                       "log-probabilities", s->path, (long long)sqlite3_column_int64(q, 0), tokens,
-                       roles, logps);
+        return mg_fail(MG_CORRUPT, "store %s: episode %lld: %zu bytes of tokens, %zu of roles, "
+                       "%zu of log-probabilities", s->path,
+                       (long long)sqlite3_column_int64(q, 0), tokens, roles, logps);
     return read_turns(s, sqlite3_column_int64(q, 0), arena, e);
 }
 

@@ -44,8 +44,8 @@ mg_err mg_store_metric_names(mg_store *s, mg_arena *arena, char ***names, int64_
 mg_err mg_store_metric_read(mg_store *s, const char *name, mg_arena *arena, mg_point **points,
                             int64_t *n) MG_MUST_USE;
 
-// Episodes of updates in [from, to), oldest first, at most `max`. start.prefix is NULL in what comes
-// back: the prefix is the FORCED ones of the tokens.
+// Episodes of updates in [from, to), oldest first, at most `max`. start.prefix comes back as NULL:
+// the prefix is the FORCED ones of the tokens.
 mg_err mg_store_episodes_read(mg_store *s, int64_t from, int64_t to, int64_t max, mg_arena *arena,
                               mg_episode **episodes, int64_t *n) MG_MUST_USE;
 #endif

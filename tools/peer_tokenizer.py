@@ -59,7 +59,7 @@ CODE = [
     "x²+y²=z²", "a\u0300\u0301\u0302\u0316b", "\u0344\u0374\u037e",
 ]
 TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<mask>", "word", "<a b>", "<|tool|>",
-          "Ａdd", "e\u0301x", "<|im_start|>system"]
+          "ǎǒ", "a\u030co\u030c", "ǔǐ", "u\u030ci\u030c", "<|im_start|>system"]
 
 
 class Text:
@@ -176,6 +176,8 @@ def add_odd_tokens(t):
         AddedToken("word", single_word=True, normalized=False),
         AddedToken("<a b>", normalized=True),
         AddedToken("<|im_start|>system", normalized=False),
+        AddedToken("ǎǒ", normalized=False),  # not where the normal form makes it
+        AddedToken("ǔǐ", normalized=True),
         AddedToken("<|tool|>", rstrip=True)])
 
 
@@ -335,7 +337,7 @@ def fixture(folder, seed):
     source = Text(seed)
     lines = [source.line(12) for _ in range(60)]
     lines += ["", " ", "word <mask>  words", "a<|im_start|>b <|im_end|>", "\u1820\u180e\u1820",
-              "e\u0301 é"]
+              "ǎǒ a\u030co\u030c ǔǐ u\u030ci\u030c", "e\u0301 é"]
     write(folder, "tokenizer_lines.json", lines)
     for family in ("gpt2", "llama3", "qwen2"):
         first = "<|begin|>" if family == "llama3" else None

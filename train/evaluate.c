@@ -126,3 +126,42 @@ mg_err mg_judge_humans(const mg_judge *j, mg_arena *arena, mg_arena *scratch, mg
     }
     return err;
 }
+
+mg_err mg_judged_mean(const double *column, int64_t n, double alpha, uint64_t seed,
+                      mg_arena *scratch, mg_mean *out) {
+    const size_t mark = mg_arena_mark(scratch);
+    double      *kept = MG_NEW(scratch, double, n);
+    mg_rng       rng  = mg_rng_stream(seed, MG_PURPOSE_BOOTSTRAP, 0);
+    mg_interval  x    = {NAN, NAN, NAN};
+    int64_t      m    = 0;
+    mg_err       err  = MG_OK;
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(column[i])) kept[m++] = column[i];
+    if (m >= 2) err = mg_bootstrap_mean(kept, m, alpha, &rng, &x);
+    if (!err) *out = (mg_mean){x.mean, x.low, x.high, m};
+    mg_arena_reset(scratch, mark);
+    return err;
+}
+
+mg_duel mg_judged_duel(const mg_judged *a, const mg_judged *b, int64_t n, double alpha) {
+    mg_betting test;
+    mg_confseq interval;
+    mg_duel    out = {0};
+    double     wins = 0;
+    mg_betting_init(&test, 0.5, alpha);
+    mg_confseq_init(&interval, alpha);
+    for (int64_t i = 0; i < n; i++) {
+        if (isnan(a[i].gold) || isnan(b[i].gold)) continue;
+        const bool   tie = a[i].gold == b[i].gold;
+        const double x   = tie ? 0.5 : a[i].gold > b[i].gold;
+        mg_betting_observe(&test, x);
+        mg_confseq_observe(&interval, x);
+        wins += x;
+        out.n++;
+        out.ties += tie;
+        if (!out.decided && mg_betting_decided(&test)) out.decided = true, out.at = out.n;
+    }
+    out.rate = out.n > 0 ? wins / (double)out.n : NAN;
+    mg_confseq_interval(&interval, &out.low, &out.high);
+    return out;
+}

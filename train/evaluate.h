@@ -2,6 +2,7 @@
 // pair by pair.
 #ifndef MG_TRAIN_EVALUATE_H
 #define MG_TRAIN_EVALUATE_H
+#include "env/pair.h"
 #include "rewards/reward_model.h"
 #include "rollout/rollout.h"
 
@@ -42,13 +43,14 @@ mg_err mg_judge_policy(const mg_judge *j, mg_model *policy, mg_arena *arena, mg_
 mg_err mg_judge_humans(const mg_judge *j, mg_arena *arena, mg_arena *scratch,
                        mg_judged *judged) MG_MUST_USE;
 
-// Mean over rows of one column, NAN rows left out, with a bootstrap interval.
+// Mean over rows of one column, NAN rows left out, with a bootstrap interval at 1 - alpha; NAN when
+// fewer than two rows are left.
 typedef struct mg_mean {
     double  mean, low, high;
     int64_t n;
 } mg_mean;
-mg_mean mg_judged_mean(const double *column, int64_t n, double alpha, uint64_t seed,
-                       mg_arena *scratch);
+mg_err mg_judged_mean(const double *column, int64_t n, double alpha, uint64_t seed,
+                      mg_arena *scratch, mg_mean *out) MG_MUST_USE;
 
 // How often a beats b by gold, a tie counting one half; anytime-valid interval at 1 - alpha over the
 // rows in order. decided: the wealth against "win rate = 1/2" reached 1/alpha at row `at`.

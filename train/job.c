@@ -103,6 +103,20 @@ static mg_err train_tokenizer(const mg_settings *s, const mg_job *job, mg_tokeni
         .special = special, .n_special = 1});
 }
 
+mg_err mg_prompt_fit(mg_prompt_rule *rule, int64_t response_max, int64_t context_max) {
+    const int64_t room = context_max - response_max;
+    if (room < 1)
+        return mg_fail(MG_CONFIG, "response_max: found %lld, wanted at most %lld: the model reads %lld "
+                                  "tokens in all", (long long)response_max, (long long)context_max - 1,
+                       (long long)context_max);
+    if (rule->prompt_max > room)
+        mg_log(MG_LOG_WARN, "prompt_max %lld and response_max %lld are more than the %lld tokens that the "
+                            "model reads: prompt_max is %lld", (long long)rule->prompt_max,
+               (long long)response_max, (long long)context_max, (long long)room);
+    if (rule->prompt_max == 0 || rule->prompt_max > room) rule->prompt_max = room;
+    return MG_OK;
+}
+
 // The tokenizer of the model's folder, and the stop token that the model's config names.
 static mg_err load_tokenizer(const mg_settings *s, mg_job *job, mg_tokenizer **tokenizer) {
     mg_tokenizer   *t = NULL;
@@ -116,6 +130,7 @@ static mg_err load_tokenizer(const mg_settings *s, mg_job *job, mg_tokenizer **t
     else if (c.eos < 0 || c.eos >= mg_tokenizer_vocab_size(t))
         err = mg_fail(MG_MISMATCH, "%s: config.json: eos_token_id is %d, which the tokenizer has not",
                       s->run.model, c.eos);
+    if (!err) err = mg_prompt_fit(&job->rule, s->run.response_max, c.context_max);
     if (err) {
         mg_tokenizer_free(t);
         return err;
@@ -178,6 +193,7 @@ mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) 
     if (!err && !s->run.model[0]) {
         job->rule.stop = mg_tokenizer_id(t, STOP_TOKEN);
         err = model_config(s, mg_tokenizer_vocab_size(t), job->run, &job->fresh);
+        if (!err) err = mg_prompt_fit(&job->rule, s->run.response_max, s->network.context);
     }
     if (err) {
         mg_tokenizer_free(t);

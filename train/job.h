@@ -67,6 +67,11 @@ mg_err mg_settings_read(mg_settings *out, const char *path, const mg_override *o
 // All keys of an algorithm with their defaults, for --help. algo NULL: the keys of every run.
 void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena);
 
+// Limits prompt_max, of which 0 means no limit, to what leaves room for an answer in the model's
+// context. A prompt that is then too long is cut or dropped, and counted, like any other.
+// Error: MG_CONFIG when there is no room for a prompt at all.
+mg_err mg_prompt_fit(mg_prompt_rule *rule, int64_t response_max, int64_t context_max) MG_MUST_USE;
+
 // Reads data and tokenizer and fills everything of the job but team, arenas and n_items, which the
 // caller has set. For a fresh model the tokenizer is trained here and *tokenizer_folder is NULL.
 // *tokenizer is owned by the caller. Errors name the file: MG_IO, MG_CORRUPT, MG_EMPTY,

@@ -100,6 +100,7 @@ static void close_all(trainer *t) {
     mg_events_close(t->events);
     if (t->learner) t->settings.algo->close(t->learner);
     mg_run_close(&t->run);
+    t->options->end_world(&t->world);
     mg_tokenizer_free(t->tokenizer);
     mg_team_close(t->team);
     mg_arena_release(&t->step_arena);

@@ -21,6 +21,7 @@ typedef struct mg_world {
 
 // Makes the world that settings name over the job's rows; memory on job->run.
 typedef mg_err mg_world_maker(const mg_settings *s, const mg_job *job, mg_world *out);
+typedef void   mg_world_ender(mg_world *w);
 
 typedef struct mg_train_options {
     const char        *config;    // YAML file or NULL
@@ -28,6 +29,7 @@ typedef struct mg_train_options {
     int                n_overrides;
     bool               resume;
     mg_world_maker    *make_world;
+    mg_world_ender    *end_world;
     const volatile int *stop;     // becomes non-zero when somebody asks to stop (Ctrl-C); or NULL
     double             wall_time; // seconds since 1970 at the start, for event files
 } mg_train_options;

@@ -3,7 +3,8 @@
 // Source: Shao et al. 2024, arXiv:2402.03300, eq. 3 (objective), eq. 4 (KL), outcome supervision.
 // Not in the paper: 1e-4 beside the deviation, so that a group of equal rewards has advantage 0 and
 // not 0/0; the gradient's norm is limited; length_norm batch is the token mean of later work
-// (Yu et al. 2025, arXiv:2503.14476, eq. 8).
+// (Yu et al. 2025, arXiv:2503.14476, eq. 8); after exclusions each answer weighs alike, so a smaller
+// group weighs less; an answer without its stop has missing_eos for its score.
 #include "algos/grpo/grpo.h"
 
 #include <math.h>
@@ -109,6 +110,9 @@ static mg_err gradient(grpo *g, const batch *b, double *loss, double *kl, mg_cli
     const bool   by_answer = strcmp(g->config.length_norm, "answer") == 0;
     double       tokens = 0, answers = 0;
     for (int64_t i = 0; i < b->t.n; i++) tokens += kept(b, i), answers += kept(b, i) > 0;
+    if (tokens == 0)
+        return mg_fail(MG_EMPTY, "none of %lld answers is in a group of %lld or more",
+                       (long long)b->t.n, (long long)g->config.group_min);
     for (int64_t i = 0; i < b->t.n; i += g->config.microbatch) {
         const int64_t    rest = b->t.n - i, size = rest < g->config.microbatch ? rest : g->config.microbatch;
         const mg_answers part = mg_answers_view(&b->t.answers, i, i + size);
@@ -146,6 +150,8 @@ static mg_err update(mg_learner *learner, int64_t u, mg_episode *episodes, int64
     mg_clip_counts counts = {0};
     for (int64_t epoch = 0; epoch < c->epochs; epoch++) {
         err = gradient(g, &b, &loss, &kl, &counts);
+        if (!err && !isfinite(loss + kl))
+            err = mg_fail(MG_NUMERIC, "policy loss is %g, KL loss is %g", loss, kl);
         if (epoch == 0) first_ratio = counts.ratio_off_max;
         if (!err) err = mg_adamw_step(&g->opt, g->policy, lr, g->job->team, &norm);
         if (err) return err;
@@ -173,9 +179,9 @@ static mg_err plan(mg_learner *learner, int64_t u, mg_start **starts, int64_t *n
     const int64_t         rows = g->rows ? g->n_rows : g->job->n_items;
     mg_start             *s    = MG_NEW(g->job->step, mg_start, c->prompts * c->group);
     int64_t              *take = MG_NEW(g->job->step, int64_t, c->prompts);
-    if (rows > 0) mg_shuffled_rows(g->job->seed, rows, u, c->prompts, g->job->step, take);
+    mg_shuffled_rows(g->job->seed, rows, u, c->prompts, g->job->step, take);
     for (int64_t i = 0; i < c->prompts * c->group; i++) {
-        const int64_t p = i / c->group, item = rows == 0 ? -1 : g->rows ? g->rows[take[p]] : take[p];
+        const int64_t p = i / c->group, item = g->rows ? g->rows[take[p]] : take[p];
         s[i] = (mg_start){.item = item, .group = (int32_t)p, .episode = (uint32_t)i};
     }
     *starts = s, *n = c->prompts * c->group;
@@ -199,6 +205,12 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = g->config.adam_eps,
                                   .clip = g->config.clip_norm};
     mg_pair_tokens tokens = {0};
+    if (g->config.group_min > g->config.group)
+        return mg_fail(MG_CONFIG, "grpo.group_min: found %lld, wanted at most group, %lld",
+                       (long long)g->config.group_min, (long long)g->config.group);
+    if (job->n_pairs == 0 && job->n_items == 0)
+        return mg_fail(MG_CONFIG, "grpo: a group answers one task, but this world has no list of "
+                                  "tasks: its seed decides");
     mg_err err = mg_model_load(&g->policy, job->model_folder, true);
     if (!err) err = mg_model_load(&g->reference, job->model_folder, false);
     if (!err && job->reward_folder[0]) err = mg_reward_model_load(&g->reward, job->reward_folder);

@@ -8,32 +8,19 @@
 //  - the default mask_mode "strict" leaves forced tokens and everything after the stop out of the
 //    KL reward, whitening, GAE and both losses; "code" is what the published code does;
 //  - sums are normalised over the whole minibatch, not per micro-batch;
-//  - the gradient's norm is limited; minibatches are blocks of the batch in its order.
+//  - the gradient's norm is limited; minibatches are blocks of the batch in its order;
+//  - episodes of several turns: what the environment says is no step; each turn's reward counts at
+//    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped.
 #include "algos/ppo/ppo.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "algos/episodes.h"
 #include "algos/gae.h"
-#include "algos/losses.h"
 
 #define MG_CONFIG_OF mg_ppo_config
 static const mg_field fields[] = {MG_CONFIG_TABLE(MG_PPO_FIELDS) MG_CONFIG_END};
 #undef MG_CONFIG_OF
-
-// What an update computes before its first gradient step. Flat arrays as in episodes.h.
-typedef struct batch {
-    mg_episode_tokens t;
-    uint8_t          *in_mdp; // [count] token is a step of the decision process
-    uint8_t          *trained; // [count] token enters the policy loss
-    double           *ref;    // [count] log pi_ref
-    double           *value;  // [count] V before the token, of the critic as it was
-    double           *kl;     // [count] log pi_old - log pi_ref
-    double           *reward; // [count] R_t
-    double           *A, *target;
-    double            score_mean; // of the episodes' rewards, before KL
-} batch;
 
 static bool strict(const mg_ppo *l) { return strcmp(l->config.mask_mode, "strict") == 0; }
 
@@ -43,16 +30,34 @@ static double *widen(mg_arena *arena, const float *x, int64_t n) {
     return out;
 }
 
-// Index of the answer's first stop token, or -1.
-static int64_t stop_index(const mg_answer *a, int32_t stop) {
-    for (int64_t k = 0; k < a->n; k++)
-        if (a->tokens[k] == stop) return k;
-    return -1;
+// Where turn j ends, as an index into the episode's tokens: at its first stop, else at its last token.
+static int64_t turn_end(const mg_episode *e, int64_t j, int32_t stop, bool *stopped) {
+    const mg_turn *turn = &e->turns[j];
+    int64_t        k    = turn->action_begin;
+    while (k < turn->action_end && e->tokens[k] != stop) k++;
+    *stopped = k < turn->action_end;
+    return *stopped ? k : turn->action_end - 1;
+}
+
+// What the masks leave in. strict: the policy's own tokens up to the stop, everywhere; code: all
+// tokens of a turn, but for the forced ones in the policy loss.
+static void mask(const mg_ppo *l, const mg_episode *e, int64_t base, mg_ppo_batch *b) {
+    bool stopped;
+    for (int64_t j = 0; j < e->n_turns; j++) {
+        const mg_turn *turn = &e->turns[j];
+        const int64_t  last = strict(l) ? turn_end(e, j, l->job->rule.stop, &stopped)
+                                        : turn->action_end - 1;
+        for (int64_t k = turn->action_begin; k <= last; k++) {
+            const int64_t at = base + k - e->turns[0].action_begin;
+            b->trained[at]   = e->role[k] == MG_ROLE_POLICY;
+            b->in_mdp[at]    = !strict(l) || b->trained[at];
+        }
+    }
 }
 
 // S_i := RM(x, y') read at the stop; S_i := missing_eos where there is none. In mode "code" a stop
 // in the very last slot counts as none, because that code looks for padding after it.
-static mg_err score(mg_ppo *l, batch *b, mg_episode *episodes) {
+static mg_err score(mg_ppo *l, const mg_ppo_batch *b, mg_episode *episodes) {
     if (!l->reward.model) return MG_OK;
     mg_arena  *step = l->job->step;
     mg_answers cut  = b->t.answers;
@@ -60,10 +65,12 @@ static mg_err score(mg_ppo *l, batch *b, mg_episode *episodes) {
     double    *S    = MG_NEW(step, double, b->t.n);
     bool      *ends = MG_NEW(step, bool, b->t.n);
     for (int64_t i = 0; i < b->t.n; i++) {
-        const int64_t e = stop_index(&cut.answers[i], l->job->rule.stop);
-        own[i]          = cut.answers[i];
-        ends[i]         = e >= 0 && (strict(l) || e + 1 < own[i].n);
-        if (e >= 0) own[i].n = e + 1;
+        const mg_episode *e    = &episodes[i];
+        const mg_turn    *turn = &e->turns[e->n_turns - 1];
+        const int64_t     last = turn_end(e, e->n_turns - 1, l->job->rule.stop, &ends[i]);
+        if (!strict(l) && last + 1 == turn->action_end) ends[i] = false;
+        own[i]   = cut.answers[i];
+        own[i].n = last + 1 - e->turns[0].action_begin;
     }
     cut.answers = own;
     mg_err err  = mg_reward_model_score(&l->reward, l->job->team, &cut, l->config.microbatch, step, S);
@@ -72,29 +79,26 @@ static mg_err score(mg_ppo *l, batch *b, mg_episode *episodes) {
     return err;
 }
 
-// R_t = -kl_coef kl_t + the rewards at the ends of turns, or the learned one at the answer's end.
-static void token_rewards(const mg_ppo *l, batch *b, const mg_episode *episodes) {
+// R_t = -kl_coef kl_t + the rewards at the ends of turns, or the learned one at the end of the last.
+static void token_rewards(const mg_ppo *l, mg_ppo_batch *b, const mg_episode *episodes) {
     for (int64_t k = 0; k < b->t.count; k++) {
         b->kl[k]     = b->t.logp_old[k] - b->ref[k];
         b->reward[k] = b->in_mdp[k] ? -l->config.kl_coef * b->kl[k] : 0;
     }
     for (int64_t i = 0; i < b->t.n; i++) {
-        const mg_episode *e    = &episodes[i];
-        const int64_t     base = b->t.offset[i], prompt = e->turns[0].action_begin;
+        const mg_episode *e       = &episodes[i];
+        const bool        learned = e->learned.kind == MG_REWARD_VALUE;
+        const int64_t     base    = b->t.offset[i] - e->turns[0].action_begin;
+        bool              stopped;
         b->score_mean += mg_episode_reward(e) / (double)b->t.n;
-        if (e->learned.kind == MG_REWARD_VALUE) {
-            const mg_answer *a   = &b->t.answers.answers[i];
-            const int64_t    end = stop_index(a, l->job->rule.stop);
-            b->reward[base + (end >= 0 ? end : a->n - 1)] += e->learned.value;
-            continue;
-        }
-        for (int64_t j = 0; j < e->n_turns; j++)
-            b->reward[base + e->turns[j].action_end - 1 - prompt] += e->turns[j].reward.value;
+        for (int64_t j = learned ? e->n_turns - 1 : 0; j < e->n_turns; j++)
+            b->reward[base + turn_end(e, j, l->job->rule.stop, &stopped)] +=
+                learned ? e->learned.value : e->turns[j].reward.value;
     }
 }
 
 // V of the state in which somebody stopped watching; 0 where the task was over.
-static mg_err bootstrap(mg_ppo *l, const batch *b, const mg_episode *e, int64_t i, double *out) {
+static mg_err bootstrap(mg_ppo *l, const mg_ppo_batch *b, const mg_episode *e, int64_t i, double *out) {
     *out = 0;
     if (!e->truncated || e->terminated) return MG_OK;
     const size_t     mark = mg_arena_mark(l->job->step);
@@ -108,7 +112,7 @@ static mg_err bootstrap(mg_ppo *l, const batch *b, const mg_episode *e, int64_t 
 }
 
 // GAE over each episode's own steps; tokens that are no steps are passed over.
-static mg_err advantages(mg_ppo *l, batch *b, const mg_episode *episodes) {
+static mg_err advantages(mg_ppo *l, mg_ppo_batch *b, const mg_episode *episodes) {
     mg_arena *step = l->job->step;
     double   *r = MG_NEW(step, double, b->t.count), *v = MG_NEW(step, double, b->t.count);
     double   *A = MG_NEW(step, double, b->t.count), *target = MG_NEW(step, double, b->t.count);
@@ -126,9 +130,9 @@ static mg_err advantages(mg_ppo *l, batch *b, const mg_episode *episodes) {
     return MG_OK;
 }
 
-static mg_err prepare(mg_ppo *l, mg_episode *episodes, int64_t n, batch *b) {
+mg_err mg_ppo_prepare(mg_ppo *l, mg_episode *episodes, int64_t n, mg_ppo_batch *b) {
     mg_arena *step = l->job->step;
-    *b             = (batch){0};
+    *b             = (mg_ppo_batch){0};
     mg_episode_tokens_make(episodes, n, step, &b->t);
     const int64_t count = b->t.count;
     b->in_mdp  = MG_NEW(step, uint8_t, count);
@@ -137,10 +141,7 @@ static mg_err prepare(mg_ppo *l, mg_episode *episodes, int64_t n, batch *b) {
     b->reward  = MG_NEW(step, double, count);
     b->A       = MG_NEW(step, double, count);
     b->target  = MG_NEW(step, double, count);
-    for (int64_t k = 0; k < count; k++) {
-        b->trained[k] = b->t.role[k] == MG_ROLE_POLICY;
-        b->in_mdp[k]  = strict(l) ? b->trained[k] : b->t.role[k] != MG_ROLE_ENVIRONMENT;
-    }
+    for (int64_t i = 0; i < n; i++) mask(l, &episodes[i], b->t.offset[i], b);
 
     float *column = MG_NEW(step, float, count);
     mg_err err    = score(l, b, episodes);
@@ -167,69 +168,85 @@ static double count_of(const uint8_t *mask, int64_t begin, int64_t end) {
     return n;
 }
 
-// L_pg = sum_t m_t max(-A_t rho_t, -A_t clip(rho_t)) / sum_t m_t over answers [begin, end).
-static mg_err policy_gradient(mg_ppo *l, const batch *b, int64_t begin, int64_t end, double *loss,
-                              mg_clip_counts *counts, double *entropy) {
+// L_pg = sum_t m_t max(-A_t rho_t, -A_t clip(rho_t)) / sum_t m_t
+mg_err mg_ppo_policy_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, int64_t end,
+                              mg_ppo_sums *sums) {
     mg_arena    *step   = l->job->step;
     const size_t mark   = mg_arena_mark(step);
     const double tokens = count_of(b->trained, b->t.offset[begin], b->t.offset[end]);
-    mg_err       err    = MG_OK;
     if (tokens == 0) return MG_OK;
-    for (int64_t i = begin; i < end && !err; i += l->config.microbatch) {
+    for (int64_t i = begin; i < end; i += l->config.microbatch) {
         const int64_t    stop = i + l->config.microbatch < end ? i + l->config.microbatch : end;
         const int64_t    at = b->t.offset[i], n = b->t.offset[stop] - at;
         const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
         mg_tape          tape = mg_tape_make(step, l->job->team, true);
         float           *H    = MG_NEW(step, float, n);
         mg_tensor       *logp;
-        err = mg_answers_logp(&tape, l->policy, &part, l->config.temperature, &logp, H);
-        if (err) break;
-        *loss += mg_loss_clip(n, mg_f32(logp), b->t.logp_old + at, b->A + at, b->trained + at,
-                              l->config.clip, 1 / tokens, mg_grad_f32(logp), counts);
+        mg_err err = mg_answers_logp(&tape, l->policy, &part, l->config.temperature, &logp, H);
+        if (err) return err;
+        sums->policy_loss += mg_loss_clip(n, mg_f32(logp), b->t.logp_old + at, b->A + at,
+                                          b->trained + at, l->config.clip, 1 / tokens,
+                                          mg_grad_f32(logp), &sums->counts);
         for (int64_t k = 0; k < n; k++)
-            if (b->trained[at + k]) *entropy += (double)H[k];
+            if (b->trained[at + k]) sums->entropy += (double)H[k];
         mg_tape_backward(&tape);
         mg_arena_reset(step, mark);
     }
-    mg_arena_reset(step, mark);
-    return err;
+    return MG_OK;
 }
 
-// L_v = 0.5 mean_t max((V - Ret)^2, (clip(V, Vold +- eps) - Ret)^2) over answers [begin, end).
-static mg_err value_gradient(mg_ppo *l, const batch *b, int64_t begin, int64_t end, double *loss) {
+// value_coef L_v,  L_v = 0.5 mean_t max((V - Ret)^2, (clip(V, Vold +- eps) - Ret)^2)
+mg_err mg_ppo_value_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, int64_t end,
+                             mg_ppo_sums *sums) {
     mg_arena    *step   = l->job->step;
     const size_t mark   = mg_arena_mark(step);
     const double tokens = count_of(b->in_mdp, b->t.offset[begin], b->t.offset[end]);
-    mg_err       err    = MG_OK;
     if (tokens == 0) return MG_OK;
-    for (int64_t i = begin; i < end && !err; i += l->config.microbatch) {
+    for (int64_t i = begin; i < end; i += l->config.microbatch) {
         const int64_t    stop = i + l->config.microbatch < end ? i + l->config.microbatch : end;
         const int64_t    at = b->t.offset[i], n = b->t.offset[stop] - at;
         const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
         mg_tape          tape = mg_tape_make(step, l->job->team, true);
         mg_tensor       *V;
-        err = mg_answers_values(&tape, l->critic, &part, &V);
-        if (err) break;
-        *loss += mg_loss_value(n, mg_f32(V), b->value + at, b->target + at, b->in_mdp + at,
-                               l->config.value_clip, l->config.value_coef / tokens, mg_grad_f32(V));
+        mg_err           err = mg_answers_values(&tape, l->critic, &part, &V);
+        if (err) return err;
+        sums->value_loss += mg_loss_value(n, mg_f32(V), b->value + at, b->target + at,
+                                          b->in_mdp + at, l->config.value_clip,
+                                          l->config.value_coef / tokens, mg_grad_f32(V));
         mg_tape_backward(&tape);
         mg_arena_reset(step, mark);
     }
-    mg_arena_reset(step, mark);
+    return MG_OK;
+}
+
+// One gradient step of policy and critic on episodes [begin, end).
+static mg_err minibatch(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, int64_t end, double lr,
+                        double critic_lr, mg_ppo_sums *sums, double *norm) {
+    mg_err err = mg_ppo_policy_gradient(l, b, begin, end, sums);
+    if (!err) err = mg_ppo_value_gradient(l, b, begin, end, sums);
+    // Before either network moves.
+    if (!err && !isfinite(sums->policy_loss + sums->value_loss))
+        err = mg_fail(MG_NUMERIC, "policy loss is %g, value loss is %g", sums->policy_loss,
+                      sums->value_loss);
+    if (!err) err = mg_adamw_step(&l->policy_opt, l->policy, lr, l->job->team, norm);
+    if (!err) err = mg_adamw_step(&l->critic_opt, l->critic, critic_lr, l->job->team, NULL);
     return err;
 }
 
-static void report(const mg_ppo *l, const batch *b, const mg_episode *episodes, mg_metrics *out) {
-    double kl = 0, steps = 0, length = 0, stopped = 0, forced = 0, env = 0, env_n = 0, x;
+static void report(const mg_ppo *l, const mg_ppo_batch *b, const mg_episode *episodes,
+                   mg_metrics *out) {
+    double kl = 0, steps = 0, length = 0, stops = 0, forced = 0, env = 0, env_n = 0, x;
     for (int64_t k = 0; k < b->t.count; k++)
         if (b->in_mdp[k]) kl += b->kl[k], steps++;
     for (int64_t i = 0; i < b->t.n; i++) {
-        const mg_answer *a    = &b->t.answers.answers[i];
-        const int64_t    end  = stop_index(a, l->job->rule.stop);
-        const mg_reward  from = mg_episode_return(&episodes[i]);
-        length += (double)(end >= 0 ? end + 1 : a->n);
-        stopped += end >= 0;
-        forced += (double)episodes[i].start.n_prefix;
+        const mg_episode *e    = &episodes[i];
+        const mg_reward   from = mg_episode_return(e);
+        bool              stopped = false;
+        for (int64_t j = 0; j < e->n_turns; j++)
+            length += (double)(turn_end(e, j, l->job->rule.stop, &stopped) + 1 -
+                               e->turns[j].action_begin);
+        stops += stopped;
+        forced += (double)e->start.n_prefix;
         if (mg_reward_value(&from, &x)) env += x, env_n++;
     }
     const double n = (double)b->t.n;
@@ -238,41 +255,38 @@ static void report(const mg_ppo *l, const batch *b, const mg_episode *episodes, 
     mg_metrics_add(out, "kl", kl / n); // per episode, k1 under the sampling policy
     mg_metrics_add(out, "kl_per_token", steps > 0 ? kl / steps : 0);
     mg_metrics_add(out, "length", length / n);
-    mg_metrics_add(out, "stopped", stopped / n);
+    mg_metrics_add(out, "stopped", stops / n);
     mg_metrics_add(out, "forced_tokens", forced / n);
 }
 
 mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n, mg_metrics *out) {
-    const mg_ppo_config *c  = &l->config;
+    const mg_ppo_config *c     = &l->config;
     const mg_schedule    shape = mg_schedule_named(c->schedule);
     const double lr        = mg_schedule_lr(shape, c->lr, update, c->updates, c->warmup);
     const double critic_lr = mg_schedule_lr(shape, c->critic_lr, update, c->updates, c->warmup);
-    batch  b;
-    mg_err err = prepare(l, episodes, n, &b);
+    mg_ppo_batch b;
+    mg_err       err = mg_ppo_prepare(l, episodes, n, &b);
     if (err) return err;
 
-    double         policy_loss = 0, value_loss = 0, norm = 0, entropy = 0, first_ratio = 0;
-    mg_clip_counts counts = {0};
+    double      norm = 0, first_ratio = 0, steps = 0;
+    mg_ppo_sums sums = {0};
     for (int64_t epoch = 0; epoch < c->epochs; epoch++) {
         for (int64_t k = 0; k < c->minibatches; k++) {
             const int64_t begin = n * k / c->minibatches, end = n * (k + 1) / c->minibatches;
             if (begin == end) continue;
-            err = policy_gradient(l, &b, begin, end, &policy_loss, &counts, &entropy);
-            if (!err) err = value_gradient(l, &b, begin, end, &value_loss);
-            if (epoch == 0 && k == 0) first_ratio = counts.ratio_off_max;
-            if (!err) err = mg_adamw_step(&l->policy_opt, l->policy, lr, l->job->team, &norm);
-            if (!err) err = mg_adamw_step(&l->critic_opt, l->critic, critic_lr, l->job->team, NULL);
+            err = minibatch(l, &b, begin, end, lr, critic_lr, &sums, &norm);
             if (err) return err;
+            if (steps++ == 0) first_ratio = sums.counts.ratio_off_max;
         }
     }
 
-    const double steps = (double)(c->epochs * c->minibatches);
+    const double tokens = sums.counts.tokens;
     report(l, &b, episodes, out);
-    mg_metrics_add(out, "policy_loss", policy_loss / steps);
-    mg_metrics_add(out, "value_loss", value_loss / steps);
-    mg_metrics_add(out, "entropy", counts.tokens > 0 ? entropy / counts.tokens : 0);
-    mg_metrics_add(out, "clip_ratio", counts.tokens > 0 ? counts.clipped / counts.tokens : 0);
-    mg_metrics_add(out, "approx_kl", counts.tokens > 0 ? counts.kl / counts.tokens : 0);
+    mg_metrics_add(out, "policy_loss", sums.policy_loss / steps);
+    mg_metrics_add(out, "value_loss", sums.value_loss / steps);
+    mg_metrics_add(out, "entropy", tokens > 0 ? sums.entropy / tokens : 0);
+    mg_metrics_add(out, "clip_ratio", tokens > 0 ? sums.counts.clipped / tokens : 0);
+    mg_metrics_add(out, "approx_kl", tokens > 0 ? sums.counts.kl / tokens : 0);
     // 0 but for rounding: the sampler's and the trainer's log-probabilities are of one model.
     mg_metrics_add(out, "first_ratio_error", first_ratio);
     mg_metrics_add(out, "grad_norm", norm);
@@ -282,15 +296,16 @@ mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
 
 // Which tasks: a fresh shuffle of the usable rows per pass over them.
 mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how) {
-    const mg_ppo_config *c    = &l->config;
-    const int64_t        rows = l->references.n ? l->references.n_rows : l->job->n_items;
-    mg_start            *s    = MG_NEW(l->job->step, mg_start, c->episodes);
-    int64_t             *take = MG_NEW(l->job->step, int64_t, c->episodes);
-    if (rows > 0)
-        mg_shuffled_rows(l->job->seed, rows, update, c->episodes, l->job->step, take);
+    const mg_ppo_config *c       = &l->config;
+    const int64_t        rows    = l->references.n ? l->references.n_rows : l->job->n_items;
+    const int64_t        prompts = mg_pieces(c->episodes, c->per_prompt);
+    mg_start            *s       = MG_NEW(l->job->step, mg_start, c->episodes);
+    int64_t             *take    = MG_NEW(l->job->step, int64_t, prompts);
+    if (rows > 0) mg_shuffled_rows(l->job->seed, rows, update, prompts, l->job->step, take);
     for (int64_t i = 0; i < c->episodes; i++) {
-        const int64_t item = rows == 0 ? -1 : l->references.n ? l->references.rows[take[i]] : take[i];
-        s[i] = (mg_start){.item = item, .group = (int32_t)i, .episode = (uint32_t)i};
+        const int64_t p    = i / c->per_prompt;
+        const int64_t item = rows == 0 ? -1 : l->references.n ? l->references.rows[take[p]] : take[p];
+        s[i] = (mg_start){.item = item, .group = (int32_t)p, .episode = (uint32_t)i};
     }
     *starts = s, *n = c->episodes;
     *how = (mg_sampling){.temperature = c->temperature, .top_p = 1, .new_max = l->job->response_max,

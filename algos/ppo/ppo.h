@@ -5,7 +5,8 @@
 // separate critic. DR-PO is this with other starts, so its learner is made here too.
 #ifndef MG_ALGOS_PPO_PPO_H
 #define MG_ALGOS_PPO_PPO_H
-#include "algos/algo.h"
+#include "algos/episodes.h"
+#include "algos/losses.h"
 #include "algos/tokens.h"
 #include "rewards/reward_model.h"
 
@@ -13,6 +14,7 @@
 #define MG_PPO_FIELDS(F)                                                                          \
     F(int, updates, 80, 1, 1000000, "updates in all")                                             \
     F(int, episodes, 64, 1, 65536, "episodes per update (paper: 512)")                            \
+    F(int, per_prompt, 1, 1, 1024, "episodes that share a prompt, which is then read once")       \
     F(int, epochs, 2, 1, 64, "passes over each batch (paper: 4)")                                 \
     F(int, minibatches, 1, 1, 256, "gradient steps per pass")                                     \
     F(int, microbatch, 32, 1, 65536, "answers computed at once; changes memory, not the method")  \
@@ -29,7 +31,8 @@
     F(real, lambda, 0.95, 0, 1, "GAE trace decay")                                                \
     F(real, kl_coef, 0.05, 0, 100, "per-token penalty log pi / pi_ref inside the reward")         \
     F(real, temperature, 0.7, 1e-3, 100, "of sampling, and alike of old, reference and new")      \
-    F(real, missing_eos, -1, -1e9, 1e9, "replaces the reward of an answer without its stop")      \
+    F(real, missing_eos, -1, -1e9, 1e9,                                                           \
+      "replaces the reward model's score of an answer without its stop")                          \
     F(flag, whiten_rewards, true, 0, 0, "divide token rewards by their deviation, keep the mean") \
     F(name, mask_mode, strict, 0, 0,                                                              \
       "strict|code: strict leaves forced tokens and all after the stop out of everything; code "  \
@@ -54,10 +57,39 @@ typedef struct mg_ppo {
 extern const mg_algo mg_algo_ppo;
 
 // The parts that drpo/ builds on.
-mg_err  mg_ppo_open(mg_ppo *l, const mg_job *job, const mg_ppo_config *config) MG_MUST_USE;
-void    mg_ppo_close(mg_ppo *l);
-int     mg_ppo_parts(mg_ppo *l, mg_part parts[MG_PARTS_MAX]);
-mg_err  mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how);
-mg_err  mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
-                      mg_metrics *out) MG_MUST_USE;
+mg_err mg_ppo_open(mg_ppo *l, const mg_job *job, const mg_ppo_config *config) MG_MUST_USE;
+void   mg_ppo_close(mg_ppo *l);
+int    mg_ppo_parts(mg_ppo *l, mg_part parts[MG_PARTS_MAX]);
+mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how);
+mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
+                     mg_metrics *out) MG_MUST_USE;
+
+// The steps of mg_ppo_update, in order. What it computes before its first gradient step; flat
+// arrays as in episodes.h, on the step arena.
+typedef struct mg_ppo_batch {
+    mg_episode_tokens t;
+    uint8_t *in_mdp;  // [count] token is a step of the decision process
+    uint8_t *trained; // [count] token enters the policy loss
+    double  *ref;     // [count] log pi_ref
+    double  *kl;      // [count] log pi_old - log pi_ref
+    double  *value;   // [count] V before the token, of the critic as it was
+    double  *reward;  // [count] R_t, whitened where asked for
+    double  *A;       // [count] whitened
+    double  *target;  // [count] Ret_t
+    double   score_mean; // of the episodes' rewards, before KL
+} mg_ppo_batch;
+
+typedef struct mg_ppo_sums { // added to by the gradients
+    double         policy_loss, value_loss; // L_pg, and value_coef L_v
+    double         entropy;                 // of the policy at the trained tokens
+    mg_clip_counts counts;
+} mg_ppo_sums;
+
+// Fills episode->learned where there is a reward model. Errors: MG_LIMIT, MG_NUMERIC.
+mg_err mg_ppo_prepare(mg_ppo *l, mg_episode *episodes, int64_t n, mg_ppo_batch *out) MG_MUST_USE;
+// Add d loss / d weights of the policy, of the critic, over episodes [begin, end) as one minibatch.
+mg_err mg_ppo_policy_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, int64_t end,
+                              mg_ppo_sums *sums) MG_MUST_USE;
+mg_err mg_ppo_value_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, int64_t end,
+                             mg_ppo_sums *sums) MG_MUST_USE;
 #endif

@@ -1,0 +1,173 @@
+// Goal:   what every algorithm promises to the loop: the same bits with any number of threads, the
+//         same bits from a checkpoint as without one, gradients that slicing does not change, and
+//         refusals that leave nothing behind.
+// Method: each of the six on the tiny job (tiny_job.h), twice; optimisers are compared along with the
+//         weights. After one step Adam's m is a tenth of the gradient.
+#include "algos/algo.h"
+
+#include "algos/tiny_job.h"
+
+typedef struct subject {
+    const char *algo, *settings;
+    bool        reward; // scored by the tiny reward model
+} subject;
+
+#define SAMPLED "updates=4 clip_norm=0 lr=0.01 "
+
+static const subject subjects[] = {
+    {"sft", "epochs=3 batch=9 warmup=0 clip_norm=0 lr=0.01", false},
+    {"sft", "epochs=3 batch=9 warmup=0 clip_norm=0 lr=0.01 prompt_loss=true", false},
+    {"reward_model", "epochs=3 batch=8 warmup=0 clip_norm=0 lr=0.01", false},
+    {"dpo", "epochs=3 batch=8 clip_norm=0 lr=0.01", false},
+    {"ppo", SAMPLED "episodes=10 epochs=2 critic_lr=0.02", true},
+    {"ppo", SAMPLED "episodes=10 per_prompt=3 minibatches=3 mask_mode=code critic_init=policy", false},
+    {"grpo", SAMPLED "prompts=3 group=4 epochs=2", true},
+    {"drpo", SAMPLED "episodes=10 reset_share=0.7", true},
+    {"drpo", SAMPLED "episodes=10 reset_source=sft mask_mode=code", false},
+};
+enum { SUBJECTS = sizeof subjects / sizeof *subjects, UPDATES = 4 };
+
+static tiny *started(const subject *s, int threads, const char *more) {
+    char settings[256];
+    snprintf(settings, sizeof settings, "%s %s", s->settings, more);
+    return tiny_start(s->algo, threads, s->reward ? tiny_reward : "", settings);
+}
+
+static void updated(tiny *t, int64_t from, int64_t to) {
+    for (int64_t u = from; u < to; u++) ok(tiny_update(t, u));
+}
+
+static void two_threads_give_the_bits_of_one(void **state) {
+    (void)state;
+    for (int i = 0; i < SUBJECTS; i++) {
+        tiny *one = started(&subjects[i], 1, ""), *two = started(&subjects[i], 2, "");
+        assert_false(!tiny_same(one, two)); // they start alike,
+        updated(one, 0, 1);
+        assert_false(tiny_same(one, two)); // and an update moves them
+        updated(one, 1, UPDATES);
+        updated(two, 0, UPDATES);
+        if (!tiny_same(one, two)) fail_msg("%s: %s", subjects[i].algo, subjects[i].settings);
+        assert_int_equal(one->metrics.n, two->metrics.n);
+        for (int k = 0; k < one->metrics.n; k++)
+            assert_memory_equal(&one->metrics.rows[k].value, &two->metrics.rows[k].value,
+                                sizeof(double));
+        tiny_stop(one), tiny_stop(two);
+    }
+}
+
+// What train/checkpoint.c keeps of a learner, and nothing else.
+static void carried_over(tiny *from, tiny *to) {
+    mg_part   a[MG_PARTS_MAX], b[MG_PARTS_MAX];
+    const int n = from->algo->parts(from->learner, a);
+    to->algo->parts(to->learner, b);
+    for (int i = 0; i < n; i++) {
+        const size_t size = sizeof(float) * (size_t)a[i].model->n_weights;
+        memcpy(b[i].model->weights, a[i].model->weights, size);
+        memcpy(b[i].optimiser->m, a[i].optimiser->m, size);
+        memcpy(b[i].optimiser->v, a[i].optimiser->v, size);
+        b[i].optimiser->steps = a[i].optimiser->steps;
+        mg_model_touch(b[i].model);
+    }
+}
+
+static void a_run_from_a_checkpoint_is_the_run_without_one(void **state) {
+    (void)state;
+    for (int i = 0; i < SUBJECTS; i++) {
+        tiny *whole = started(&subjects[i], 1, ""), *half = started(&subjects[i], 1, "");
+        tiny *rest = started(&subjects[i], 1, "");
+        updated(whole, 0, UPDATES);
+        updated(half, 0, 2);
+        carried_over(half, rest);
+        updated(rest, 2, UPDATES);
+        if (!tiny_same(whole, rest)) fail_msg("%s: %s", subjects[i].algo, subjects[i].settings);
+        tiny_stop(whole), tiny_stop(half), tiny_stop(rest);
+    }
+}
+
+static void slicing_does_not_change_the_gradient(void **state) {
+    (void)state;
+    for (int i = 0; i < SUBJECTS; i++) {
+        const char *single = strstr(subjects[i].settings, "minibatches") ? " minibatches=1" : "";
+        char        whole_is[64], sliced_is[64];
+        snprintf(whole_is, sizeof whole_is, "microbatch=64%s", single);
+        snprintf(sliced_is, sizeof sliced_is, "microbatch=3%s", single);
+        if (strstr(subjects[i].settings, "updates=")) {
+            strcat(whole_is, " epochs=1");
+            strcat(sliced_is, " epochs=1");
+        }
+        tiny *whole = started(&subjects[i], 1, whole_is), *sliced = started(&subjects[i], 1, sliced_is);
+        updated(whole, 0, 1);
+        updated(sliced, 0, 1);
+        mg_part   a[MG_PARTS_MAX];
+        const int n = whole->algo->parts(whole->learner, a);
+        for (int p = 0; p < n; p++) {
+            const float *x = a[p].optimiser->m, *y = tiny_part(sliced, p).optimiser->m;
+            double       off = 0, norm = 0;
+            for (int64_t k = 0; k < a[p].model->n_weights; k++) {
+                off += pow((double)(x[k] - y[k]), 2);
+                norm += pow((double)x[k], 2);
+            }
+            assert_true(norm > 1e-12);
+            near(sqrt(off / norm), 0, 1e-5);
+        }
+        tiny_stop(whole), tiny_stop(sliced);
+    }
+}
+
+static void a_run_has_as_many_updates_as_its_settings_say(void **state) {
+    (void)state;
+    // Ten of the twelve rows are short enough for TINY_RESPONSE; three epochs of them by nine are four
+    // updates. Preferences need both answers: eight rows, by eight.
+    const int64_t wanted[] = {4, 4, 3, 3, 4, 4, 4, 4, 4};
+    for (int i = 0; i < SUBJECTS; i++) {
+        tiny *t = started(&subjects[i], 1, "");
+        assert_int_equal(t->algo->updates(t->learner), wanted[i]);
+        tiny_stop(t);
+    }
+}
+
+static void a_missing_model_is_refused_and_nothing_leaks(void **state) {
+    (void)state;
+    for (int i = 0; i < SUBJECTS; i++) {
+        tiny *t = tiny_job(subjects[i].algo, 1);
+        t->job.model_folder = "/nonexistent";
+        assert_int_equal(tiny_learner(t, subjects[i].settings), MG_IO);
+        assert_null(t->learner);
+        t->job.model_folder  = tiny_policy;
+        t->job.reward_folder = "/nonexistent";
+        if (subjects[i].reward) {
+            assert_int_equal(tiny_learner(t, subjects[i].settings), MG_IO);
+            assert_null(t->learner);
+        }
+        tiny_stop(t);
+    }
+}
+
+static void every_algorithm_is_found_by_its_name(void **state) {
+    (void)state;
+    const char *const names[] = {"sft", "reward_model", "dpo", "ppo", "grpo", "drpo"};
+    int               n       = 0;
+    while (mg_algos[n]) n++;
+    assert_int_equal(n, 6);
+    for (int i = 0; i < n; i++) {
+        assert_non_null(mg_algo_find(names[i]));
+        assert_string_equal(mg_algo_find(names[i])->name, names[i]);
+    }
+    assert_null(mg_algo_find("PPO"));
+    assert_null(mg_algo_find(""));
+    assert_int_equal(mg_schedule_named("linear"), MG_SCHEDULE_LINEAR);
+    assert_int_equal(mg_schedule_named("cosine"), MG_SCHEDULE_COSINE);
+    assert_int_equal(mg_schedule_named("constant"), MG_SCHEDULE_CONSTANT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_threads_give_the_bits_of_one),
+        cmocka_unit_test(a_run_from_a_checkpoint_is_the_run_without_one),
+        cmocka_unit_test(slicing_does_not_change_the_gradient),
+        cmocka_unit_test(a_run_has_as_many_updates_as_its_settings_say),
+        cmocka_unit_test(a_missing_model_is_refused_and_nothing_leaks),
+        cmocka_unit_test(every_algorithm_is_found_by_its_name),
+    };
+    return cmocka_run_group_tests(tests, tiny_open, tiny_close);
+}

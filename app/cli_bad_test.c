@@ -1,0 +1,2 @@
+// placeholder while the tests are written
+int main(void) { return 0; }

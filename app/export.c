@@ -1,0 +1,295 @@
+// export.c - martingale export: models as Hugging Face folders, episodes and metrics as plain files.
+//
+// Nothing is overwritten. Texts are UTF-8: bytes of an answer that are not become U+FFFD; its tokens
+// are exact. Numbers have the digits that give their bits back.
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+#include <utf8proc.h>
+
+#include "app/json.h"
+#include "app/panel.h"
+#include "core/file.h"
+#include "store/store.h"
+
+#define ARENA_MAX    ((size_t)16 << 30) // address space
+#define EPISODES_MAX 10000000           // of one update
+#define LINE         (JSON_COMPACT | JSON_REAL_PRECISION(17))
+
+typedef struct request {
+    const char *source, *out, *dtype, *episodes, *metrics;
+} request;
+
+static mg_err refuse_existing(const char *path) {
+    return mg_file_exists(path)
+               ? mg_fail(MG_BUSY, "%s is there already; remove it or name another place", path)
+               : MG_OK;
+}
+
+// ---- A file written line by line, beside its place until it is whole
+
+typedef struct sheet {
+    const char *path, *beside;
+    FILE       *file;
+} sheet;
+
+static mg_err sheet_open(sheet *s, const char *path, mg_arena *arena) {
+    mg_err err = refuse_existing(path);
+    if (err) return err;
+    *s = (sheet){.path = path, .beside = mg_path(arena, "%s.tmp", path)};
+    s->file = fopen(s->beside, "w");
+    return s->file ? MG_OK : mg_fail(MG_IO, "create %s: %s", s->beside, strerror(errno));
+}
+
+// Takes the object.
+static void sheet_line(sheet *s, json_t *row) {
+    json_dumpf(row, s->file, LINE); // a failed write is seen when the sheet is closed
+    putc('\n', s->file);
+    json_decref(row);
+}
+
+static mg_err sheet_close(sheet *s, mg_err err) {
+    bool failed = ferror(s->file) != 0;
+    failed      = fclose(s->file) != 0 || failed;
+    if (!err && (failed || rename(s->beside, s->path) != 0))
+        err = mg_fail(MG_IO, "write %s: %s", s->path, strerror(errno));
+    if (err) unlink(s->beside);
+    return err;
+}
+
+// ---- A model
+
+static mg_err export_model(const request *r, mg_arena *arena) {
+    const char         *from  = mg_policy_folder(r->source, arena);
+    const mg_file_dtype dtype = strcmp(r->dtype, "bf16") == 0 ? MG_FILE_BF16 : MG_FILE_F32;
+    mg_err              err   = MG_OK;
+    if (!mg_file_exists(mg_path(arena, "%s/config.json", from)))
+        err = mg_fail(MG_IO, "%s: neither a finished run nor a model folder, which a run's "
+                             "checkpoints/NNNNNN are too", r->source);
+    if (!err) err = refuse_existing(mg_path(arena, "%s/config.json", r->out));
+    if (!err) err = refuse_existing(mg_path(arena, "%s/model.safetensors", r->out));
+    if (err) return err;
+    if (mg_file_exists(mg_path(arena, "%s/reward_model.json", from))) {
+        mg_reward_model reward;
+        err = mg_reward_model_load(&reward, from);
+        if (err) return err;
+        err = mg_reward_model_save(&reward, r->out, dtype, from);
+        mg_reward_model_release(&reward);
+        return err;
+    }
+    mg_model *model;
+    err = mg_model_load(&model, from, false);
+    if (err) return err;
+    err = mg_model_save(model, r->out, dtype, from);
+    mg_model_free(model);
+    return err;
+}
+
+// ---- Episodes
+
+// A text of any bytes; NULL: null.
+static json_t *text_json(const char *bytes, size_t size) {
+    if (!bytes) return json_null();
+    json_t *whole = json_stringn(bytes, size);
+    if (whole) return whole;
+    char  *text = malloc(3 * size + 1); // U+FFFD takes three bytes
+    size_t n    = 0;
+    MG_ASSERT(text);
+    for (size_t i = 0; i < size;) {
+        utf8proc_int32_t    point;
+        const utf8proc_ssize_t used =
+            utf8proc_iterate((const utf8proc_uint8_t *)bytes + i, (utf8proc_ssize_t)(size - i), &point);
+        memcpy(text + n, used > 0 ? bytes + i : "\xEF\xBF\xBD", used > 0 ? (size_t)used : 3);
+        n += used > 0 ? (size_t)used : 3;
+        i += used > 0 ? (size_t)used : 1;
+    }
+    json_t *mended = json_stringn(text, n);
+    free(text);
+    return mended;
+}
+
+static json_t *reward_json(const mg_reward *r) {
+    static const char *const kind[] = {
+        [MG_REWARD_ABSENT] = "absent", [MG_REWARD_VALUE] = "value", [MG_REWARD_INVALID] = "invalid"};
+    json_t *out = json_pack("{s:s, s:s*}", "kind", kind[r->kind], "reason", r->reason);
+    double  x;
+    if (mg_reward_value(r, &x)) json_object_set_new(out, "value", json_real(x));
+    return out;
+}
+
+static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena) {
+    static const char *const verdict[] = {
+        [MG_CLEAN] = "clean", [MG_SUSPECT] = "suspect", [MG_QUARANTINED] = "quarantined"};
+    static const char letter[] = {
+        [MG_ROLE_ENVIRONMENT] = 'e', [MG_ROLE_FORCED] = 'f', [MG_ROLE_POLICY] = 'p'};
+    const mg_turn  *first = e->n_turns ? &e->turns[0] : NULL, *last = first ? first + e->n_turns - 1 : NULL;
+    const mg_reward reward = mg_episode_return(e);
+    json_t         *tokens = json_array(), *logp = json_array();
+    char           *roles  = mg_arena_alloc(arena, (size_t)e->n_tokens + 1);
+    for (int64_t k = 0; k < e->n_tokens; k++) {
+        json_t *x = json_real((double)e->logp[k]); // NULL: not a finite number
+        json_array_append_new(tokens, json_integer(e->tokens[k]));
+        json_array_append_new(logp, x ? x : json_null());
+        roles[k] = letter[e->role[k]];
+    }
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:b, s:s, s:s*, s:o}", "update",
+        (json_int_t)update, "item", (json_int_t)e->start.item, "group", (json_int_t)e->start.group,
+        "episode", (json_int_t)e->start.episode, "prefix", (json_int_t)e->start.n_prefix, "prompt",
+        text_json(first ? first->observation : NULL, first ? first->observation_size : 0), "answer",
+        text_json(last ? last->action : NULL, last ? last->action_size : 0), "tokens", tokens, "roles",
+        roles, "logp", logp, "reward", reward_json(&reward), "learned", reward_json(&e->learned),
+        "stopped", e->stopped, "verdict", verdict[e->verdict], "code", e->code, "detail",
+        text_json(e->detail, strlen(e->detail)));
+}
+
+// Update by update, so that a long run need not fit into memory.
+static mg_err export_episodes(mg_store *store, const char *path, mg_arena *arena) {
+    sheet  s;
+    mg_err err = sheet_open(&s, path, arena);
+    if (err) return err;
+    const size_t mark = mg_arena_mark(arena);
+    for (int64_t update = 0;; update++) {
+        mg_episode *e;
+        int64_t     n;
+        mg_arena_reset(arena, mark);
+        err = mg_store_episodes_read(store, update, INT64_MAX, 1, arena, &e, &n);
+        if (err || n == 0) break; // nothing from here on
+        err = mg_store_episodes_read(store, update, update + 1, EPISODES_MAX, arena, &e, &n);
+        for (int64_t i = 0; i < n && !err; i++) sheet_line(&s, episode_json(update, &e[i], arena));
+        if (err) break;
+    }
+    return sheet_close(&s, err);
+}
+
+// ---- Metrics
+
+typedef struct column {
+    const char *name;
+    mg_point   *points; // [n] in order of update
+    int64_t     n, at;
+} column;
+
+// The first update that some column has not given yet; INT64_MAX when all is told.
+static int64_t next_update(const column *c, int64_t n) {
+    int64_t update = INT64_MAX;
+    for (int64_t k = 0; k < n; k++)
+        if (c[k].at < c[k].n && c[k].points[c[k].at].update < update) update = c[k].points[c[k].at].update;
+    return update;
+}
+
+static const double *take(column *c, int64_t update) {
+    const bool there = c->at < c->n && c->points[c->at].update == update;
+    return there ? &c->points[c->at++].value : NULL;
+}
+
+static void write_csv(sheet *s, column *c, int64_t n) {
+    fprintf(s->file, "update");
+    for (int64_t k = 0; k < n; k++) fprintf(s->file, ",%s", c[k].name);
+    for (int64_t u; (u = next_update(c, n)) != INT64_MAX;) {
+        fprintf(s->file, "\n%lld", (long long)u);
+        for (int64_t k = 0; k < n; k++) {
+            const double *x = take(&c[k], u);
+            putc(',', s->file);
+            if (x) fprintf(s->file, "%.17g", *x);
+        }
+    }
+    putc('\n', s->file);
+}
+
+static void write_rows(sheet *s, column *c, int64_t n) {
+    for (int64_t u; (u = next_update(c, n)) != INT64_MAX;) {
+        json_t *row = json_pack("{s:I}", "update", (json_int_t)u);
+        for (int64_t k = 0; k < n; k++) {
+            const double *x = take(&c[k], u);
+            if (x) json_object_set_new(row, c[k].name, json_real(*x));
+        }
+        sheet_line(s, row);
+    }
+}
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+static mg_err export_metrics(mg_store *store, const char *path, mg_arena *arena) {
+    char  **names;
+    int64_t n;
+    sheet   s;
+    mg_err  err = mg_store_metric_names(store, arena, &names, &n);
+    if (err) return err;
+    column *c = MG_NEW(arena, column, n);
+    for (int64_t k = 0; k < n && !err; k++) {
+        c[k].name = names[k];
+        err       = mg_store_metric_read(store, names[k], arena, &c[k].points, &c[k].n);
+    }
+    if (!err) err = sheet_open(&s, path, arena);
+    if (err) return err;
+    (ends_with(path, ".csv") ? write_csv : write_rows)(&s, c, n);
+    return sheet_close(&s, MG_OK);
+}
+
+// ---- The verb
+
+static mg_err check(const request *r) {
+    if (!r->out && !r->episodes && !r->metrics)
+        return mg_fail(MG_CONFIG, "export: found nothing to write, wanted --out, --episodes or --metrics");
+    if (strcmp(r->dtype, "f32") && strcmp(r->dtype, "bf16"))
+        return mg_fail(MG_CONFIG, "--dtype: found '%s', wanted f32 or bf16", r->dtype);
+    if (r->metrics && !ends_with(r->metrics, ".csv") && !ends_with(r->metrics, ".jsonl"))
+        return mg_fail(MG_CONFIG, "--metrics: found '%s', wanted a name ending in .csv or .jsonl",
+                       r->metrics);
+    return MG_OK;
+}
+
+static mg_err export_all(const request *r) {
+    mg_arena  arena;
+    mg_store *store = NULL;
+    mg_err    err   = mg_arena_init(&arena, "export", ARENA_MAX);
+    if (err) return err;
+    const char *database = mg_path(&arena, "%s/run.db", r->source);
+    if (r->out) err = export_model(r, &arena);
+    if (!err && (r->episodes || r->metrics)) {
+        err = mg_file_exists(database) ? mg_store_open(&store, database)
+                                       : mg_fail(MG_IO, "%s: not a run: it has no run.db", r->source);
+        if (!err && r->episodes) err = export_episodes(store, r->episodes, &arena);
+        if (!err && r->metrics) err = export_metrics(store, r->metrics, &arena);
+        mg_store_close(store);
+    }
+    mg_arena_release(&arena);
+    return err;
+}
+
+static int run(int argc, char **argv) {
+    request         r = {.dtype = "f32"};
+    mg_args         args;
+    const mg_option options[] = {
+        {"out", &r.out, NULL, "FOLDER  the model, in Hugging Face layout"},
+        {"dtype", &r.dtype, NULL, "f32|bf16  of its numbers (default f32)"},
+        {"episodes", &r.episodes, NULL, "FILE.jsonl  the run's recorded episodes"},
+        {"metrics", &r.metrics, NULL, "FILE.csv|.jsonl  the run's metrics, a row per update"},
+        {0}};
+    mg_err err = mg_args_parse(&args, argc, argv, options, false);
+    if (!err && args.help) {
+        printf("usage: martingale export RUN|MODEL --out FOLDER [--dtype f32|bf16]\n"
+               "       martingale export RUN [--episodes FILE.jsonl] [--metrics FILE.csv|FILE.jsonl]\n\n"
+               "In an episode's row, `roles` has a letter per token: e said by the environment, f forced\n"
+               "(the prefix of a reset), p sampled from the policy. Nothing is overwritten.\n\n");
+        mg_args_help(options, stdout);
+        return MG_EXIT_DONE;
+    }
+    if (!err && args.n_words != 1)
+        err = mg_fail(MG_CONFIG, "export: found %d folders, wanted one run or model", args.n_words);
+    if (!err) r.source = args.words[0];
+    if (!err) err = check(&r);
+    if (!err) err = export_all(&r);
+    if (!err && mg_json)
+        mg_json_print(json_pack("{s:s, s:s*, s:s*, s:s*}", "source", r.source, "model", r.out,
+                                "episodes", r.episodes, "metrics", r.metrics));
+    return mg_exit_status(err);
+}
+
+const mg_verb mg_verb_export = {"export", "RUN|MODEL [--out|--episodes|--metrics PLACE]",
+                                "models, episodes and metrics as plain files", run};

@@ -1,0 +1,18 @@
+// json.h - what verbs print and keep for programs.
+#ifndef MG_APP_JSON_H
+#define MG_APP_JSON_H
+#include <jansson.h>
+
+#include "train/evaluate.h"
+
+// Prints to stdout, indented, and takes the value.
+void mg_json_print(json_t *root);
+
+// Writes atomically and takes the value. Errors: MG_NOMEM, MG_IO.
+mg_err mg_json_write(const char *path, json_t *root) MG_MUST_USE;
+
+// {estimate, low, high, n}; null where there is no number.
+json_t *mg_json_mean(const mg_mean *m);
+// {estimate, low, high, n, decided}
+json_t *mg_json_duel(const mg_duel *d);
+#endif

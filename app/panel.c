@@ -1,0 +1,155 @@
+// panel.c - judges put together.
+#include "app/panel.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "store/jsonl.h"
+
+#define ARENA_MAX   ((size_t)16 << 30) // address space
+#define SCRATCH_MAX ((size_t)64 << 30)
+#define BATCH       128 // answers at a time
+
+const mg_panel_options mg_panel_defaults = {
+    .split = "test", .rows = 1000, .template = "{prompt}\n", .prompt_max = 72, .response_max = 24,
+    .temperature = 0.7, .seed = 1};
+
+const char *const mg_column_name[MG_COLUMNS] = {
+    [MG_COLUMN_GOLD] = "gold",       [MG_COLUMN_REWARD] = "reward", [MG_COLUMN_KL] = "kl",
+    [MG_COLUMN_ROUGE_L] = "rouge_l", [MG_COLUMN_LENGTH] = "length", [MG_COLUMN_STOPPED] = "stopped"};
+
+const char *mg_policy_folder(const char *run_or_model, mg_arena *arena) {
+    const char *model = mg_path(arena, "%s/model", run_or_model);
+    return mg_file_exists(mg_path(arena, "%s/config.json", model)) ? model : run_or_model;
+}
+
+static mg_err open_rows(mg_panel *p, const mg_panel_options *o, const mg_pair **rows, int64_t *n) {
+    mg_pair *train, *held;
+    int64_t  n_train;
+    mg_err   err = mg_pairs_read(mg_path(&p->arena, "%s/train.jsonl", o->data), &p->arena, &train,
+                                 &n_train);
+    if (!err)
+        err = mg_pairs_read(mg_path(&p->arena, "%s/%s.jsonl", o->data, o->split), &p->arena, &held, n);
+    if (err) return err;
+    if (*n > o->rows) *n = o->rows;
+    *rows = held;
+    return mg_app_synopsis(train, n_train, held, *n, &p->arena, &p->world);
+}
+
+// A person must see what the policies do not get to read. A prompt that cannot be read at all spoils
+// its own episodes later.
+static void count_cut(mg_panel *p) {
+    for (int64_t i = 0; i < p->judge.n; i++) {
+        const size_t mark = mg_arena_mark(&p->scratch);
+        const char  *text = p->judge.rows[i].prompt;
+        int32_t     *ids;
+        int64_t      n;
+        bool         cut;
+        if (!mg_prompt_encode(p->tokenizer, &p->judge.rule, text, strlen(text), &p->scratch, &ids, &n,
+                              &cut))
+            p->cut += cut;
+        mg_arena_reset(&p->scratch, mark);
+    }
+    if (p->cut > 0)
+        mg_log(MG_LOG_INFO, "data: %lld of %lld prompts cut to %lld tokens", (long long)p->cut,
+               (long long)p->judge.n, (long long)p->judge.rule.prompt_max);
+}
+
+mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) {
+    *p = (mg_panel){0};
+    if (!o->data) return mg_fail(MG_CONFIG, "--data: found nothing, wanted a folder with train.jsonl");
+    mg_model_config config;
+    const mg_pair  *rows;
+    int64_t         n;
+    mg_err err = mg_arena_init(&p->arena, "panel", ARENA_MAX);
+    if (!err) err = mg_arena_init(&p->scratch, "panel scratch", SCRATCH_MAX);
+    if (!err) err = mg_team_open(&p->team, (int)o->threads);
+    if (err) goto out;
+    const char *model = mg_policy_folder(o->model, &p->arena);
+    err = mg_model_config_read(model, &config);
+    if (!err) err = mg_tokenizer_load(&p->tokenizer, mg_path(&p->arena, "%s/tokenizer.json", model));
+    if (!err) err = open_rows(p, o, &rows, &n);
+    if (!err && o->reward_model)
+        err = mg_reward_model_load(&p->reward, mg_policy_folder(o->reward_model, &p->arena));
+    if (!err && o->reference)
+        err = mg_model_load(&p->reference, mg_policy_folder(o->reference, &p->arena), false);
+    if (err) goto out;
+    p->judge = (mg_judge){
+        .class = p->world.class, .world = p->world.world, .rows = rows, .n = n,
+        .tokenizer = p->tokenizer,
+        .rule = {.template = o->template, .prompt_max = o->prompt_max, .cut = true,
+                 .stop = config.eos},
+        .response_max = o->response_max, .temperature = o->temperature,
+        .reward = p->reward.model ? &p->reward : NULL, .reference = p->reference, .team = p->team,
+        .seed = (uint64_t)o->seed, .batch = BATCH};
+    err = mg_prompt_rule_check(&p->judge.rule);
+    if (!err) err = mg_prompt_fit(&p->judge.rule, o->response_max, config.context_max);
+    if (!err) count_cut(p);
+out:
+    if (err) mg_panel_close(p);
+    return err;
+}
+
+void mg_panel_close(mg_panel *p) {
+    mg_app_world_free(&p->world);
+    mg_reward_model_release(&p->reward);
+    mg_model_free(p->reference);
+    mg_tokenizer_free(p->tokenizer);
+    mg_team_close(p->team);
+    mg_arena_release(&p->scratch);
+    mg_arena_release(&p->arena);
+    *p = (mg_panel){0};
+}
+
+mg_err mg_panel_policy(mg_panel *p, const char *run_or_model, mg_model **out) {
+    mg_model *policy;
+    mg_err    err = mg_model_load(&policy, mg_policy_folder(run_or_model, &p->arena), false);
+    if (err) return err;
+    const int tokens = mg_tokenizer_vocab_size(p->tokenizer);
+    if (policy->config.scalar_head)
+        err = mg_fail(MG_MISMATCH, "%s: a reward model, wanted a language model", run_or_model);
+    else if (policy->config.vocab < tokens)
+        err = mg_fail(MG_MISMATCH, "%s: %lld tokens, but the tokenizer has %d", run_or_model,
+                      (long long)policy->config.vocab, tokens);
+    if (err)
+        mg_model_free(policy);
+    else
+        *out = policy;
+    return err;
+}
+
+mg_err mg_panel_judge(mg_panel *p, const char *run_or_model, mg_judged *judged, int64_t *unclean,
+                      double *tokens) {
+    mg_model *policy;
+    mg_err    err = mg_panel_policy(p, run_or_model, &policy);
+    if (err) return err;
+    err = mg_judge_policy(&p->judge, policy, &p->arena, &p->scratch, judged, unclean, tokens);
+    mg_model_free(policy);
+    return err;
+}
+
+double mg_judged_cell(const mg_judged *x, mg_column column) {
+    switch (column) {
+    case MG_COLUMN_GOLD: return x->gold;
+    case MG_COLUMN_REWARD: return x->reward;
+    case MG_COLUMN_KL: return x->kl;
+    case MG_COLUMN_ROUGE_L: return x->rouge_l;
+    case MG_COLUMN_LENGTH: return (double)x->length;
+    case MG_COLUMN_STOPPED: return (double)x->stopped;
+    case MG_COLUMNS: break;
+    }
+    MG_ASSERT(column != MG_COLUMNS);
+    return NAN;
+}
+
+mg_err mg_panel_mean(mg_panel *p, const mg_judged *judged, mg_column column, double alpha,
+                     mg_mean *out) {
+    const size_t mark = mg_arena_mark(&p->scratch);
+    double      *x    = MG_NEW(&p->scratch, double, p->judge.n);
+    for (int64_t i = 0; i < p->judge.n; i++) x[i] = mg_judged_cell(&judged[i], column);
+    mg_err err = mg_judged_mean(x, p->judge.n, alpha, p->judge.seed, &p->scratch, out);
+    mg_arena_reset(&p->scratch, mark);
+    return err;
+}
