@@ -123,8 +123,8 @@ mg_err mg_apt_fetch(const char *folder, mg_arena *arena, char **text, size_t *si
     if (!err) err = fetch(at, arena, index);
     const size_t left = arena->size_max - arena->used, slack = 64; // its last byte and alignment
     const size_t room = left > slack ? left - slack : 0;
-    if (!err)
-        err = mg_file_read(index, room < MG_APT_TEXT_MAX ? room : MG_APT_TEXT_MAX, arena, &read, &n);
+    const size_t most = room < MG_APT_TEXT_MAX ? room : MG_APT_TEXT_MAX;
+    if (!err) err = mg_file_read(index, most, arena, &read, &n);
     if (!err && n == 0)
         err = mg_fail(MG_IO, "this machine's apt sources hold nothing from Debian; " GO_ON);
     if (err) {

@@ -79,7 +79,8 @@ static void apt_is_told_to_keep_to_the_folder(void **state) {
     size_t size;
     assert_int_equal(fetch(&text, &size), MG_OK);
     const char *options = mg_path(&arena,
-                                  "-c\n%s/a \"folder\"/apt.conf\n-o\nDir::State=%s/a \"folder\"/state\n"
+                                  "-c\n%s/a \"folder\"/apt.conf\n"
+                                  "-o\nDir::State=%s/a \"folder\"/state\n"
                                   "-o\nDir::Cache=%s/a \"folder\"/cache\n", home, home, home);
     assert_string_equal(contents("bin/update"), mg_path(&arena, "%supdate\n", options));
     assert_string_equal(contents("bin/show"),

@@ -152,7 +152,7 @@ static int run(int argc, char **argv) {
     mg_arena        arena     = {0};
     const mg_option options[] = {
         {"out", &r.out, NULL, "FOLDER  where train.jsonl, validation.jsonl and test.jsonl go"},
-        {"corpus", &r.corpus, NULL, "FILE  what `apt-cache dumpavail` printed elsewhere: no network"},
+        {"corpus", &r.corpus, NULL, "FILE  the apt/debian.txt of an import elsewhere: no network"},
         {"kind", &kind, NULL, "pairs|preferences  what the rows are (default pairs)"},
         {"validation", &validation, NULL, "N  rows for validation (default 1000)"},
         {"test", &test, NULL, "N  rows for the last judgement (default 2000)"},

@@ -30,6 +30,7 @@ void mg_catch_signals(void) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file at its limit is an error of its writer, like a full disk
 }
 
 static int help(FILE *out, int status) {
@@ -70,6 +71,5 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(argv[1], verbs[i]->name) == 0) return verbs[i]->run(argc - 2, argv + 2);
-    fprintf(stderr, "error: no verb '%s'; martingale --help lists them\n", argv[1]);
-    return MG_EXIT_USAGE;
+    return mg_exit_status(mg_fail(MG_CONFIG, "no verb '%s'; martingale --help lists them", argv[1]));
 }

@@ -19,7 +19,7 @@
 #include "core/rng.h"
 #include "core/thread.h"
 
-enum { PIECES_MAX = 1000, SIZE = 37, N = 20011 };
+enum { PIECES_MAX = 1000, SIZE = 37, N = 20011, YIELDS_MAX = 1000000 };
 
 static const int team_sizes[] = {1, 2, 5};
 
@@ -75,14 +75,14 @@ static void many_tiny_runs_lose_nothing(void **state) {
 
 typedef struct meeting {
     atomic_int here;
-    int        piece_of_worker[5]; // plus one
+    int        piece_of_worker[5]; // plus one; 0: no piece came to this worker
 } meeting;
 
 static void wait_for_all(void *context, int64_t piece, int worker) {
     meeting *m                 = context;
     m->piece_of_worker[worker] = (int)piece + 1;
     atomic_fetch_add(&m->here, 1);
-    while (atomic_load(&m->here) < 5) sched_yield();
+    for (int i = 0; i < YIELDS_MAX && atomic_load(&m->here) < 5; i++) sched_yield();
 }
 
 static void all_members_work_at_once_under_their_own_number(void **state) {

@@ -43,7 +43,9 @@ static void assert_same_answer(const mg_sample *found, const mg_sample *wanted) 
     }
 }
 
-static mg_rng draws(void) { return mg_rng_stream(17, MG_PURPOSE_SAMPLE, 3); }
+static uint64_t update = 3; // of which the draws are
+
+static mg_rng draws(void) { return mg_rng_stream(17, MG_PURPOSE_SAMPLE, update); }
 
 static void generate(mg_sample *samples, int64_t n, mg_sampling how) {
     if (mg_generate(model, NULL, PROMPTS, N_PROMPTS, samples, n, &how, draws(), &arena, &scratch))
@@ -120,8 +122,7 @@ static void greedy_answers_are_the_likeliest_tokens_of_whole_passes(void **state
 }
 
 // The draw as the header has it: counter (episode, attempt, index), tokens in order of id.
-static void sampled_tokens_are_the_draws_of_their_own_counters(void **state) {
-    (void)state;
+static void check_draws(void) {
     mg_sample  *s   = mixed_samples();
     mg_sampling how = PLAIN;
     how.temperature = 0.8;
@@ -138,6 +139,14 @@ static void sampled_tokens_are_the_draws_of_their_own_counters(void **state) {
             assert_int_equal(s[i].tokens[k], k < s[i].n_forced ? s[i].forced[k] : token);
             assert_near((double)s[i].logp[k], logp[s[i].tokens[k]], 1e-4);
         }
+}
+
+static void sampled_tokens_are_the_draws_of_their_own_streams_and_counters(void **state) {
+    (void)state;
+    check_draws();
+    update = 4;
+    check_draws();
+    update = 3;
 }
 
 // 4000 first tokens. The bound is 4.5 standard deviations above the mean of chi-square, both from
@@ -409,7 +418,7 @@ static int end_model(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_answers_are_the_likeliest_tokens_of_whole_passes),
-        cmocka_unit_test(sampled_tokens_are_the_draws_of_their_own_counters),
+        cmocka_unit_test(sampled_tokens_are_the_draws_of_their_own_streams_and_counters),
         cmocka_unit_test(first_tokens_have_the_exact_distribution),
         cmocka_unit_test(equally_likely_tokens_go_by_id),
         cmocka_unit_test(an_answer_ends_with_the_stop_token_and_its_neighbours_go_on),

@@ -52,8 +52,8 @@ static inline mg_model *tiny_model(const mg_tokenizer *t, bool scalar_head, uint
     const mg_err          err = mg_model_new(&m, &c, trained);
     MG_ASSERT(!err);
     mg_model_init(m, seed);
-    for (int64_t i = 0; i < c.vocab; i++) mg_f32(m->embed)[i * c.d_model] += 2;
-    if (!scalar_head) mg_f32(m->head)[TINY_STOP * c.d_model] += 1.6f;
+    for (int64_t i = 0; i < c.vocab; i++) mg_f32(m->embed)[i * c.d_model] += 0.8f;
+    if (!scalar_head) mg_f32(m->head)[TINY_STOP * c.d_model] += 1.5f;
     mg_model_touch(m);
     return m;
 }

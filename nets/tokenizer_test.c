@@ -438,6 +438,23 @@ static void a_word_that_is_a_token_is_taken_whole(void **state) {
     mg_tokenizer_free(t);
 }
 
+static void a_normalised_token_stands_for_its_normal_form(void **state) {
+    (void)state;
+    const change  apart = {"added_tokens/6/content", "\"o\u0302\u0323\"", MG_OK, ""};
+    mg_tokenizer *t;
+    int32_t      *ids;
+    int64_t       n;
+    size_t        size;
+    need(mg_tokenizer_load(&t, changed_file("qwen2", &apart)));
+    assert_memory_equal(mg_tokenizer_token_bytes(t, 504, &size), "\u1ED9", 3);
+    assert_int_equal(size, 3);
+    need(mg_tokenizer_encode(t, "o\u0323\u0302\u1ED9", 8, false, &arena, &ids, &n));
+    assert_int_equal(n, 2);
+    assert_int_equal(ids[0], 504);
+    assert_int_equal(ids[1], 504);
+    mg_tokenizer_free(t);
+}
+
 static void each_piece_can_get_a_space_in_front(void **state) {
     (void)state;
     const change  prefix = {"pre_tokenizer/pretokenizers/1/add_prefix_space", "true", MG_OK, ""};
@@ -508,6 +525,7 @@ int main(void) {
         cmocka_unit_test(harmless_differences_are_taken),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(a_word_that_is_a_token_is_taken_whole),
+        cmocka_unit_test(a_normalised_token_stands_for_its_normal_form),
         cmocka_unit_test(each_piece_can_get_a_space_in_front),
         cmocka_unit_test(training_refuses_what_cannot_be),
     };

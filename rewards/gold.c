@@ -17,8 +17,8 @@ static const char FUNCTION_WORDS[] =
 
 static const char ARTICLES[]  = "a an the";
 static const char SENTENCES[] = "are be contains is it provides these this was were";
-static const char OPEN_ENDS[] = "a an and are as at by for from in into is its of on or that the to "
-                                "via which with without";
+static const char OPEN_ENDS[] = "a an and are as at by for from in into is its of on or that the "
+                                "to via which with without";
 
 enum { LIST_MAX = 128 };
 

@@ -202,7 +202,10 @@ static const mg_pair held_out[] = {
     {"python3-tide: This package provides bindings to the tide table library for Python.",
      "Python bindings to the tide table library"},
 };
-enum { TRAINED_N = sizeof trained / sizeof *trained, HELD_OUT_N = sizeof held_out / sizeof *held_out };
+enum {
+    TRAINED_N  = sizeof trained / sizeof *trained,
+    HELD_OUT_N = sizeof held_out / sizeof *held_out,
+};
 
 typedef void trick(const mg_pair *pair, int64_t i, char answer[256]);
 

@@ -27,7 +27,7 @@ static mg_rouge_score score(int64_t common, int64_t in_candidate, int64_t in_ref
 
 static mg_rouge_score n_grams(words candidate, words reference, int64_t n, mg_arena *scratch) {
     const int64_t in_candidate = candidate.n - n + 1, in_reference = reference.n - n + 1;
-    bool         *taken  = MG_NEW(scratch, bool, reference.n); // a gram of the reference counts once
+    bool         *taken  = MG_NEW(scratch, bool, reference.n); // of the reference's grams
     int64_t       common = 0;
     for (int64_t i = 0; i < in_candidate; i++) {
         for (int64_t j = 0; j < in_reference; j++) {
@@ -44,9 +44,10 @@ static mg_rouge_score n_grams(words candidate, words reference, int64_t n, mg_ar
 
 // Longest common subsequence, one row of the table at a time.
 static mg_rouge_score subsequence(words candidate, words reference, mg_arena *scratch) {
-    int64_t *length = MG_NEW(scratch, int64_t, reference.n + 1); // with the reference's first j words
+    // length[j]: with the reference's first j words
+    int64_t *length = MG_NEW(scratch, int64_t, reference.n + 1);
     for (int64_t i = 0; i < candidate.n; i++) {
-        int64_t diagonal = 0; // length[j - 1] in the row above
+        int64_t diagonal = 0; // length[j - 1] one row above
         for (int64_t j = 1; j <= reference.n; j++) {
             const int64_t above = length[j];
             if (candidate.word[i] == reference.word[j - 1])

@@ -17,7 +17,8 @@ int64_t mg_words(const char *text, size_t size, bool ascii, int64_t n_max, mg_wo
     for (size_t i = 0; i <= size; i++) {
         unsigned char c = i < size ? (unsigned char)text[i] : ' ';
         if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
-        const bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (!ascii && c >= 0x80);
+        const bool letter =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (!ascii && c >= 0x80);
         if (letter) {
             if (!inside) h = 0xCBF29CE484222325u;
             h = (h ^ c) * 0x100000001B3u;

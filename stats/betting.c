@@ -5,9 +5,10 @@
 
 #include "core/err.h"
 
-// c: no bet risks more than this share of its capital. Of the paper's 1/2 and 3/4, the first decides
-// "win rate 1/2" sooner at true rates up to .8 (at .6 after 353 observations in the mean, not 564;
-// 2,000 simulated streams, alpha = .05), and later only above that (at .9 after 13, not 11).
+// c: no bet risks more than this share of its capital. Of the paper's 1/2 and 3/4, the first
+// decides "win rate 1/2" sooner at true rates up to .8 (at .6 after 353 observations in the mean,
+// not 564) and later only above that (at .9 after 13, not 11; 2,000 simulated streams each,
+// alpha = .05).
 #define TRUNCATION 0.5
 
 static mg_plugin plugin_start(double alpha) {

@@ -137,8 +137,8 @@ static void pairs_stay_together(void **state) {
     assert_memory_equal(&d, &mean, sizeof d); // x - x/2 is x/2, bit for bit
 }
 
-// With half of 20 outcomes a win, 18 % of resampled means equal 1/2. Were they counted as not below,
-// z0 would be -.23 and the interval off centre by .05; counting half it is .5 within Monte Carlo.
+// With half of 20 outcomes a win, 18 % of resampled means equal 1/2. Were they counted as not
+// below, z0 would be -.22 and the interval off centre by .05; counted half, its centre is 1/2.
 static void ties_pull_to_neither_side(void **state) {
     (void)state;
     double outcome[20], centre = 0;

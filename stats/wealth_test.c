@@ -100,7 +100,8 @@ static int64_t time_to_reject(mg_rng *r, mg_rate_null null, double p0, double p,
     const uint64_t below = (uint64_t)(p * 0x1p32); // 2^-32 from p at most
     mg_wealth      w;
     mg_wealth_init(&w, null, p0);
-    while (w.n < n_max && !mg_wealth_decided(&w, .05)) mg_wealth_observe(&w, mg_rng_u32(r) < below);
+    while (w.n < n_max && !mg_wealth_decided(&w, .05))
+        mg_wealth_observe(&w, mg_rng_u32(r) < below);
     return mg_wealth_decided(&w, .05) ? w.n : n_max + 1;
 }
 
@@ -139,8 +140,8 @@ static double relative_time(mg_rate_null null, double p0, double p) {
     return sum / STREAMS / (log(1 / .05) / kl(p, p0));
 }
 
-// Below 1 is impossible: by Wald's identity the mean time is at least E(log wealth at the end) / KL,
-// and the wealth at the end is at least 20.
+// Below 1 is impossible: by Wald's identity the mean time is at least E(log wealth at the end)
+// / KL, and the wealth at the end is at least 20.
 static void a_gate_at_five_percent_decides_within_1_5_of_the_optimum(void **state) {
     (void)state;
     between(relative_time(MG_RATE_AT_MOST, .05, .08), 1, 1.5);
@@ -207,7 +208,7 @@ static void a_bound_is_as_by_hand(void **state) {
     near(mg_rate_upper(1, 0, 1 / wealth), .5, 1e-12);
 }
 
-// .95^59 = .0485, .95^58 = .0510; .99^299 = .0495, .99^298 = .0500042; .999^2995 = .04996.
+// .95^59 = .0485, .95^58 = .0510; .99^299 = .0495, .99^298 = .05004; .999^2995 < .05 < .999^2994.
 static void clean_probes_bound_the_rate(void **state) {
     (void)state;
     assert_int_equal(mg_probes_needed(.05, .05), 59);

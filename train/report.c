@@ -8,6 +8,8 @@
 #include "train/report_html.h"
 #include "train/report_style.h"
 
+enum { FOLDED_ABOVE = 2000 }; // bytes of a text
+
 // A tag's text in one line: put(out, "<h2>", title, "</h2>").
 static void put(FILE *out, const char *before, const char *text, const char *after) {
     fputs(before, out);
@@ -22,7 +24,9 @@ static void put_number(FILE *out, const mg_report_column *c, double x) {
     else mg_html_number(out, x, c->decimals);
 }
 
-static bool has_interval(const mg_report_cell *cell) { return !cell->text && cell->low < cell->high; }
+static bool has_interval(const mg_report_cell *cell) {
+    return !cell->text && cell->low < cell->high;
+}
 
 // Intervals get a column of their own beside their numbers, so that both stand in line.
 static bool has_intervals(const mg_report_table *t, int64_t column) {
@@ -54,7 +58,8 @@ static void put_cell(FILE *out, const mg_report_table *t, int64_t row, int64_t c
 
 // The frame scrolls on narrow screens, so it can be reached by keyboard and has a name.
 static void put_table(FILE *out, const mg_report_table *t) {
-    put(out, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"", t->caption, "\">\n");
+    put(out, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"", t->caption,
+        "\">\n");
     put(out, "<table>\n<caption>", t->caption, "</caption>\n<thead><tr>");
     for (int64_t c = 0; c < t->n_columns; c++) {
         fprintf(out, "<th scope=\"col\"%s%s>", t->columns[c].numeric ? " class=\"n\"" : "",
@@ -77,10 +82,13 @@ static void put_table(FILE *out, const mg_report_table *t) {
 // A text as somebody wrote it, with what it was scored below.
 static void put_words(FILE *out, const char *name, const char *text, size_t size,
                       const char *scores) {
-    put(out, "<dt>", name, "</dt><dd><div class=\"words\">");
+    const bool long_text = size > FOLDED_ABOVE;
+    put(out, "<dt>", name, "</dt><dd>");
+    if (long_text) fprintf(out, "<details><summary>%zu bytes</summary>", size);
+    fputs("<div class=\"words\">", out);
     if (size > 0) mg_html_text(out, text, size);
     else fputs("<span class=\"quiet\">(empty)</span>", out);
-    fputs("</div>", out);
+    fputs(long_text ? "</div></details>" : "</div>", out);
     if (scores) put(out, "<div class=\"quiet\">", scores, "</div>");
     fputs("</dd>\n", out);
 }
@@ -168,10 +176,10 @@ static void put_episode(FILE *out, const mg_report_episode *shown, int64_t numbe
     if (e->start.attempt > 0) fprintf(out, ", attempt %u", e->start.attempt);
     fputs("</small></h3>\n<dl>\n", out);
     put_turns(out, shown);
-    if (shown->reference)
-        put_words(out, "reference", shown->reference, strlen(shown->reference), NULL);
     if (e->learned.kind != MG_REWARD_ABSENT || e->learned.reason)
         put_reward(out, "learned reward", &e->learned);
+    if (shown->reference)
+        put_words(out, "reference", shown->reference, strlen(shown->reference), NULL);
     put_facts(out, e);
     fputs("</dl>\n</article>\n", out);
 }
@@ -243,7 +251,8 @@ static void put_page(FILE *out, const mg_report *r) {
     if (r->config)
         put(out, "<section>\n<h2 id=\"configuration\">Configuration</h2>\n<pre>", r->config,
             "</pre>\n</section>\n");
-    fputs("</main>\n<footer class=\"quiet\">Written by martingale.</footer>\n</body>\n</html>\n", out);
+    fputs("</main>\n<footer class=\"quiet\">Written by martingale.</footer>\n</body>\n</html>\n",
+          out);
 }
 
 mg_err mg_report_write(const char *path, const mg_report *r) {

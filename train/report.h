@@ -1,7 +1,7 @@
 // report.h - report.html: one file that a person reads offline, with tables, curves and episodes.
 //
-// A renderer over structs and nothing else: it loads nothing, links to nothing, needs no JavaScript,
-// and follows the reader's choice of light or dark. Whatever models, environments and data wrote is
+// A renderer over structs and nothing else: the page loads nothing, needs no JavaScript, and
+// follows the reader's choice of light or dark. Whatever models, environments and data wrote is
 // escaped; bytes that are not UTF-8 become U+FFFD. Everything pointed to is borrowed; NULL and 0
 // mean "none", and what there is none of gets no heading.
 #ifndef MG_TRAIN_REPORT_H
@@ -89,8 +89,8 @@ typedef struct mg_report {
 // Written atomically. Errors: MG_IO, MG_NOMEM.
 mg_err mg_report_write(const char *path, const mg_report *r) MG_MUST_USE;
 
-// Sets r->curves: one per metric of any of the stores, in alphabetical order, each with a series per
-// store that has it. Errors: those of reading a store.
+// Sets r->curves: one per metric of any of the stores, in alphabetical order, each with a series
+// per store that has it. Errors: those of reading a store.
 mg_err mg_report_add_metrics(mg_report *r, mg_store *const *stores, const char *const *names,
                              int64_t n_stores, mg_arena *arena) MG_MUST_USE;
 

@@ -75,15 +75,15 @@ static void put_axes(FILE *out, const mg_axis *x, const mg_axis *y) {
     fputs("<g class=\"axis\" aria-hidden=\"true\">\n", out);
     for (int64_t k = y->first; k <= y->last; k++) {
         const double at = along(y, (double)k * y->step, BOTTOM, TOP);
-        fprintf(out, "<path d=\"M%d,%.1fH%d\"/><text class=\"y\" x=\"%d\" y=\"%.1f\">", LEFT, at, RIGHT,
-                LEFT - 6, at + 3.5);
+        fprintf(out, "<path d=\"M%d,%.1fH%d\"/><text class=\"y\" x=\"%d\" y=\"%.1f\">", LEFT, at,
+                RIGHT, LEFT - 6, at + 3.5);
         put_tick(out, y, k);
         fputs("</text>\n", out);
     }
     for (int64_t k = x->first; k <= x->last; k++) {
         const double at = along(x, (double)k * x->step, LEFT, RIGHT);
-        fprintf(out, "<path d=\"M%.1f,%dv4\"/><text class=\"x\" x=\"%.1f\" y=\"%d\">", at, BOTTOM, at,
-                BOTTOM + 17);
+        fprintf(out, "<path d=\"M%.1f,%dv4\"/><text class=\"x\" x=\"%.1f\" y=\"%d\">", at, BOTTOM,
+                at, BOTTOM + 17);
         put_tick(out, x, k);
         fputs("</text>\n", out);
     }

@@ -1,4 +1,4 @@
-// report_curve.h - one curve as a figure: SVG with axes, series and words for those who cannot see it.
+// report_curve.h - one curve as a figure: axes and series in SVG, and words for who cannot see it.
 #ifndef MG_TRAIN_REPORT_CURVE_H
 #define MG_TRAIN_REPORT_CURVE_H
 #include <stdio.h>
@@ -14,7 +14,7 @@ typedef struct mg_axis {
     int64_t first, last;
 } mg_axis;
 
-// Ticks 1, 2 or 5 times a power of ten apart, about `wanted` of them. loose: low and high move out to
-// ticks (Heckbert 1990, "Nice numbers for graph labels", Graphics Gems I).
+// Ticks 1, 2 or 5 times a power of ten apart, about `wanted` of them. loose: low and high move out
+// to ticks (Heckbert 1990, "Nice numbers for graph labels", Graphics Gems I).
 mg_axis mg_axis_over(double low, double high, int wanted, bool loose);
 #endif

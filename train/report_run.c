@@ -97,7 +97,8 @@ static void add_table(mg_report *r, mg_arena *arena) {
     }
     *table = (mg_report_table){
         .caption = "Metrics over the run", .columns = columns, .n_columns = COLUMNS, .cells = cells,
-        .n_rows = r->n_curves, .note = "Means over the first and the last tenth of a metric's points."};
+        .n_rows = r->n_curves,
+        .note   = "Means over the first and the last tenth of a metric's points."};
     r->tables = table, r->n_tables = r->n_curves > 0;
 }
 
@@ -127,8 +128,8 @@ static const char *summary_of(const mg_report *r, mg_arena *arena) {
     const mg_report_series *s = &c->series[0];
     const int64_t           k = tenth(s->n);
     return mg_path(arena,
-                   "After %lld updates %s is %.4g, the mean over the last tenth of its points; over the "
-                   "first tenth it was %.4g.",
+                   "After %lld updates %s is %.4g, the mean over the last tenth of its points; "
+                   "over the first tenth it was %.4g.",
                    updates, c->title, mean(s->points + s->n - k, k), mean(s->points, k));
 }
 
@@ -142,8 +143,8 @@ static mg_err prefix_of(const mg_tokenizer *t, const mg_episode *e, mg_arena *ar
     if (!t || e->n_turns == 0 || e->start.n_prefix <= 0 ||
         e->start.n_prefix > turn->action_end - turn->action_begin)
         return MG_OK;
-    return mg_tokenizer_decode(t, e->tokens + turn->action_begin, e->start.n_prefix, true, arena, &text,
-                               size);
+    return mg_tokenizer_decode(t, e->tokens + turn->action_begin, e->start.n_prefix, true, arena,
+                               &text, size);
 }
 
 static mg_err append(mg_report_episode *out, int64_t *n, const mg_episode *e, int64_t n_e,
@@ -166,8 +167,8 @@ static mg_err add_episodes(mg_report *r, mg_store *store, const mg_tokenizer *t,
     mg_err err = mg_store_episodes_read(store, 0, last, EPISODES_FIRST, arena, &e, &n_e);
     if (!err) err = append(shown, &n, e, n_e, t, arena);
     if (!err)
-        err = mg_store_episodes_read(store, last, last + 1, n > 0 ? EPISODES_LAST : MG_REPORT_EPISODES,
-                                     arena, &e, &n_e);
+        err = mg_store_episodes_read(store, last, last + 1,
+                                     n > 0 ? EPISODES_LAST : MG_REPORT_EPISODES, arena, &e, &n_e);
     if (!err) err = append(shown, &n, e, n_e, t, arena);
     if (!err) r->episodes = shown, r->n_episodes = n;
     return err;

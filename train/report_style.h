@@ -1,9 +1,9 @@
-// report_style.h - how report.html looks: one text face, one face for figures, rules instead of boxes.
+// report_style.h - how report.html looks: a face for text, a face for figures, rules and no boxes.
 #ifndef MG_TRAIN_REPORT_STYLE_H
 #define MG_TRAIN_REPORT_STYLE_H
 
-// Series: four colours that stay apart for colour-blind readers (after Okabe & Ito 2008), darkened or
-// lightened to a contrast of at least 3 with the page; the fifth to eighth repeat them dashed.
+// Series: four colours that stay apart for colour-blind readers (after Okabe & Ito 2008), darkened
+// or lightened to a contrast of at least 3 with the page; the fifth to eighth repeat them dashed.
 #define MG_REPORT_STYLE                                                                            \
     ":root{color-scheme:light dark;--page:#fdfdfc;--ink:#1d1d1b;--quiet:#65655f;--rule:#d9d8d2;"   \
     "--mark:#f4e7c3;--link:#1f5b93;--bad:#a32a14;"                                                 \
@@ -21,8 +21,8 @@
     "body{margin:0 auto;padding:3rem 1.5rem 5rem;max-width:74rem}\n"                               \
     "h1,h2,h3{line-height:1.25;font-weight:600;text-wrap:balance}\n"                               \
     "h1{font-size:2rem;margin:0 0 .6rem}\n"                                                        \
-    "h2{font-size:1.35rem;margin:3.5rem 0 1rem;padding-top:1rem;border-top:1px solid var(--rule)}" \
-    "\n"                                                                                           \
+    "h2{font-size:1.35rem;margin:3.5rem 0 1rem;padding-top:1rem;"                                  \
+    "border-top:1px solid var(--rule)}\n"                                                          \
     "h3{font-size:1.0625rem;margin:0 0 .6rem}\n"                                                   \
     "p{max-width:70ch;margin:0 0 1rem}\n"                                                          \
     ".lead{font-size:1.2rem;line-height:1.5}\n"                                                    \
@@ -36,16 +36,18 @@
     ".scroll{overflow-x:auto;margin:0 0 .5rem}\n"                                                  \
     "table{border-collapse:collapse;font-size:.875rem;line-height:1.4;"                            \
     "font-variant-numeric:tabular-nums lining-nums;border-bottom:1.5px solid var(--ink)}\n"        \
-    "caption{text-align:left;font-weight:600;padding:0 0 .5rem}\n"                                 \
+    "caption{text-align:left;max-width:min(70ch,calc(100vw - 2rem));font-weight:600;"              \
+    "padding:0 0 .5rem}\n"                                                                         \
     "th,td{padding:.35rem 1.4rem .35rem 0;text-align:left;vertical-align:baseline;"                \
     "font-weight:400}\n"                                                                           \
     "th:last-child,td:last-child{padding-right:.2rem}\n"                                           \
     "thead th{border-top:1.5px solid var(--ink);border-bottom:1px solid var(--ink);"               \
     "color:var(--quiet);vertical-align:bottom}\n"                                                  \
     "tbody tr+tr>*{border-top:1px solid var(--rule)}\n"                                            \
-    "tbody th{font-weight:600;white-space:nowrap}\n"                                               \
+    "tbody th{font-weight:600;white-space:nowrap;position:sticky;left:0;"                          \
+    "background:var(--page)}\n"                                                                    \
     ".n{text-align:right;white-space:nowrap}\n"                                                    \
-    ".v{padding-right:.5em}\n"                                                                    \
+    ".v{padding-right:.5em}\n"                                                                     \
     ".i{color:var(--quiet);font-size:.8125rem}\n"                                                  \
     ".curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(19rem,100%),1fr));"    \
     "gap:2rem 2.2rem}\n"                                                                           \
@@ -59,17 +61,16 @@
     "svg text{font:11px var(--figures);font-variant-numeric:tabular-nums;fill:var(--quiet)}\n"     \
     ".axis path{stroke:var(--rule);fill:none}\n"                                                   \
     ".y{text-anchor:end}.x{text-anchor:middle}\n"                                                  \
-    ".line{fill:none;stroke-width:1.25;stroke-linejoin:round;stroke-linecap:round}\n"               \
+    ".line{fill:none;stroke-width:1.25;stroke-linejoin:round;stroke-linecap:round}\n"              \
     ".s0,.s4{stroke:var(--c0)}.s1,.s5{stroke:var(--c1)}.s2,.s6{stroke:var(--c2)}"                  \
     ".s3,.s7{stroke:var(--c3)}.s4,.s5,.s6,.s7{stroke-dasharray:5 4}\n"                             \
     "article{margin:0 0 2.5rem;max-width:64rem}\n"                                                 \
     "h3 small{margin-left:.6em}\n"                                                                 \
-    "dl{display:grid;grid-template-columns:7.5rem minmax(0,1fr);gap:.45rem 1rem;margin:0}\n"       \
-    "dt{color:var(--quiet);font-size:.8125rem;line-height:1.65rem}\n"                              \
+    "dl{display:grid;grid-template-columns:7.5rem minmax(0,1fr);gap:.3rem 1rem;margin:0}\n"        \
+    "dt{color:var(--quiet);font-size:.8125rem;line-height:1.6rem}\n"                               \
     "dd{margin:0;max-width:70ch}\n"                                                                \
-    ".words{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext;"                   \
-    "max-height:22rem;overflow-y:auto}\n"                                                          \
-    ".facts{font:.875rem/1.65rem var(--figures);font-variant-numeric:tabular-nums}\n"              \
+    ".words{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext}\n"                 \
+    ".facts{font:.875rem/1.6rem var(--figures);font-variant-numeric:tabular-nums}\n"               \
     "mark{background:var(--mark);color:inherit;border-bottom:1.5px solid var(--quiet)}\n"          \
     ".bad{color:var(--bad);font-weight:600}\n"                                                     \
     "pre{font:.8125rem/1.5 var(--code);white-space:pre-wrap;overflow-wrap:anywhere;margin:0;"      \
@@ -77,6 +78,6 @@
     "footer{margin-top:4rem}\n"                                                                    \
     "@media(max-width:36rem){body{padding:1.5rem 1rem 3rem}h1{font-size:1.6rem}"                   \
     "dl{display:block}dd{margin:0 0 .7rem}dt{line-height:1.4}}\n"                                  \
-    "@media print{body{max-width:none;padding:0}article,figure,table{break-inside:avoid}"          \
-    ".words{max-height:none}}\n"
+    "@media print{body{max-width:none;padding:0}figure,table,h2,h3{break-inside:avoid;"            \
+    "break-after:avoid}}\n"
 #endif

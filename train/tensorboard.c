@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-// Fields of tensorflow/core/util/event.proto and tensorflow/core/framework/summary.proto, as the byte
-// that a field starts with: its number << 3 | its kind on the wire.
+// Fields of tensorflow/core/util/event.proto and tensorflow/core/framework/summary.proto, as the
+// byte that a field starts with: its number << 3 | its kind on the wire.
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum {
     EVENT_WALL_TIME    = 1 << 3 | WIRE_64,     // double, seconds
@@ -100,8 +100,8 @@ static mg_err make_file(mg_events *e, const char *folder, long long seconds) {
     for (int i = 0; i < MG_EVENTS_FILES_MAX && fd < 0; i++) {
         char ordinal[16] = "";
         if (i > 0) snprintf(ordinal, sizeof ordinal, ".%d", i);
-        int n = snprintf(e->path, sizeof e->path, "%s/events.out.tfevents.%lld.martingale%s", folder,
-                         seconds, ordinal);
+        int n = snprintf(e->path, sizeof e->path, "%s/events.out.tfevents.%lld.martingale%s",
+                         folder, seconds, ordinal);
         if (n >= (int)sizeof e->path) return mg_fail(MG_LIMIT, "%s: the path is too long", folder);
         fd = open(e->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd < 0 && errno != EEXIST) break;

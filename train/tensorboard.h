@@ -2,8 +2,8 @@
 //
 // The format: records as TFRecord frames them (tensorflow/core/lib/io/record_writer), each one an
 // Event message (tensorflow/core/util/event.proto). TensorBoard shows all files of a folder as one
-// run, so each life of a run writes a file of its own and none is ever changed. The caller gives the
-// times: nothing here reads a clock. Threads: one at a time.
+// run, so each life of a run writes a file of its own and none is ever changed. The caller gives
+// the times: nothing here reads a clock. Threads: one at a time.
 #ifndef MG_TRAIN_TENSORBOARD_H
 #define MG_TRAIN_TENSORBOARD_H
 #include <stddef.h>

@@ -116,6 +116,17 @@ static void require_reward(const trainer *t, mg_episode *e) {
     snprintf(e->detail, sizeof e->detail, "%s", r.reason ? r.reason : "no reward");
 }
 
+// Names the update and its episodes, of which there may be none, in the sentence of an error.
+static mg_err fail_at(trainer *t, mg_err err, int64_t update, int64_t episodes) {
+    char which[64] = "", kept[64] = "";
+    char *sentence = mg_arena_strdup(&t->step_arena, mg_err_detail());
+    if (episodes > 0) snprintf(which, sizeof which, ", episodes 0..%lld of it", (long long)episodes - 1);
+    if (err == MG_NUMERIC && t->run.updates_done > 0)
+        snprintf(kept, sizeof kept, "; the last checkpoint is behind update %lld",
+                 (long long)t->run.updates_done);
+    return mg_fail(err, "update %lld%s: %s%s", (long long)update, which, sentence, kept);
+}
+
 // Plays the update's episodes. *clean holds the CLEAN ones, in order; `all` everything, for the record.
 static mg_err collect(trainer *t, int64_t update, mg_episode **all, int64_t *n_all,
                       mg_episode **clean, int64_t *n_clean) {
@@ -131,7 +142,7 @@ static mg_err collect(trainer *t, int64_t update, mg_episode **all, int64_t *n_a
     int64_t     n_kept = 0;
     err = mg_rollout_run(&t->rollout, starts, n, update, (uint64_t)update, &t->step_arena,
                          &t->step_arena, e, &cut);
-    if (err) return err;
+    if (err) return fail_at(t, err, update, n);
     for (int64_t i = 0; i < n; i++) {
         require_reward(t, &e[i]);
         if (e[i].verdict == MG_CLEAN) kept[n_kept++] = e[i];
@@ -176,23 +187,30 @@ static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
         mg_metrics_add(m, "excluded", (double)(n_all - n_clean));
     }
     err = a->update(t->learner, update, clean, n_clean, m);
-    if (err) {
-        char *sentence = mg_arena_strdup(&t->step_arena, mg_err_detail());
-        return n_clean > 0
-                   ? mg_fail(err, "update %lld, episodes %lld..%lld of it: %s", (long long)update, 0LL,
-                             (long long)n_all - 1, sentence)
-                   : mg_fail(err, "update %lld: %s", (long long)update, sentence);
-    }
+    if (err) return fail_at(t, err, update, n_all);
     const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
     if (look && a->evaluate) err = a->evaluate(t->learner, m);
     return err ? err : record(t, update, clean, n_clean, all, n_all, m);
+}
+
+// A loss is looked at before the step that it leads to; what the last step made of the weights shows
+// here first. Numbers that are none must not push out the last good checkpoint.
+static mg_err check_weights(const mg_part *parts, int n) {
+    for (int i = 0; i < n; i++)
+        for (int64_t k = 0; k < parts[i].model->n_weights; k++)
+            if (!isfinite(parts[i].model->weights[k]))
+                return mg_fail(MG_NUMERIC, "weight %lld is %g", (long long)k,
+                               (double)parts[i].model->weights[k]);
+    return MG_OK;
 }
 
 static mg_err checkpoint(trainer *t, int64_t done) {
     mg_part   parts[MG_PARTS_MAX];
     const int n = t->settings.algo->parts(t->learner, parts);
     mg_arena_reset(&t->step_arena, 0);
-    mg_err err = mg_events_flush(t->events);
+    mg_err err = check_weights(parts, n);
+    if (err) return fail_at(t, err, done - 1, 0);
+    err = mg_events_flush(t->events);
     if (!err)
         err = mg_checkpoint_save(&t->run, done, parts, n, t->settings.run.checkpoints_kept, origin(t),
                                  &t->step_arena);

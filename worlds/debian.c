@@ -448,8 +448,9 @@ mg_err mg_debian_read(const char *text, size_t size, int64_t validation, int64_t
     row         *rows    = MG_NEW(arena, row, n_max);
     const row  **order   = MG_NEW(arena, const row *, n_max);
     component   *components = MG_NEW(arena, component, n_max);
-    forest       f = {.parent = MG_NEW(arena, int64_t, n_max), .size = MG_NEW(arena, int64_t, n_max),
-                      .split = MG_NEW(arena, uint8_t, n_max)};
+    forest       f       = {.parent = MG_NEW(arena, int64_t, n_max),
+                            .size   = MG_NEW(arena, int64_t, n_max),
+                            .split  = MG_NEW(arena, uint8_t, n_max)};
 
     const int64_t read = read_rows(index, strings, rows, &d.report);
     const int64_t n    = drop_duplicates(rows, order, read);

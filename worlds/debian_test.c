@@ -261,7 +261,9 @@ static void components_are_held_out_in_the_order_of_their_hashes(void **state) {
     assert_int_equal(d.begin[1], 16);
     assert_int_equal(d.begin[2], 19);
     assert_int_equal(d.begin[3], 25);
-    static const char *const held_out[] = {"gimbal", "oakum", "thwart", "eddy", "eddy-doc", "leeward", "rudder", "vang", "windlass"};
+    static const char *const held_out[] = {
+        "gimbal", "oakum", "thwart",                                    // validation
+        "eddy", "eddy-doc", "leeward", "rudder", "vang", "windlass"};   // test
     for (int i = 0; i < 9; i++) assert_string_equal(d.origin[16 + i].package, held_out[i]);
 }
 

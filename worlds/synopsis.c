@@ -15,7 +15,8 @@ typedef struct state {
 static mg_err append(state *s, const char *text, size_t size) {
     const size_t room = MG_SYNOPSIS_ANSWER_MAX - (size_t)s->size;
     if (size > room)
-        return mg_fail(MG_LIMIT, "synopsis: item %lld: an answer of %zu bytes, at most %d are taken",
+        return mg_fail(MG_LIMIT, "synopsis: item %lld: an answer of %zu bytes, at most %d are "
+                                 "taken",
                        (long long)s->item, (size_t)s->size + size, MG_SYNOPSIS_ANSWER_MAX);
     if (size > 0) memcpy(s->answer + s->size, text, size);
     s->size += (int64_t)size;
