@@ -1,7 +1,7 @@
 # Everything is built in build/ by Meson; `make help` is this file.
 MARTINGALE = GOMP_SPINCOUNT=10000 build/martingale
 build: ; @tools/deps.sh && (test -f build/build.ninja || meson setup build >build.log 2>&1 || { cat build.log; exit 1; }) && rm -f build.log && ninja -C build --quiet
-demo: build ; $(MARTINGALE) demo --minutes $(or $(MINUTES),10)
+demo: build ; $(MARTINGALE) demo --minutes $(or $(MINUTES),7)
 test: build ; @tools/test.sh short
 test-long: build ; @tools/test.sh long
 asan: ; @tools/test.sh asan

@@ -1,6 +1,7 @@
 // cli_program.c - starting the program and reading what it left.
 #include "app/cli_program.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <spawn.h>
@@ -139,9 +140,9 @@ pid_t cli_start_until(const char *folder, const char *name, const char *format, 
     return pid;
 }
 
-void cli_check_status(const char *file, int line, const cli_outcome *o, int wanted) {
-    if (o->status == wanted) return;
-    print_error("status %d, wanted %d\n%s%s\n", o->status, wanted, o->out, o->err);
+void cli_check_status(const char *file, int line, cli_outcome o, int wanted) {
+    if (o.status == wanted) return;
+    print_error("status %d, wanted %d\n%s%s\n", o.status, wanted, o.out, o.err);
     _fail(file, line);
 }
 
@@ -161,7 +162,7 @@ json_t *cli_json(const char *format, ...) {
 void cli_check_refused(const char *file, int line, int status, const char *command,
                        const char *const *texts) {
     const cli_outcome o = cli("%s", command);
-    cli_check_status(file, line, &o, status);
+    cli_check_status(file, line, o, status);
     for (; *texts; texts++)
         if (!strstr(o.err, *texts)) {
             print_error("'%s' is not in: %s", *texts, o.err);

@@ -40,9 +40,9 @@ json_t *cli_json(const char *format, ...) MG_PRINTF(1, 2);
 void cli_check_refused(const char *file, int line, int status, const char *command,
                        const char *const *texts);
 
-// One fact that must hold; `o` is shown when it does not.
-#define cli_status(o, wanted) cli_check_status(__FILE__, __LINE__, &(o), wanted)
-void cli_check_status(const char *file, int line, const cli_outcome *o, int wanted);
+// What was said is shown when the status is another.
+#define cli_status(o, wanted) cli_check_status(__FILE__, __LINE__, o, wanted)
+void cli_check_status(const char *file, int line, cli_outcome o, int wanted);
 
 void  cli_write(const char *path, const char *format, ...) MG_PRINTF(2, 3);
 char *cli_read(const char *path, size_t *size); // size may be NULL

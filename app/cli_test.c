@@ -1,2 +1,453 @@
-// placeholder while the tests are written
-int main(void) { return 0; }
+// Goal:   every verb does on the command line what its help says, and says it to programs too.
+// Method: the real program on invented data and a network of a few thousand weights.
+#include "app/cli_program.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "core/file.h"
+#include "nets/safetensors.h"
+
+static double number(const json_t *root, const char *key) {
+    const json_t *v = json_object_get(root, key);
+    if (!json_is_number(v)) fail_msg("%s is not a number", key);
+    return json_number_value(v);
+}
+
+static int lines(const char *text) {
+    int n = 0;
+    for (; *text; text++) n += *text == '\n';
+    return n;
+}
+
+// The rows of a file of JSON lines.
+static json_t *rows_of(const char *path) {
+    json_t *all = json_array(), *row;
+    for (char *at = NULL, *line = strtok_r(cli_read(path, NULL), "\n", &at); line;
+         line = strtok_r(NULL, "\n", &at)) {
+        assert_non_null(row = json_loads(line, JSON_REJECT_DUPLICATES, NULL));
+        json_array_append_new(all, row);
+    }
+    return all;
+}
+
+// ---- Help
+
+static void every_verb_has_help(void **state) {
+    (void)state;
+    static const char *const verbs[] = {"demo",    "import", "train",     "eval",  "compare",
+                                        "rollout", "export", "reproduce", "doctor"};
+    const cli_outcome all = cli("--help");
+    cli_status(all, 0);
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        const cli_outcome o = cli("%s --help", verbs[i]);
+        cli_status(o, 0);
+        assert_true(lines(o.out) > 5);
+        assert_non_null(strstr(o.out, mg_path(&cli_arena, "usage: martingale %s", verbs[i])));
+        assert_non_null(strstr(all.out, mg_path(&cli_arena, "  %-10s", verbs[i])));
+    }
+    static const char *const algorithms[] = {"sft", "reward_model", "dpo", "ppo", "grpo", "drpo"};
+    for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
+        const cli_outcome o = cli("train --help %s", algorithms[i]);
+        cli_status(o, 0);
+        assert_true(lines(o.out) > 12);
+        assert_non_null(strstr(o.out, mg_path(&cli_arena, "%s.lr", algorithms[i])));
+    }
+}
+
+static void help_answers_at_once(void **state) {
+    (void)state;
+    double least = INFINITY;
+    for (int i = 0; i < 3; i++) least = fmin(least, cli("--help").cpu_ms);
+#ifndef __SANITIZE_ADDRESS__ // which takes its time to start
+    assert_true(least < 20);
+#endif
+}
+
+static void a_command_that_is_none_is_refused(void **state) {
+    (void)state;
+    cli_status(cli("%s", ""), 2);
+    cli_refused(2, "frobnicate", "frobnicate", "--help");
+    cli_refused(2, "eval base --colour blue", "--colour");
+    cli_refused(2, "eval base base", "found 2 folders");
+    cli_refused(2, "eval base --data", "--data");
+    cli_refused(2, "eval base --data data --prompts many", "--prompts", "'many'", "1..");
+    cli_refused(2, "eval base --data data --temperature warm", "--temperature", "'warm'");
+    cli_refused(2, "export base", "--out");
+    cli_refused(2, "export base --out x --dtype f8", "'f8'", "bf16");
+    cli_refused(2, "rollout --model base --data data", "--out");
+    cli_refused(2, "doctor patient", "'patient'");
+    const cli_outcome o = cli("--version");
+    cli_status(o, 0);
+    assert_string_equal(o.out, "martingale " MG_VERSION "\n");
+}
+
+// ---- Import
+
+static void write_corpus(const char *path) {
+    char  *text;
+    size_t size;
+    FILE  *f = open_memstream(&text, &size);
+    for (int i = 0; i < 40; i++)
+        fprintf(f, "Package: invented-%d\nDescription: device number %d for watering pots\n"
+                   " This device waters the pots of number %d and knows when they are dry.\n .\n More.\n\n",
+                i, i, i);
+    fprintf(f, "Package: nothing-said\n\n");
+    fclose(f);
+    cli_write(path, "%s", text);
+    free(text);
+}
+
+static void a_package_index_becomes_pairs(void **state) {
+    (void)state;
+    write_corpus("corpus");
+    json_t *r = cli_json("import debian --corpus corpus --out deb --validation 4 --test 6 --json");
+    assert_int_equal(number(r, "packages"), 41);
+    assert_int_equal(number(r, "pairs"), 40);
+    assert_int_equal(number(json_object_get(r, "dropped"), "synopsis"), 1);
+    json_decref(r);
+    static const struct {
+        const char *name;
+        int         n;
+    } splits[] = {{"train", 30}, {"validation", 4}, {"test", 6}};
+    for (int s = 0; s < 3; s++) {
+        json_t *rows = rows_of(mg_path(&cli_arena, "deb/%s.jsonl", splits[s].name));
+        assert_int_equal(json_array_size(rows), splits[s].n);
+        const json_t *row = json_array_get(rows, 0);
+        int           i;
+        assert_int_equal(sscanf(json_string_value(json_object_get(row, "completion")),
+                                "device number %d for watering pots", &i), 1);
+        assert_string_equal(json_string_value(json_object_get(row, "prompt")),
+                            mg_path(&cli_arena, "invented-%d: This device waters the pots of number %d "
+                                                "and knows when they are dry.", i, i));
+        json_decref(rows);
+    }
+    const char *before = cli_read("deb/train.jsonl", NULL);
+    cli_refused(2, "import debian --corpus corpus --out deb", "deb/train.jsonl", "there already");
+    assert_string_equal(before, cli_read("deb/train.jsonl", NULL));
+    cli_write("empty", "%s", "");
+    cli_refused(3, "import debian --corpus empty --out deb2", "empty: ", "no stanza");
+    cli_refused(3, "import debian --corpus nowhere --out deb3", "nowhere", "No such file");
+}
+
+static void json_lines_are_checked_and_split(void **state) {
+    (void)state;
+    char  *text;
+    size_t size;
+    FILE  *f = open_memstream(&text, &size);
+    for (int i = 0; i < 200; i++) // every prompt twice: both rows go the same way
+        fprintf(f, "{\"prompt\": [{\"role\": \"user\", \"content\": \"p%d\"}], \"completion\": \"c\"}\n", i / 2);
+    fclose(f);
+    cli_write("rows.jsonl", "%s", text);
+    free(text);
+    json_t *r = cli_json("import jsonl rows.jsonl --out split --validation 40 --test 40 --json");
+    const double n[3] = {number(r, "train"), number(r, "validation"), number(r, "test")};
+    assert_int_equal(n[0] + n[1] + n[2], 200);
+    json_decref(r);
+    static const char *const names[] = {"train", "validation", "test"};
+    for (int s = 0; s < 3; s++) {
+        json_t *rows = rows_of(mg_path(&cli_arena, "split/%s.jsonl", names[s]));
+        assert_int_equal(json_array_size(rows), n[s]);
+        assert_int_equal((int)n[s] % 2, 0);
+        assert_true(n[s] >= 10); // 40, 40 and 120 are expected
+        json_decref(rows);
+    }
+    cli_refused(2, "import jsonl rows.jsonl --out split", "there already");
+    cli_refused(3, "import jsonl rows.jsonl --out other --kind preferences", "rows.jsonl:1", "chosen");
+    cli_refused(2, "import jsonl rows.jsonl --out other --kind poems", "'poems'", "preferences");
+    cli_status(cli("import jsonl preferences/train.jsonl --kind preferences --out prefs --validation 4 "
+                   "--test 4"), 0);
+    cli_write("bad.jsonl", "%s", "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\"}\n");
+    cli_refused(3, "import jsonl bad.jsonl --out bad", "bad.jsonl:3", "completion", "found nothing");
+    cli_write("bad.jsonl", "%s", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\", }\n");
+    cli_refused(3, "import jsonl bad.jsonl --out bad", "bad.jsonl:2");
+    cli_write("bad.jsonl", "%s", "\n\n");
+    cli_refused(3, "import jsonl bad.jsonl --out bad", "bad.jsonl", "empty");
+    assert_false(mg_file_exists("bad/train.jsonl"));
+}
+
+// ---- Train
+
+// Trains `algo` for two updates and looks at what is left.
+static void train(const char *algo, const char *options) {
+    json_t *r = cli_json("train --algo %s --out %s " CLI_FROM_BASE " %s --json", algo, algo, options);
+    const double loss_or_reward = json_object_get(json_object_get(r, "metrics"), "reward")
+                                      ? number(json_object_get(r, "metrics"), "reward")
+                                      : number(json_object_get(r, "metrics"), "loss");
+    assert_int_equal(number(r, "updates"), 2);
+    assert_true(isfinite(loss_or_reward));
+    json_decref(r);
+    static const char *const left[] = {"run.yaml", "run.db", "report.html", "checkpoints/000002/config.json",
+                                       "model/config.json", "model/model.safetensors", "model/tokenizer.json"};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
+        if (!mg_file_exists(mg_path(&cli_arena, "%s/%s", algo, left[i]))) fail_msg("no %s/%s", algo, left[i]);
+    cli_same_bytes("base/model/tokenizer.json", mg_path(&cli_arena, "%s/model/tokenizer.json", algo));
+    // A resolved configuration is one that can be given again.
+    const cli_outcome again = cli("train %s/run.yaml --dry-run", algo);
+    cli_status(again, 0);
+    assert_string_equal(again.out, cli_read(mg_path(&cli_arena, "%s/run.yaml", algo), NULL));
+}
+
+static void every_algorithm_trains(void **state) {
+    (void)state;
+    train("sft", "--data data --sft.batch 12");
+    train("reward_model", "--preferences preferences --reward_model.batch 12");
+    train("dpo", "--preferences preferences --dpo.batch 12");
+    train("ppo", "--data data --reward_model reward_model --ppo.updates 2 --ppo.episodes 6");
+    train("grpo", "--data data --reward_model reward_model/model --grpo.updates 2 --grpo.prompts 2 --grpo.group 3");
+    train("drpo", "--data data --drpo.updates 2 --drpo.episodes 6"); // the world's own reward
+    cli_refused(2, "train --algo ppo --data data --out ppo " CLI_FROM_BASE, "ppo", "--resume");
+}
+
+// ---- Eval and compare
+
+static void policies_are_judged(void **state) {
+    (void)state;
+    json_t *r = cli_json("eval base --data data --reward-model reward_model/model --reference base --json");
+    assert_int_equal(number(r, "prompts"), CLI_HELD);
+    assert_int_equal(number(r, "unclean"), 0);
+    assert_int_equal(number(json_object_get(r, "gold"), "n"), CLI_HELD);
+    const json_t *gold = json_object_get(r, "gold");
+    assert_true(number(gold, "estimate") >= 0 && number(gold, "estimate") <= 1);
+    assert_true(number(gold, "low") <= number(gold, "estimate"));
+    assert_true(number(gold, "high") >= number(gold, "estimate"));
+    assert_int_equal(number(json_object_get(r, "kl"), "estimate"), 0); // to itself
+    json_decref(r);
+
+    // Against itself: the same draws, so nothing but ties.
+    const cli_outcome tie = cli("compare base base/model --data data --json");
+    cli_status(tie, 1);
+    r = json_loads(tie.out, 0, NULL);
+    assert_non_null(r);
+    assert_int_equal(number(r, "ties"), CLI_HELD);
+    assert_true(number(r, "win_rate") == 0.5);
+    json_decref(r);
+
+    // Against a network that has learnt nothing, on what both are told to write.
+    cli_status(cli("train --algo sft --data data --out fresh --sft.epochs 0.1 " CLI_NETWORK), 0);
+    cli_status(cli("export fresh --out fresh-hf"), 0);
+    r = cli_json("compare base fresh --data data --split train --json");
+    assert_string_equal(json_string_value(json_object_get(r, "winner")), "base");
+    assert_true(number(r, "low") > 0.5);
+    json_decref(r);
+    cli_refused(3, "eval reward_model --data data", "reward model");
+    cli_refused(3, "eval nowhere --data data", "nowhere/config.json");
+    cli_refused(2, "eval base", "--data");
+}
+
+// ---- Rollout and the export of episodes
+
+static void episodes_are_recorded(void **state) {
+    (void)state;
+    json_t *r = cli_json("rollout --model base --data data --episodes 12 --per-prompt 3 --out roll --json");
+    assert_int_equal(number(r, "episodes"), 12);
+    assert_int_equal(number(r, "prompts"), 4);
+    assert_int_equal(number(json_object_get(r, "verdicts"), "clean"), 12);
+    assert_int_equal(number(json_object_get(r, "gold"), "n"), 4); // one number per prompt
+    cli_status(cli("export roll --episodes roll.jsonl"), 0);
+
+    // The means again, from the rows that were kept.
+    json_t       *rows = rows_of("roll.jsonl"), *row;
+    size_t        i, k;
+    double        gold = 0, length = 0, stopped = 0;
+    json_array_foreach(rows, i, row) {
+        const json_t *tokens = json_object_get(row, "tokens"), *logp = json_object_get(row, "logp");
+        const char   *roles  = json_string_value(json_object_get(row, "roles"));
+        size_t        own    = 0;
+        assert_int_equal(number(row, "item"), i / 3);
+        assert_int_equal(number(row, "episode"), i);
+        assert_int_equal(number(row, "update"), 0);
+        assert_int_equal(json_array_size(tokens), strlen(roles));
+        assert_int_equal(json_array_size(logp), strlen(roles));
+        assert_int_equal(strspn(roles, "ep"), strlen(roles));
+        for (k = 0; roles[k]; k++) {
+            assert_true((roles[k] == 'p') == (json_number_value(json_array_get(logp, k)) != 0));
+            own += roles[k] == 'p';
+        }
+        assert_string_equal(json_string_value(json_object_get(row, "verdict")), "clean");
+        assert_null(json_object_get(row, "code"));
+        gold += number(json_object_get(row, "reward"), "value") / 12;
+        length += (double)own / 12;
+        stopped += json_is_true(json_object_get(row, "stopped")) / 12.0;
+    }
+    assert_int_equal(i, 12);
+    assert_float_equal(number(json_object_get(r, "gold"), "estimate"), gold, 1e-6);
+    assert_float_equal(number(json_object_get(r, "length"), "estimate"), length, 1e-6);
+    assert_float_equal(number(json_object_get(r, "stopped"), "estimate"), stopped, 1e-6);
+    const json_t *first = json_array_get(rows, 0);
+    json_t       *test  = rows_of("data/test.jsonl");
+    assert_string_equal(json_string_value(json_object_get(first, "prompt")),
+                        json_string_value(json_object_get(json_array_get(test, 0), "prompt")));
+    json_decref(rows), json_decref(test), json_decref(r);
+
+    // The draws follow from the seed.
+    cli_status(cli("rollout --model base --data data --episodes 12 --per-prompt 3 --out roll2"), 0);
+    cli_status(cli("export roll2 --episodes roll2.jsonl"), 0);
+    cli_same_bytes("roll.jsonl", "roll2.jsonl");
+    cli_status(cli("rollout --model base --data data --episodes 12 --per-prompt 3 --out roll3 --seed 2"), 0);
+    cli_status(cli("export roll3 --episodes roll3.jsonl"), 0);
+    assert_string_not_equal(cli_read("roll.jsonl", NULL), cli_read("roll3.jsonl", NULL));
+    cli_refused(2, "rollout --model base --data data --out roll", "roll", "holds a run already");
+    cli_refused(2, "export roll --episodes roll.jsonl", "roll.jsonl is there already");
+}
+
+static void an_unclean_episode_is_counted_and_never_averaged(void **state) {
+    (void)state;
+    size_t      size;
+    const char *held = cli_read("data/test.jsonl", &size);
+    cli_write("spoilt/train.jsonl", "%s", cli_read("data/train.jsonl", NULL));
+    cli_write("spoilt/test.jsonl", "{\"prompt\": \"\", \"completion\": \"nothing\"}\n%s", held);
+    json_t *r = cli_json("rollout --model base --data spoilt --episodes 40 --template {prompt} "
+                         "--out unclean --json");
+    assert_int_equal(number(r, "episodes"), CLI_HELD + 1); // as many as there are
+    assert_int_equal(number(json_object_get(r, "verdicts"), "clean"), CLI_HELD);
+    assert_int_equal(number(json_object_get(r, "verdicts"), "quarantined"), 1);
+    assert_int_equal(number(json_object_get(r, "codes"), "E.observation"), 1);
+    assert_int_equal(number(json_object_get(r, "gold"), "n"), CLI_HELD);
+    assert_int_equal(number(json_object_get(r, "length"), "n"), CLI_HELD);
+    json_decref(r);
+    cli_status(cli("export unclean --episodes unclean.jsonl"), 0);
+    json_t       *rows = rows_of("unclean.jsonl");
+    const json_t *row  = json_array_get(rows, 0);
+    assert_string_equal(json_string_value(json_object_get(row, "verdict")), "quarantined");
+    assert_string_equal(json_string_value(json_object_get(row, "code")), "E.observation");
+    assert_true(json_is_null(json_object_get(row, "answer")));
+    assert_string_equal(json_string_value(json_object_get(json_object_get(row, "reward"), "kind")),
+                        "absent");
+    assert_null(json_object_get(json_object_get(row, "reward"), "value"));
+    json_decref(rows);
+}
+
+static void resets_are_marked_in_what_is_exported(void **state) {
+    (void)state;
+    cli_status(cli("export drpo --episodes drpo.jsonl"), 0);
+    json_t *rows = rows_of("drpo.jsonl"), *row;
+    size_t  i, forced = 0;
+    json_array_foreach(rows, i, row) {
+        const char  *roles = json_string_value(json_object_get(row, "roles"));
+        const size_t e = strspn(roles, "e"), f = strspn(roles + e, "f");
+        assert_int_equal(f, number(row, "prefix")); // first the prompt, then the prefix, then the policy
+        assert_int_equal(e + f + strspn(roles + e + f, "p"), strlen(roles));
+        forced += f;
+    }
+    assert_int_equal(i, 12); // two updates of six
+    assert_true(forced > 0);
+    json_decref(rows);
+}
+
+// ---- Export of models and metrics
+
+static void models_are_exported(void **state) {
+    (void)state;
+    cli_status(cli("export base --out hf"), 0);
+    cli_status(cli("export base --out hf16 --dtype bf16"), 0);
+    cli_same_bytes("base/model/model.safetensors", "hf/model.safetensors");
+    cli_same_bytes("base/model/tokenizer.json", "hf16/tokenizer.json");
+    mg_safetensors *f32, *bf16;
+    assert_int_equal(mg_safetensors_open(&f32, "hf/model.safetensors"), MG_OK);
+    assert_int_equal(mg_safetensors_open(&bf16, "hf16/model.safetensors"), MG_OK);
+    const mg_file_tensor *a = mg_safetensors_find(f32, "model.embed_tokens.weight");
+    const mg_file_tensor *b = mg_safetensors_find(bf16, "model.embed_tokens.weight");
+    assert_true(a && b && a->count == b->count && b->dtype == MG_FILE_BF16);
+    float *x = MG_NEW(&cli_arena, float, a->count), *y = MG_NEW(&cli_arena, float, a->count);
+    assert_int_equal(mg_file_tensor_to_f32(a, x), MG_OK);
+    assert_int_equal(mg_file_tensor_to_f32(b, y), MG_OK);
+    for (int64_t i = 0; i < a->count; i++) // bf16 keeps 8 bits of the fraction
+        assert_true(fabsf(x[i] - y[i]) <= 0x1p-8f * fabsf(x[i]));
+    mg_safetensors_close(f32), mg_safetensors_close(bf16);
+
+    cli_refused(2, "export base --out hf", "hf/config.json is there already");
+    cli_refused(3, "export data --out hf2", "data", "neither");
+    // A checkpoint is a model; an exported reward model rewards.
+    cli_status(cli("export ppo/checkpoints/000002 --out hf3"), 0);
+    cli_status(cli("export reward_model --out rm"), 0);
+    cli_same_bytes("reward_model/model/reward_model.json", "rm/reward_model.json");
+    cli_status(cli("eval hf3 --data data --reward-model rm"), 0);
+}
+
+static void metrics_are_exported(void **state) {
+    (void)state;
+    cli_status(cli("export ppo --metrics m.csv"), 0);
+    cli_status(cli("export ppo --metrics m.jsonl"), 0);
+    json_t *rows = rows_of("m.jsonl");
+    assert_int_equal(json_array_size(rows), 2);
+    const char *csv = cli_read("m.csv", NULL);
+    assert_int_equal(lines(csv), 3);
+    // The same numbers in both, column by column.
+    char *at = mg_arena_strdup(&cli_arena, csv), *names = strsep(&at, "\n"), *name;
+    strsep(&at, "\n"); // update 0
+    char         *values = strsep(&at, "\n");
+    const json_t *row    = json_array_get(rows, 1);
+    size_t        n      = 0;
+    for (; (name = strsep(&names, ",")); n++) assert_true(number(row, name) == atof(strsep(&values, ",")));
+    assert_int_equal(n, json_object_size(row));
+    assert_int_equal(number(row, "update"), 1);
+    json_decref(rows);
+    cli_refused(2, "export ppo --metrics m.csv", "m.csv is there already");
+    cli_refused(2, "export ppo --metrics m.txt", ".csv");
+    cli_refused(3, "export data --metrics n.csv", "data", "run.db");
+    assert_false(mg_file_exists("data/run.db"));
+}
+
+// ---- Doctor and reproduce
+
+static const char *state_of(const json_t *root, const char *name) {
+    const json_t *findings = json_object_get(root, "findings"), *f;
+    size_t        i;
+    json_array_foreach(findings, i, f)
+        if (strcmp(json_string_value(json_object_get(f, "name")), name) == 0)
+            return json_string_value(json_object_get(f, "state"));
+    return "";
+}
+
+static void the_doctor_says_what_is_missing(void **state) {
+    (void)state;
+    const cli_outcome o = cli("doctor --json");
+    json_t           *r = json_loads(o.out, 0, NULL);
+    cli_status(o, 1);
+    assert_non_null(r);
+    assert_true(json_is_false(json_object_get(r, "well")));
+    assert_string_equal(state_of(r, "models/synopsis-base"), "missing");
+    assert_string_equal(state_of(r, "data/debian"), "note");
+    assert_true(number(json_object_get(r, "f32"), "gflops_1") > 0);
+    json_decref(r);
+
+    cli_write("models/synopsis-base/config.json", "{}");
+    cli_write("data/debian/train.jsonl", "{}");
+    const cli_outcome p = cli("doctor");
+    assert_null(strstr(p.out, "missing file"));
+    assert_non_null(strstr(p.out, "oneDNN 2."));
+    cli_status(p, strstr(p.out, "\nmissing ") || strncmp(p.out, "missing ", 8) == 0 ? 1 : 0);
+}
+
+static void the_cells_are_listed(void **state) {
+    (void)state;
+    json_t *r = cli_json("reproduce drpo --list --json");
+    assert_true(json_array_size(r) > 20);
+    json_decref(r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = { // in this order: later ones use what earlier ones made
+        cmocka_unit_test(every_verb_has_help),
+        cmocka_unit_test(help_answers_at_once),
+        cmocka_unit_test(a_command_that_is_none_is_refused),
+        cmocka_unit_test(a_package_index_becomes_pairs),
+        cmocka_unit_test(json_lines_are_checked_and_split),
+        cmocka_unit_test(every_algorithm_trains),
+        cmocka_unit_test(policies_are_judged),
+        cmocka_unit_test(episodes_are_recorded),
+        cmocka_unit_test(an_unclean_episode_is_counted_and_never_averaged),
+        cmocka_unit_test(resets_are_marked_in_what_is_exported),
+        cmocka_unit_test(models_are_exported),
+        cmocka_unit_test(metrics_are_exported),
+        cmocka_unit_test(the_doctor_says_what_is_missing),
+        cmocka_unit_test(the_cells_are_listed),
+    };
+    return cmocka_run_group_tests(tests, cli_open, cli_close);
+}

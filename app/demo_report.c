@@ -134,6 +134,11 @@ static mg_report_cell mean_cell(const mg_mean *m) {
     return (mg_report_cell){.value = m->mean, .low = m->low, .high = m->high};
 }
 
+// A number without its interval, so that the table fits a page; results.json has it.
+static mg_report_cell bare_cell(double value) {
+    return (mg_report_cell){.value = value, .low = NAN, .high = NAN};
+}
+
 static mg_report_cell duel_cell(const mg_duel *d, bool self) {
     if (self) return (mg_report_cell){.text = "-"};
     return (mg_report_cell){.value = 100 * d->rate, .low = 100 * d->low, .high = 100 * d->high};
@@ -154,10 +159,10 @@ static mg_report_table result_table(mg_panel *p, const mg_demo_result *r, const 
         row[2] = duel_cell(&s->against_human[k], k == MG_DEMO_HUMAN);
         row[3] = mean_cell(&c[MG_COLUMN_GOLD]);
         row[4] = mean_cell(&c[MG_COLUMN_REWARD]);
-        row[5] = mean_cell(&c[MG_COLUMN_KL]);
-        row[6] = mean_cell(&c[MG_COLUMN_ROUGE_L]);
-        row[7] = mean_cell(&c[MG_COLUMN_LENGTH]);
-        row[8] = (mg_report_cell){.value = k < MG_DEMO_POLICIES ? r->rate[k] : NAN, .low = NAN, .high = NAN};
+        row[5] = bare_cell(c[MG_COLUMN_KL].mean);
+        row[6] = bare_cell(c[MG_COLUMN_ROUGE_L].mean);
+        row[7] = bare_cell(c[MG_COLUMN_LENGTH].mean);
+        row[8] = bare_cell(k < MG_DEMO_POLICIES ? r->rate[k] : NAN);
     }
     return (mg_report_table){
         .caption = "Policies on held-out packages", .columns = columns, .n_columns = N,
@@ -165,7 +170,7 @@ static mg_report_table result_table(mg_panel *p, const mg_demo_result *r, const 
         .note = mg_path(&p->arena,
                         "%lld packages that no policy was trained on, one answer each at temperature "
                         "%.1f. Win rates by gold, a tie counting half, with 95 %% intervals valid at "
-                        "every look; other columns with 95 %% bootstrap intervals. KL is measured under "
+                        "every look; gold and reward with 95 %% bootstrap intervals. KL is measured under "
                         "the policy's own answers. The reward model was the teacher; gold labelled its "
                         "pairs; nobody was trained on ROUGE-L to the human answer.",
                         (long long)p->judge.n, p->judge.temperature)};

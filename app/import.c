@@ -65,7 +65,10 @@ mg_err mg_import_debian(const char *out, const char *corpus, int64_t validation,
         mg_log(MG_LOG_INFO, "fetching the package index into %s/apt", out);
         err = mg_apt_fetch(mg_path(arena, "%s/apt", out), arena, &text, &size);
     }
-    if (!err) err = mg_debian_read(text, size, validation, test, arena, d);
+    if (!err) {
+        err = mg_debian_read(text, size, validation, test, arena, d);
+        if (err) err = mg_fail(err, "%s: %s", corpus ? corpus : out, mg_err_detail());
+    }
     for (int s = MG_DEBIAN_SPLITS_N - 1; s >= 0 && !err; s--) // train.jsonl last: it says "whole"
         err = mg_pairs_write(mg_path(arena, "%s/%s.jsonl", out, splits[s]), d->pairs + d->begin[s],
                              d->begin[s + 1] - d->begin[s]);

@@ -20,11 +20,6 @@ const char *const mg_column_name[MG_COLUMNS] = {
     [MG_COLUMN_GOLD] = "gold",       [MG_COLUMN_REWARD] = "reward", [MG_COLUMN_KL] = "kl",
     [MG_COLUMN_ROUGE_L] = "rouge_l", [MG_COLUMN_LENGTH] = "length", [MG_COLUMN_STOPPED] = "stopped"};
 
-const char *mg_policy_folder(const char *run_or_model, mg_arena *arena) {
-    const char *model = mg_path(arena, "%s/model", run_or_model);
-    return mg_file_exists(mg_path(arena, "%s/config.json", model)) ? model : run_or_model;
-}
-
 static mg_err open_rows(mg_panel *p, const mg_panel_options *o, const mg_pair **rows, int64_t *n) {
     mg_pair *train, *held;
     int64_t  n_train;

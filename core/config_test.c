@@ -297,7 +297,7 @@ static void unreadable_files_are_not_called_bad_yaml(void **state) {
 static void peek_finds_a_top_level_scalar(void **state) {
     (void)state;
     const char *value = "before";
-    static const char file[] = "[algo]: wrong\nx: [1]\nalgo: sac\nppo: {y: z}\n";
+    static const char file[] = "x: [1]\nalgo: sac\n[algo]: wrong\nppo: {y: z}\n";
     put_bytes(file, strlen(file));
     assert_int_equal(mg_config_peek("c.yaml", "algo", &arena, &value), MG_OK);
     assert_string_equal(value, "sac");

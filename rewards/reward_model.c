@@ -9,26 +9,37 @@
 
 #define JSON_SIZE_MAX ((size_t)1 << 20)
 
+static mg_err check_json(const json_t *root, const char *path) {
+    const json_t *pool = json_object_get(root, "pool"), *scale = json_object_get(root, "scale");
+    const char   *word = pool && json_is_string(pool) ? json_string_value(pool) : "no text";
+    if (strcmp(word, "mean") && strcmp(word, "last"))
+        return mg_fail(MG_CORRUPT, "%s: pool: found '%s', wanted 'mean' or 'last'", path, word);
+    if (!json_is_number(json_object_get(root, "centre")))
+        return mg_fail(MG_CORRUPT, "%s: centre: wanted a number", path);
+    if (!json_is_number(scale) || !(json_number_value(scale) > 0))
+        return mg_fail(MG_CORRUPT, "%s: scale: found %g, wanted a positive number", path,
+                       json_number_value(scale));
+    if (json_object_size(root) != 3)
+        return mg_fail(MG_CORRUPT, "%s: found %zu keys, wanted pool, centre and scale", path,
+                       json_object_size(root));
+    return MG_OK;
+}
+
 static mg_err read_json(const char *folder, mg_arena *arena, mg_reward_model *out) {
-    const char  *path = mg_path(arena, "%s/reward_model.json", folder), *pool;
+    const char  *path = mg_path(arena, "%s/reward_model.json", folder);
     char        *text;
     size_t       size;
     json_error_t at;
-    double       centre, scale;
     mg_err       err = mg_file_read(path, JSON_SIZE_MAX, arena, &text, &size);
     if (err) return err;
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &at);
     if (!root) return mg_fail(MG_CORRUPT, "%s:%d:%d: %s", path, at.line, at.column, at.text);
-    if (json_unpack_ex(root, &at, JSON_STRICT, "{s:s, s:F, s:F}", "pool", &pool, "centre", &centre,
-                       "scale", &scale))
-        err = mg_fail(MG_CORRUPT, "%s: %s", path, at.text);
-    else if (strcmp(pool, "mean") && strcmp(pool, "last"))
-        err = mg_fail(MG_CORRUPT, "%s: pool: found '%s', wanted 'mean' or 'last'", path, pool);
-    else if (!(scale > 0))
-        err = mg_fail(MG_CORRUPT, "%s: scale: found %g, wanted a positive number", path, scale);
+    err = check_json(root, path);
     if (!err) {
-        out->pool   = strcmp(pool, "mean") == 0 ? MG_POOL_MEAN : MG_POOL_LAST;
-        out->centre = centre, out->scale = scale;
+        const bool mean = strcmp(json_string_value(json_object_get(root, "pool")), "mean") == 0;
+        out->pool       = mean ? MG_POOL_MEAN : MG_POOL_LAST;
+        out->centre     = json_number_value(json_object_get(root, "centre"));
+        out->scale      = json_number_value(json_object_get(root, "scale"));
     }
     json_decref(root);
     return err;

@@ -32,12 +32,27 @@ static mg_err find_algo(const char *path, const mg_override *overrides, int n, m
                    path ? path : "", path ? ": " : "", name);
 }
 
+// A file can hold a name once: where the algorithm's section has a key's name, the key gives way. That
+// is reward_model, which has no use for another reward model.
+static const mg_field *keys_of(const mg_algo *algo, mg_arena *arena) {
+    mg_field *keys = MG_NEW(arena, mg_field, sizeof run_fields / sizeof *run_fields), *k = keys;
+    for (const mg_field *f = run_fields; f->name; f++)
+        if (strcmp(f->name, algo->name)) *k++ = *f;
+    return keys; // the rest is zero: MG_CONFIG_END
+}
+
 static void bind_sections(mg_settings *s, mg_arena *arena) {
+    mg_config_defaults(&(mg_section){"", run_fields, &s->run}, 1, arena);
     s->algo_config = mg_arena_alloc(arena, s->algo->config_size);
-    s->sections[0] = (mg_section){"", run_fields, &s->run};
+    s->sections[0] = (mg_section){"", keys_of(s->algo, arena), &s->run};
     s->sections[1] = (mg_section){"network", network_fields, &s->network};
     s->sections[2] = (mg_section){s->algo->name, s->algo->fields, s->algo_config};
     mg_config_defaults(s->sections, 3, arena);
+}
+
+const char *mg_policy_folder(const char *run_or_model, mg_arena *arena) {
+    const char *model = mg_path(arena, "%s/model", run_or_model);
+    return mg_file_exists(mg_path(arena, "%s/config.json", model)) ? model : run_or_model;
 }
 
 mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *overrides, int n,
@@ -50,6 +65,8 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
         err = mg_config_set(s->sections, 3, overrides[i].key, overrides[i].value, arena);
     if (err) return err;
     s->run.algo = s->algo->name;
+    if (s->run.model[0]) s->run.model = mg_policy_folder(s->run.model, arena);
+    if (s->run.reward_model[0]) s->run.reward_model = mg_policy_folder(s->run.reward_model, arena);
     if (s->run.out[0] == 0)
         s->run.out = mg_path(arena, "runs/%s-%lld", s->algo->name, (long long)s->run.seed);
     return MG_OK;

@@ -7,8 +7,8 @@
     F(name, algo, sft, 0, 0, "sft|reward_model|dpo|ppo|grpo|drpo: the algorithm")                  \
     F(text, out, "", 0, 0, "run folder to make; empty: runs/ALGO-SEED")                           \
     F(int, seed, 1, 0, 4294967295, "every random draw follows from it")                           \
-    F(text, model, "", 0, 0, "model folder to start from; empty: a new model as in network.*")    \
-    F(text, reward_model, "", 0, 0, "reward model's folder; empty: the world's own reward")       \
+    F(text, model, "", 0, 0, "model or run to start from; empty: a new model as in network.*")    \
+    F(text, reward_model, "", 0, 0, "reward model's folder or run; empty: the world's own reward") \
     F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
@@ -60,7 +60,11 @@ typedef struct mg_override { // --key value
     const char *key, *value;
 } mg_override;
 
-// Defaults, then the file (NULL: none), then the overrides. Strings live on the arena.
+// A finished run's folder means its model's, RUN/model; any other means itself. On the arena.
+const char *mg_policy_folder(const char *run_or_model, mg_arena *arena);
+
+// Defaults, then the file (NULL: none), then the overrides; models that are named by their runs are
+// found. Strings live on the arena.
 // Errors: MG_CONFIG, MG_IO.
 mg_err mg_settings_read(mg_settings *out, const char *path, const mg_override *overrides, int n,
                         mg_arena *arena) MG_MUST_USE;

@@ -25,12 +25,12 @@ mg_axis mg_axis_over(double low, double high, int wanted, bool loose) {
         const double room = size > NUMBER_MIN ? 0.1 * size : 1;
         low -= room, high += room;
     }
-    mg_axis a = {low, high, nice((high - low) / wanted), 0, 0};
-    if (loose) a.low = floor(low / a.step) * a.step, a.high = ceil(high / a.step) * a.step;
-    // A tick that rounding puts a hair outside belongs to the axis.
-    a.first = (int64_t)ceil(a.low / a.step - 1e-6);
-    a.last  = (int64_t)floor(a.high / a.step + 1e-6);
-    return a;
+    // A tick that rounding puts a hair away from an end stands at that end.
+    const double step = nice((high - low) / wanted), from = low / step, to = high / step;
+    const double first = loose ? floor(from + 1e-6) : ceil(from - 1e-6);
+    const double last  = loose ? ceil(to - 1e-6) : floor(to + 1e-6);
+    if (loose) low = fmin(low, first * step), high = fmax(high, last * step);
+    return (mg_axis){low, high, step, (int64_t)first, (int64_t)last};
 }
 
 static double along(const mg_axis *a, double x, double from, double to) {

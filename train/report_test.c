@@ -61,10 +61,12 @@ static void assert_balanced(const char *page) {
         char        name[16];
         size_t      n = 0;
         assert_non_null(end);
-        for (const char *q = p + 1 + shut; isalnum((unsigned char)*q) && n < 15; q++) name[n++] = *q;
+        for (const char *q = p + 1 + shut; isalnum((unsigned char)*q) && n < 15; q++)
+            name[n++] = *q;
         name[n] = 0;
         if (shut) {
-            if (depth == 0 || strcmp(open[--depth], name) != 0) fail_msg("</%s> closes nothing", name);
+            if (depth == 0 || strcmp(open[--depth], name) != 0)
+                fail_msg("</%s> closes nothing", name);
         } else if (p[1] != '!' && end[-1] != '/' && strcmp(name, "meta") != 0) {
             assert_true(n > 0 && depth < 64);
             strcpy(open[depth++], name);
@@ -235,8 +237,9 @@ static void test_points(void **state) {
     assert_has(page_of_series(&lone, 1), "d=\"M176.0,81.0h0\"");
     assert_null(strstr(page, "class=\"legend\""));
 
-    const mg_report_series gap[] = {{"all", p, 5}, {"one", p, 1}, {"none", p + 3, 1}, {"empty", p, 0}};
-    page                         = page_of_series(gap, 4);
+    const mg_report_series gap[] = {
+        {"all", p, 5}, {"one", p, 1}, {"none", p + 3, 1}, {"empty", p, 0}};
+    page = page_of_series(gap, 4);
     assert_has(page, "d=\"M46.0,152.0h0L111.0,81.0L176.0,10.0M306.0,116.5h0\"");
     assert_has(page, "class=\"line s1\" d=\"M46.0,152.0h0\"");
     assert_has(page, "class=\"line s2\" d=\"\"");
@@ -275,6 +278,12 @@ static void test_ticks_are_monotone(void **state) {
     assert_has(page, ">1500</text>");
 }
 
+static char *path_of(const char *page) {
+    static const char before[] = "class=\"line s0\" d=\"";
+    const char       *d        = strstr(page, before) + sizeof before - 1;
+    return mg_path(&arena, "%.*s", (int)strcspn(d, "\""), d);
+}
+
 static void test_long_series_keep_their_extremes(void **state) {
     (void)state;
     enum { N = 10000 };
@@ -283,8 +292,7 @@ static void test_long_series_keep_their_extremes(void **state) {
     p[4321].value = 1, p[4322].value = 0; // within a stretch of 33
     for (int i = 6000; i < 7000; i++) p[i].value = NAN;
     const mg_report_series s    = {"s", p, N};
-    const char            *line = strstr(page_of_series(&s, 1), "class=\"line s0\" d=\"");
-    char                  *d    = mg_path(&arena, "%.*s", (int)strcspn(line + 21, "\""), line + 21);
+    char                  *d    = path_of(page_of_series(&s, 1));
     assert_has(d, ",10.0L"); // the axis is 0..1
     assert_has(d, ",152.0L");
     assert_true(count(d, "L") + count(d, "M") <= MG_REPORT_POINTS_MAX);
@@ -292,9 +300,7 @@ static void test_long_series_keep_their_extremes(void **state) {
     assert_int_equal(count(d, "M"), 1 + 1);
 
     for (int i = 0; i < N; i++) p[i].value = i % 2; // a full stretch each: not one point more
-    d = page_of_series(&s, 1);
-    d = strstr(d, "class=\"line s0\" d=\"");
-    d = mg_path(&arena, "%.*s", (int)strcspn(d + 21, "\""), d + 21);
+    d = path_of(page_of_series(&s, 1));
     assert_int_equal(count(d, "L") + count(d, "M"), MG_REPORT_POINTS_MAX);
 }
 
@@ -315,17 +321,16 @@ static void test_hostile_texts_everywhere(void **state) {
     const mg_report_answer  answer       = {HOSTILE, HOSTILE, HOSTILE};
     const mg_report_sample  sample       = {HOSTILE, HOSTILE, &answer, 1};
     const mg_report_section section      = {HOSTILE, paragraphs, 2};
-    mg_turn                 turn         = {HOSTILE, strlen(HOSTILE), HOSTILE, strlen(HOSTILE), 0, 0,
-                                            mg_reward_invalid(HOSTILE)};
-    mg_episode              e            = {.turns = &turn, .n_turns = 1, .verdict = MG_SUSPECT,
-                                            .code = HOSTILE, .detail = HOSTILE,
-                                            .learned = mg_reward_absent(HOSTILE)};
-    const mg_report_episode episode      = {&e, 0, HOSTILE};
-    const char *page = page_of(&(mg_report){HOSTILE, HOSTILE, HOSTILE, &table, 1, &curve, 1, &sample, 1,
-                                            &episode, 1, &section, 1});
-    // Title twice, summary, config; table: caption twice, column, cell, note; figure: caption, title,
-    // two names in words and two in the legend; sample: five; episode: two texts, two rewards, code,
-    // detail, reference; section: heading twice, two paragraphs.
+    const size_t            size         = strlen(HOSTILE);
+    mg_turn    turn = {HOSTILE, size, HOSTILE, size, 0, 0, mg_reward_invalid(HOSTILE)};
+    mg_episode e    = {.turns = &turn, .n_turns = 1, .verdict = MG_SUSPECT, .code = HOSTILE,
+                       .detail = HOSTILE, .learned = mg_reward_absent(HOSTILE)};
+    const mg_report_episode episode = {&e, 0, HOSTILE};
+    const char *page = page_of(&(mg_report){HOSTILE, HOSTILE, HOSTILE, &table, 1, &curve, 1,
+                                            &sample, 1, &episode, 1, &section, 1});
+    // Title twice, summary, config; table: caption twice, column, cell, note; figure: caption,
+    // title, two names in words and two in the legend; sample: five; episode: two texts, two
+    // rewards, code, detail, reference; section: heading twice, two paragraphs.
     assert_int_equal(count(page, TAMED), 4 + 5 + 6 + 5 + 7 + 4);
     assert_int_equal(count(page, "</script>"), 0);
     assert_int_equal(count(page, "<b"), count(page, "<body"));
@@ -349,7 +354,8 @@ static void test_nothing_in_it(void **state) {
     const mg_report_section section = {.heading = "none"};
     mg_episode              e       = {0};
     const mg_report_episode episode = {.episode = &e};
-    page = page_of(&(mg_report){"t", "", "", &table, 1, &curve, 1, &sample, 1, &episode, 1, &section, 1});
+    page = page_of(&(mg_report){"t", "", "", &table, 1, &curve, 1, &sample, 1, &episode, 1,
+                                &section, 1});
     assert_has(page, "environment 0, forced 0, policy 0");
     assert_has(page, "(empty)");
 }
@@ -360,8 +366,9 @@ static void test_table(void **state) {
     const mg_report_cell   cells[]   = {
         {.text = "PPO"},   {.value = 0.39812, .low = -0.387, .high = 0.409}, {.value = 1000},
         {.text = "human"}, {.value = NAN},                                   {.text = "all"}};
-    const mg_report_table table = {"Outcome", columns, 3, cells, 2, "a note"};
-    const char           *page  = page_of(&(mg_report){.title = "t", .tables = &table, .n_tables = 1});
+    const mg_report_table table  = {"Outcome", columns, 3, cells, 2, "a note"};
+    const mg_report       report = {.title = "t", .tables = &table, .n_tables = 1};
+    const char           *page   = page_of(&report);
     assert_has(page, "<caption>Outcome</caption>\n<thead><tr><th scope=\"col\">policy</th>"
                      "<th scope=\"col\" class=\"n\" colspan=\"2\">gold</th>"
                      "<th scope=\"col\" class=\"n\">n</th></tr></thead>");
@@ -379,8 +386,8 @@ static void test_episode(void **state) {
         {"ask", 3, "na\xc3\xafve answer", 13, 3, 6, mg_reward_of(-0.25)},
         {"again", 5, "", 0, 6, 6, mg_reward_absent("no reward function")}};
     mg_episode e = {.start = {.item = 77, .attempt = 2}, .policy_version = 9, .role = role,
-                    .n_tokens = 6, .turns = turns, .n_turns = 1, .terminated = true, .stopped = true,
-                    .learned = mg_reward_of(1.5)};
+                    .n_tokens = 6, .turns = turns, .n_turns = 1, .terminated = true,
+                    .stopped = true, .learned = mg_reward_of(1.5)};
     mg_report_episode shown  = {&e, 3, "the reference"}; // between the two bytes of the i with dots
     mg_report         report = {.title = "t", .episodes = &shown, .n_episodes = 1};
     const char       *page   = page_of(&report);
@@ -390,7 +397,8 @@ static void test_episode(void **state) {
     assert_has(page, "<dt>learned reward</dt><dd class=\"facts\">1.5</dd>");
     assert_has(page, "<dt>reference</dt><dd><div class=\"words\">the reference</div></dd>");
     assert_has(page, "<dt>verdict</dt><dd class=\"facts\">clean</dd>");
-    assert_has(page, "environment 3, forced 2, policy 1; terminated, the last answer ended with its stop");
+    assert_has(page, "environment 3, forced 2, policy 1; terminated, the last answer ended with "
+                     "its stop");
 
     e.n_turns = 2, e.terminated = false, e.truncated = true, e.stopped = false;
     e.verdict = MG_QUARANTINED, e.code = "E.step", e.learned = mg_reward_absent(NULL);
@@ -399,7 +407,7 @@ static void test_episode(void **state) {
     page = page_of(&report);
     assert_has(page, "<mark title=\"forced prefix\">na\xc3\xafve answer</mark></div>");
     assert_has(page, "<dt>reward 2</dt><dd class=\"facts\">absent: no reward function</dd>");
-    assert_has(page, "<dt>action 2</dt><dd><div class=\"words\"><span class=\"quiet\">(empty)</span>");
+    assert_has(page, "<dt>action 2</dt><dd><div class=\"words\"><span class=\"quiet\">(empty)<");
     assert_has(page, "<span class=\"bad\">quarantined</span> E.step: it broke</dd>");
     assert_has(page, "truncated, the last answer was cut at its limit");
     assert_null(strstr(page, "learned reward"));
@@ -487,8 +495,9 @@ static void test_run(void **state) {
         OK(mg_store_metric(s, "reward", u));
         OK(mg_store_metric(s, "kl", 0.5));
         for (int i = 0; i < 4; i++) {
-            mg_turn    turn = {.observation = "task", .observation_size = 4, .action = "reads files",
-                               .action_size = 11, .action_end = n, .reward = mg_reward_of(i)};
+            mg_turn    turn = {.observation = "task", .observation_size = 4,
+                               .action = "reads files", .action_size = 11, .action_end = n,
+                               .reward = mg_reward_of(i)};
             mg_episode e    = {.start = {.item = 10 * u + i, .n_prefix = n_prefix},
                                .policy_version = u, .tokens = ids, .role = role, .logp = logp,
                                .n_tokens = n, .turns = &turn, .n_turns = 1, .terminated = true};
@@ -500,7 +509,8 @@ static void test_run(void **state) {
     // Means of 0, 1 and of 18, 19.
     assert_has(page, "After 20 updates reward is 18.5, the mean over the last tenth of its points; "
                      "over the first tenth it was 0.5.");
-    assert_has(page, "<th scope=\"row\">reward</th><td class=\"n\">0.5</td><td class=\"n\">18.5</td>"
+    assert_has(page, "<th scope=\"row\">reward</th>"
+                     "<td class=\"n\">0.5</td><td class=\"n\">18.5</td>"
                      "<td class=\"n\">0</td><td class=\"n\">19</td><td class=\"n\">20</td>");
     assert_has(page, "algo: drpo # &lt;&amp;&gt;");
     assert_int_equal(count(page, "<figure>"), 2);

@@ -7,13 +7,14 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "rollout/rollout.h"
+#include "train/coverage.h"
 #include "train/report.h"
 #include "train/run.h"
 #include "train/tensorboard.h"
 
 #define RUN_ARENA_MAX  ((size_t)64 << 30) // address space, not memory: see arena.h
 #define STEP_ARENA_MAX ((size_t)256 << 30)
-#define COVERAGE_ROWS  64 // references that the coverage check looks at
+#define CHECK_ROWS     64 // references that the reset and coverage checks look at
 
 typedef struct trainer {
     const mg_train_options *options;
@@ -220,16 +221,23 @@ static mg_err checkpoint(trainer *t, int64_t done) {
 // DR-PO's checks before it starts: the world goes where it is told, and the starting policy knows
 // the references that it will be put into.
 static mg_err check_resets(trainer *t) {
-    int64_t rows = t->job.n_pairs < COVERAGE_ROWS ? t->job.n_pairs : COVERAGE_ROWS;
-    mg_err  err  = MG_OK;
+    const int64_t rows = t->job.n_pairs < CHECK_ROWS ? t->job.n_pairs : CHECK_ROWS;
+    mg_part       parts[MG_PARTS_MAX];
+    mg_coverage   c;
+    mg_err        err = MG_OK;
     for (int64_t i = 0; i < rows && !err; i++) {
         const char *reference = t->job.pairs[i].completion;
         err = mg_rollout_check_reset(t->world.class, t->world.world, i, reference, strlen(reference) / 2);
     }
-    if (!err)
-        mg_log(MG_LOG_INFO, "reset check: %lld of %lld restored states equal the played ones",
-               (long long)rows, (long long)rows);
-    return err;
+    t->settings.algo->parts(t->learner, parts);
+    if (!err) err = mg_coverage_measure(parts[0].model, &t->job, rows, &t->step_arena, &c);
+    if (err) return err;
+    mg_log(MG_LOG_INFO, "reset check: %lld restored states equal the played ones", (long long)rows);
+    mg_log(MG_LOG_INFO,
+           "coverage check: the policy gives references %.2f nats per token (its own samples %.2f); "
+           "%.0f %% of %lld lie outside its samples",
+           c.reference_logp, c.sample_logp, 100 * c.outside, (long long)c.rows);
+    return MG_OK;
 }
 
 static void note_of(const mg_metrics *m, char *out, size_t size) {
@@ -284,7 +292,7 @@ static mg_err export_model(trainer *t) {
 mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     trainer t = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
     mg_err  err = open_all(&t);
-    if (!err && t.settings.algo->needs_resets) err = check_resets(&t);
+    if (!err && t.settings.algo->needs_resets && t.run.updates_done == 0) err = check_resets(&t);
     t.rollout = (mg_rollout){.tokenizer = t.tokenizer, .rule = t.job.rule, .class = t.world.class,
                              .world = t.world.world, .team = t.team, .seed = t.job.seed};
     mg_metrics last = {0};

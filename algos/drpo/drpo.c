@@ -75,6 +75,14 @@ static mg_err plan(mg_learner *learner, int64_t update, mg_start **starts, int64
     return MG_OK;
 }
 
+// Whether some reference has a token besides its stop: without one every episode would start at the
+// beginning, in silence.
+static bool any_inside(const mg_pair_tokens *t) {
+    for (int64_t i = 0; i < t->n_rows; i++)
+        if (t->answers[t->rows[i]].n > 1) return true;
+    return false;
+}
+
 static mg_err open_learner(mg_learner **out, const mg_job *job, const void *config) {
     drpo *d   = MG_NEW(job->run, drpo, 1);
     d->config = *(const mg_drpo_config *)config;
@@ -82,6 +90,9 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
         return mg_fail(MG_CONFIG, "drpo: reset_source: the data hold no reference answers to reset into");
     const mg_ppo_config ppo = ppo_part(&d->config);
     mg_err              err = mg_ppo_open(&d->ppo, job, &ppo);
+    if (!err && strcmp(d->config.reset_source, "reference") == 0 && !any_inside(&d->ppo.references))
+        err = mg_fail(MG_CONFIG, "drpo: reset_source: the data's reference answers are empty, wanted some "
+                                 "to reset into, or sft");
     if (err)
         mg_ppo_close(&d->ppo);
     else
