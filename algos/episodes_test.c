@@ -56,12 +56,13 @@ static void only_equal_prompts_of_one_group_are_shared(void **state) {
                              of(1, b_tokens, 5, b_role, b_logp, &b_turn, 1), // another group
                              of(1, c_tokens, 5, b_role, b_logp, &b_turn, 1), // other tokens
                              of(1, d_tokens, 3, b_role, b_logp, &d_turn, 1), // a shorter one
-                             of(1, d_tokens, 3, b_role, b_logp, &d_turn, 1)};
+                             of(1, d_tokens, 3, b_role, b_logp, &d_turn, 1),
+                             of(1, b_tokens, 5, b_role, b_logp, &b_turn, 1)}; // goes on as that did
     assert_int_equal(mg_arena_init(&arena, "test", 1 << 20), MG_OK);
-    mg_episode_tokens_make(e, 5, &arena, &t);
-    const int32_t prompts[] = {0, 1, 2, 3, 3};
-    assert_int_equal(t.answers.n_prompts, 4);
-    for (int i = 0; i < 5; i++) assert_int_equal(t.answers.answers[i].prompt, prompts[i]);
+    mg_episode_tokens_make(e, 6, &arena, &t);
+    const int32_t prompts[] = {0, 1, 2, 3, 3, 4};
+    assert_int_equal(t.answers.n_prompts, 5);
+    for (int i = 0; i < 6; i++) assert_int_equal(t.answers.answers[i].prompt, prompts[i]);
     assert_int_equal(t.answers.prompts[3].n, 2);
     mg_arena_release(&arena);
 }

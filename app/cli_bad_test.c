@@ -66,7 +66,14 @@ static void a_tokenizer_of_another_model_is_refused(void **state) {
     assert_int_equal(mg_file_write("mixed/tokenizer.json", data, size), MG_OK);
     cli_refused(3, "train --algo sft --data data --model mixed --out x3", "mixed", "300 tokens", "280");
     cli_refused(3, "eval mixed --data data", "mixed", "300", "280");
-    cli_refused(3, "compare base large --data data", "none is missing");
+    cli_refused(3, "compare base large --data data", "large", "other tokens");
+    cli_refused(3, "eval large --data data --reference base", "base", "280 tokens", "300");
+    cli_status(cli("train --algo reward_model --preferences preferences --out large-rm --model large "
+                   "--prompt_max 40 --response_max 20 --reward_model.batch 24 --threads 1"), 0);
+    cli_refused(3, "train --algo grpo --data data --reward_model large-rm --out x3 " CLI_FROM_BASE,
+                "large-rm", "300 tokens", "280");
+    cli_refused(3, "compare base base --data data --reward-model large-rm", "large-rm", "other tokens");
+    assert_false(mg_file_exists("x3"));
 }
 
 // ---- Configurations
@@ -278,7 +285,7 @@ static void nan_stops_the_run_and_keeps_the_last_good_checkpoint(void **state) {
     mg_model_free(m);
     cli_refused(3, "train --algo ppo --data data --model huge --out burst2 --ppo.episodes 4 --threads 1 "
                    "--prompt_max 40 --response_max 20",
-                "update 0, episodes 0..3 of it", "finite");
+                "update 0, episodes 0..3 of it: ");
 }
 
 // ---- No network

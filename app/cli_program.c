@@ -19,6 +19,7 @@
 #define FILE_MAX  ((size_t)64 << 20)
 
 mg_arena cli_arena;
+char    *cli_source;
 
 static char  home[] = "/tmp/martingale_cli_XXXXXX";
 static char *program; // absolute: commands run elsewhere
@@ -202,7 +203,8 @@ int cli_open(void **state) {
         return 1;
     }
     if (mg_arena_init(&cli_arena, "test", (size_t)1 << 30)) return 1;
-    if (!mkdtemp(home) || chdir(home)) return 1;
+    cli_source = getcwd(NULL, 0);
+    if (!cli_source || !mkdtemp(home) || chdir(home)) return 1;
     write_rows("train", 0, CLI_TRAIN);
     write_rows("validation", CLI_TRAIN, CLI_HELD);
     write_rows("test", CLI_TRAIN, CLI_HELD);
@@ -219,6 +221,7 @@ int cli_close(void **state) {
     int         status;
     if (chdir("/") || posix_spawnp(&pid, "rm", NULL, NULL, words, environ)) return 1;
     free(program);
+    free(cli_source);
     mg_arena_release(&cli_arena);
     return waitpid(pid, &status, 0) != pid || status != 0;
 }

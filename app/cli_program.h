@@ -20,6 +20,7 @@ int cli_open(void **state); // cmocka's group setup: data and a small trained mo
 int cli_close(void **state);
 
 extern mg_arena cli_arena;
+extern char    *cli_source; // the folder of the sources, where the test was started
 
 // printf into the command line, which is cut at blanks. Runs it to its end.
 cli_outcome cli(const char *format, ...) MG_PRINTF(1, 2);

@@ -6,7 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -202,6 +202,22 @@ static void every_algorithm_trains(void **state) {
     train("grpo", "--data data --reward_model reward_model/model --grpo.updates 2 --grpo.prompts 2 --grpo.group 3");
     train("drpo", "--data data --drpo.updates 2 --drpo.episodes 6"); // the world's own reward
     cli_refused(2, "train --algo ppo --data data --out ppo " CLI_FROM_BASE, "ppo", "--resume");
+}
+
+static void the_examples_run(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *shorter; // options that make it one update
+    } examples[] = {
+        {"sft", "--sft.epochs 0.2"},           {"reward_model", "--reward_model.epochs 0.05"},
+        {"dpo", "--dpo.epochs 0.05"},          {"ppo", "--ppo.updates 1 --ppo.episodes 4"},
+        {"drpo", "--drpo.updates 1 --drpo.episodes 4"}, {"grpo", "--grpo.updates 1 --grpo.prompts 1"},
+    };
+    assert_int_equal(symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples"), 0);
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
+        cli_status(cli("train examples/%s.yaml --out example-%s %s " CLI_FROM_BASE " --prompt_max 14 "
+                       "--response_max 50", examples[i].name, examples[i].name, examples[i].shorter), 0);
+    cli_status(cli("train examples/base.yaml --dry-run"), 0);
 }
 
 // ---- Eval and compare
@@ -440,6 +456,7 @@ int main(void) {
         cmocka_unit_test(a_package_index_becomes_pairs),
         cmocka_unit_test(json_lines_are_checked_and_split),
         cmocka_unit_test(every_algorithm_trains),
+        cmocka_unit_test(the_examples_run),
         cmocka_unit_test(policies_are_judged),
         cmocka_unit_test(episodes_are_recorded),
         cmocka_unit_test(an_unclean_episode_is_counted_and_never_averaged),

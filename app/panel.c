@@ -52,6 +52,40 @@ static void count_cut(mg_panel *p) {
                (long long)p->judge.n, (long long)p->judge.rule.prompt_max);
 }
 
+// Everything judges the same tokens. A model without a tokenizer is taken at its word.
+static mg_err check_tokens(mg_panel *p, const char *folder, const mg_model *m) {
+    const char   *path = mg_path(&p->arena, "%s/tokenizer.json", folder);
+    const int     n    = mg_tokenizer_vocab_size(p->tokenizer);
+    mg_tokenizer *own  = NULL;
+    if (m->config.vocab < n)
+        return mg_fail(MG_MISMATCH, "%s: %lld tokens, but the tokenizer has %d", folder,
+                       (long long)m->config.vocab, n);
+    if (!mg_file_exists(path)) return MG_OK;
+    mg_err err = mg_tokenizer_load(&own, path);
+    if (err) return err;
+    bool same = mg_tokenizer_vocab_size(own) == n;
+    for (int32_t id = 0; id < n && same; id++) {
+        size_t      a_size, b_size;
+        const char *a = mg_tokenizer_token_bytes(p->tokenizer, id, &a_size);
+        const char *b = mg_tokenizer_token_bytes(own, id, &b_size);
+        same = a_size == b_size && memcmp(a, b, a_size) == 0;
+    }
+    mg_tokenizer_free(own);
+    return same ? MG_OK
+                : mg_fail(MG_MISMATCH, "%s: other tokens than those of the policy; models that judge one "
+                                       "another need the same", path);
+}
+
+static mg_err open_judges(mg_panel *p, const mg_panel_options *o) {
+    mg_err err = MG_OK;
+    if (o->reward_model) {
+        const char *folder = mg_policy_folder(o->reward_model, &p->arena);
+        err = mg_reward_model_load(&p->reward, folder);
+        if (!err) err = check_tokens(p, folder, p->reward.model);
+    }
+    return err || !o->reference ? err : mg_panel_policy(p, o->reference, &p->reference);
+}
+
 mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) {
     *p = (mg_panel){0};
     if (!o->data) return mg_fail(MG_CONFIG, "--data: found nothing, wanted a folder with train.jsonl");
@@ -66,10 +100,7 @@ mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) {
     err = mg_model_config_read(model, &config);
     if (!err) err = mg_tokenizer_load(&p->tokenizer, mg_path(&p->arena, "%s/tokenizer.json", model));
     if (!err) err = open_rows(p, o, &rows, &n);
-    if (!err && o->reward_model)
-        err = mg_reward_model_load(&p->reward, mg_policy_folder(o->reward_model, &p->arena));
-    if (!err && o->reference)
-        err = mg_model_load(&p->reference, mg_policy_folder(o->reference, &p->arena), false);
+    if (!err) err = open_judges(p, o);
     if (err) goto out;
     p->judge = (mg_judge){
         .class = p->world.class, .world = p->world.world, .rows = rows, .n = n,
@@ -99,15 +130,14 @@ void mg_panel_close(mg_panel *p) {
 }
 
 mg_err mg_panel_policy(mg_panel *p, const char *run_or_model, mg_model **out) {
-    mg_model *policy;
-    mg_err    err = mg_model_load(&policy, mg_policy_folder(run_or_model, &p->arena), false);
+    const char *folder = mg_policy_folder(run_or_model, &p->arena);
+    mg_model   *policy;
+    mg_err      err = mg_model_load(&policy, folder, false);
     if (err) return err;
-    const int tokens = mg_tokenizer_vocab_size(p->tokenizer);
     if (policy->config.scalar_head)
         err = mg_fail(MG_MISMATCH, "%s: a reward model, wanted a language model", run_or_model);
-    else if (policy->config.vocab < tokens)
-        err = mg_fail(MG_MISMATCH, "%s: %lld tokens, but the tokenizer has %d", run_or_model,
-                      (long long)policy->config.vocab, tokens);
+    else
+        err = check_tokens(p, folder, policy);
     if (err)
         mg_model_free(policy);
     else

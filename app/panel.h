@@ -35,7 +35,7 @@ mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) MG_MUST_USE;
 void   mg_panel_close(mg_panel *p);
 
 // Loads a policy, which the caller owns. Errors: those of loading; MG_MISMATCH when it is a reward
-// model, or when its vocabulary is not that of the panel's tokenizer.
+// model, or when its tokens are not those of the panel's tokenizer.
 mg_err mg_panel_policy(mg_panel *p, const char *run_or_model, mg_model **policy) MG_MUST_USE;
 
 // Loads a policy and judges it on every row.

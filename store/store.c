@@ -44,8 +44,8 @@ enum { ADD_NOTE, ADD_METRIC, ADD_EPISODE, ADD_TURN, STATEMENTS };
 static const char *const SQL[STATEMENTS] = {
     [ADD_NOTE]    = "insert or replace into note values (?, ?)",
     [ADD_METRIC]  = "insert or replace into metric values (?, ?, ?)",
-    [ADD_EPISODE] = "insert into episode values"
-                    " (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ADD_EPISODE] = ("insert into episode values"
+                     " (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     [ADD_TURN]    = "insert into turn values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 };
 

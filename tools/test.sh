@@ -28,7 +28,7 @@ run() {
         return
     fi
     suite=$SUITE
-    meson test -C "$1" --no-rebuild --suite "$suite" --print-errorlogs --num-processes "$(nproc)" |
+    meson test -C "$1" --no-rebuild --suite "$suite" --print-errorlogs --timeout-multiplier 4 --num-processes "$(nproc)" |
         grep -v '^ninja: ' | tee "$1/test.out"
     passed=$((passed + $(sed -n 's/^Ok: *//p' "$1/test.out" | grep . || echo 0)))
     for kind in Fail Timeout 'Unexpected Pass'; do

@@ -134,6 +134,16 @@ mg_err mg_prompt_fit(mg_prompt_rule *rule, int64_t response_max, int64_t context
     return MG_OK;
 }
 
+// A reward model reads the policy's tokens.
+static mg_err check_reward_model(const mg_settings *s, const mg_model_config *policy) {
+    mg_model_config c;
+    mg_err          err = mg_model_config_read(s->run.reward_model, &c);
+    if (!err && c.vocab != policy->vocab)
+        err = mg_fail(MG_MISMATCH, "reward_model: %s has %lld tokens, the policy %s has %lld",
+                      s->run.reward_model, (long long)c.vocab, s->run.model, (long long)policy->vocab);
+    return err;
+}
+
 // The tokenizer of the model's folder, and the stop token that the model's config names.
 static mg_err load_tokenizer(const mg_settings *s, mg_job *job, mg_tokenizer **tokenizer) {
     mg_tokenizer   *t = NULL;
@@ -148,6 +158,7 @@ static mg_err load_tokenizer(const mg_settings *s, mg_job *job, mg_tokenizer **t
         err = mg_fail(MG_MISMATCH, "%s: config.json: eos_token_id is %d, which the tokenizer has not",
                       s->run.model, c.eos);
     if (!err) err = mg_prompt_fit(&job->rule, s->run.response_max, c.context_max);
+    if (!err && s->run.reward_model[0]) err = check_reward_model(s, &c);
     if (err) {
         mg_tokenizer_free(t);
         return err;

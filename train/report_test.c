@@ -190,6 +190,7 @@ static void test_axis(void **state) {
         {0, 0, 4, true, -1, 1, 0.5, -2, 2},
         {-4, -4, 4, true, -4.4, -3.6, 0.2, -22, -18},
         {1e-6, 1e-5, 4, true, 0, 1e-5, 2e-6, 0, 5},
+        {0.3, 0.7, 4, true, 0.3, 0.7, 0.1, 3, 7}, // 0.3 / 0.1 is a hair below 3
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mg_axis a = mg_axis_over(cases[i].low, cases[i].high, cases[i].wanted, cases[i].loose);
@@ -236,6 +237,9 @@ static void test_points(void **state) {
     assert_has(page, "curve <span class=\"last\">2</span>");
     assert_has(page_of_series(&lone, 1), "d=\"M176.0,81.0h0\"");
     assert_null(strstr(page, "class=\"legend\""));
+    assert_has(page, "y=\"120.0\">0.5</text>");
+    assert_has(page, "y=\"13.5\">2.0</text>");
+    assert_has(page, "y=\"169\">1</text>");
 
     const mg_report_series gap[] = {
         {"all", p, 5}, {"one", p, 1}, {"none", p + 3, 1}, {"empty", p, 0}};

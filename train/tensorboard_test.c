@@ -18,9 +18,9 @@
 static const char VERSION[] =
     "\x18\x00\x00\x00\x00\x00\x00\x00\xa3\x7f\x4b\x22\x09\x00\x00\x10\x40\xfc\x54\xd9\x41\x1a\x0d"
     "\x62\x72\x61\x69\x6e\x2e\x45\x76\x65\x6e\x74\x3a\x32\x33\x8d\x2f\xe9";
-static const char REWARD[] = // step 1, "reward", -0.5
-    "\x1c\x00\x00\x00\x00\x00\x00\x00\xc8\xc1\x95\x1d\x09\x00\x00\x60\x40\xfc\x54\xd9\x41\x10\x01"
-    "\x2a\x0f\x0a\x0d\x0a\x06\x72\x65\x77\x61\x72\x64\x15\x00\x00\x00\xbf\xe9\x32\xbc\x39";
+static const char REWARD[] = // step 128, "reward", -0.5
+    "\x1d\x00\x00\x00\x00\x00\x00\x00\x60\x2f\xdf\x23\x09\x00\x00\x60\x40\xfc\x54\xd9\x41\x10\x80"
+    "\x01\x2a\x0f\x0a\x0d\x0a\x06\x72\x65\x77\x61\x72\x64\x15\x00\x00\x00\xbf\x35\x55\xf2\x7c";
 static const char KL[] = // step 300, "kl", 0.1
     "\x19\x00\x00\x00\x00\x00\x00\x00\x8b\xf1\x08\x28\x09\x00\x00\x80\x40\xfc\x54\xd9\x41\x10\xac"
     "\x02\x2a\x0b\x0a\x09\x0a\x02\x6b\x6c\x15\xcd\xcc\xcc\x3d\x61\xd2\xa1\xcd";
@@ -74,7 +74,7 @@ static void test_bytes(void **state) {
     enum { A = sizeof VERSION - 1, B = sizeof REWARD - 1, C = sizeof KL - 1 };
     size_t     size;
     mg_events *e = opened();
-    assert_int_equal(mg_events_scalar(e, 1, 1700000001.5, "reward", -0.5), MG_OK);
+    assert_int_equal(mg_events_scalar(e, 128, 1700000001.5, "reward", -0.5), MG_OK);
     assert_int_equal(mg_events_flush(e), MG_OK);
     assert_memory_equal(content(0, &size), VERSION, A);
     assert_int_equal(size, A + B);
@@ -93,7 +93,7 @@ static void test_second_life(void **state) {
     mg_events *first = opened();
     assert_int_equal(mg_events_flush(first), MG_OK);
     mg_events *second = opened();
-    assert_int_equal(mg_events_scalar(second, 1, 1700000001.5, "reward", -0.5), MG_OK);
+    assert_int_equal(mg_events_scalar(second, 128, 1700000001.5, "reward", -0.5), MG_OK);
     mg_events_close(second);
     mg_events_close(first);
     content(0, &size);
