@@ -1,5 +1,5 @@
-// Goal:   whatever is wrong with what a user has, the program says what, where and how to go on, and
-//         loses nothing: no kill, full disk or NaN costs more than the updates since a checkpoint.
+// Goal:   whatever is wrong with what a user has, the program says what, where and how to go on. No
+//         kill, full disk or NaN costs more than the updates since the last checkpoint.
 // Method: the real program; every kind of bad input; signals and limits at the worst moment.
 #include "app/cli_program.h"
 
@@ -29,7 +29,8 @@ static void copy_model(const char *to) {
     for (int i = 0; i < 3; i++) {
         size_t      size;
         const char *data = cli_read(mg_path(&cli_arena, "base/model/%s", files[i]), &size);
-        assert_int_equal(mg_file_write(mg_path(&cli_arena, "%s/%s", to, files[i]), data, size), MG_OK);
+        assert_int_equal(mg_file_write(mg_path(&cli_arena, "%s/%s", to, files[i]), data, size),
+                         MG_OK);
     }
 }
 
@@ -38,9 +39,11 @@ static void a_missing_model_is_named(void **state) {
     copy_model("gone");
     assert_int_equal(unlink("gone/model.safetensors"), 0);
     cli_refused(3, "eval gone --data data", "gone: neither model.safetensors");
-    cli_refused(3, "train --algo sft --data data --model gone --out x", "gone: neither model.safetensors");
+    cli_refused(3, "train --algo sft --data data --model gone --out x",
+                "gone: neither model.safetensors");
     assert_int_equal(unlink("gone/config.json"), 0);
-    cli_refused(3, "train --algo sft --data data --model gone --out x2", "gone/config.json", "No such file");
+    cli_refused(3, "train --algo sft --data data --model gone --out x2", "gone/config.json",
+                "No such file");
     assert_false(mg_file_exists("x2")); // found before anything was made
     cli_refused(2, "train --algo ppo --data data --out x2", "model", "model folder");
 }
@@ -64,15 +67,19 @@ static void a_tokenizer_of_another_model_is_refused(void **state) {
     size_t      size;
     const char *data = cli_read("large/model/tokenizer.json", &size);
     assert_int_equal(mg_file_write("mixed/tokenizer.json", data, size), MG_OK);
-    cli_refused(3, "train --algo sft --data data --model mixed --out x3", "mixed", "300 tokens", "280");
+    cli_refused(3, "train --algo sft --data data --model mixed --out x3", "mixed", "300 tokens",
+                "280");
     cli_refused(3, "eval mixed --data data", "mixed", "300", "280");
     cli_refused(3, "compare base large --data data", "large", "other tokens");
     cli_refused(3, "eval large --data data --reference base", "base", "280 tokens", "300");
-    cli_status(cli("train --algo reward_model --preferences preferences --out large-rm --model large "
-                   "--prompt_max 40 --response_max 20 --reward_model.batch 24 --threads 1"), 0);
+    cli_status(
+        cli("train --algo reward_model --preferences preferences --out large-rm --model large "
+            "--prompt_max 40 --response_max 20 --reward_model.batch 24 --threads 1"),
+        0);
     cli_refused(3, "train --algo grpo --data data --reward_model large-rm --out x3 " CLI_FROM_BASE,
                 "large-rm", "300 tokens", "280");
-    cli_refused(3, "compare base base --data data --reward-model large-rm", "large-rm", "other tokens");
+    cli_refused(3, "compare base base --data data --reward-model large-rm", "large-rm",
+                "other tokens");
     assert_false(mg_file_exists("x3"));
 }
 
@@ -83,7 +90,8 @@ static void a_wrong_key_value_or_range_is_refused_where_it_stands(void **state) 
     static const struct {
         const char *text, *place, *key, *found;
     } cases[] = {
-        {"algo: ppo\ndata: data\nppo:\n  epocs: 3\n", "c.yaml:4:3: ", "epocs", "did you mean epochs?"},
+        {"algo: ppo\ndata: data\nppo:\n  epocs: 3\n", "c.yaml:4:3: ", "epocs",
+         "did you mean epochs?"},
         {"algo: ppo\nppo:\n  updates: many\n", "c.yaml:3:12: ", "ppo.updates", "'many'"},
         {"algo: ppo\nppo:\n  gamma: 2\n", "c.yaml:3:10: ", "ppo.gamma", "0..1"},
         {"algo: ppo\nsft:\n  lr: 1\n", "c.yaml:2:1: ", "sft", "wanted one of"},
@@ -116,23 +124,27 @@ static void an_empty_data_set_is_refused(void **state) {
     cli_write("void/train.jsonl", "%s", "");
     cli_write("void/test.jsonl", "%s", "");
     cli_refused(3, "train --algo sft --data void --out x5", "void/train.jsonl", "empty");
-    cli_refused(3, "train --algo sft --data nothing --out x5", "nothing/train.jsonl", "No such file");
+    cli_refused(3, "train --algo sft --data nothing --out x5", "nothing/train.jsonl",
+                "No such file");
     cli_refused(3, "eval base --data void", "void/train.jsonl", "empty");
     cli_refused(2, "train --algo sft --out x5", "data", "sft learns from");
-    cli_refused(2, "train --algo dpo --out x5 --data data " CLI_FROM_BASE, "preferences", "dpo learns from");
+    cli_refused(2, "train --algo dpo --out x5 --data data " CLI_FROM_BASE, "preferences",
+                "dpo learns from");
 }
 
 static void a_prompt_beyond_the_context_is_counted_and_said(void **state) {
     (void)state;
     char words[1200] = "";
     for (int i = 0; i < 190; i++) strcat(words, "brass ");
-    const char *row = mg_path(&cli_arena, "{\"prompt\": \"%s\", \"completion\": \"tool\"}\n", words);
+    const char *row =
+        mg_path(&cli_arena, "{\"prompt\": \"%s\", \"completion\": \"tool\"}\n", words);
     cli_write("long/train.jsonl", "%s%s", cli_read("data/train.jsonl", NULL), row);
     cli_write("long/test.jsonl", "%s%s", row, row);
     cli_write("only/train.jsonl", "%s", row);
 
     // The network reads 64 tokens; 20 are kept for the answer.
-    const char *sft = "train --algo sft --data long --model base --response_max 20 --threads 1 --sft.batch 8";
+    const char *sft =
+        "train --algo sft --data long --model base --response_max 20 --threads 1 --sft.batch 8";
     cli_outcome o   = cli("%s --prompt_max 0 --out long1", sft);
     cli_status(o, 0);
     assert_non_null(strstr(o.err, "25 rows; 1 prompts cut to 44 tokens; 0 rows dropped"));
@@ -142,14 +154,17 @@ static void a_prompt_beyond_the_context_is_counted_and_said(void **state) {
     o = cli("%s --prompt_max 0 --cut_prompts false --out long3", sft);
     cli_status(o, 0);
     assert_non_null(strstr(o.err, "0 prompts cut to 44 tokens; 1 rows dropped"));
-    cli_refused(3, "train --algo sft --data only --model base --response_max 20 --cut_prompts false --out x6",
-                "none of 1 rows fits");
-    cli_refused(2, "train --algo sft --data long --model base --response_max 64 --out x6", "response_max",
-                "at most 63");
+    cli_refused(
+        3,
+        "train --algo sft --data only --model base --response_max 20 --cut_prompts false --out x6",
+        "none of 1 rows fits");
+    cli_refused(2, "train --algo sft --data long --model base --response_max 64 --out x6",
+                "response_max", "at most 63");
     o = cli("eval base --data long --prompt-max 0 --json");
     cli_status(o, 0);
     assert_non_null(strstr(o.err, "2 of 2 prompts cut to 40 tokens"));
-    json_t *r = cli_json("rollout --model base --data long --split train --prompt-max 0 --out long4 --json");
+    json_t *r = cli_json(
+        "rollout --model base --data long --split train --prompt-max 0 --out long4 --json");
     assert_int_equal(json_integer_value(json_object_get(r, "prompts_cut")), 1);
     json_decref(r);
 }
@@ -178,7 +193,8 @@ static void same_as_whole(const char *run) {
         cli_status(cli("export whole --metrics whole.csv --episodes whole.jsonl"), 0);
     }
     cli_status(cli("export %s --metrics %s.csv --episodes %s.jsonl", run, run, run), 0);
-    cli_same_bytes("whole/model/model.safetensors", mg_path(&cli_arena, "%s/model/model.safetensors", run));
+    cli_same_bytes("whole/model/model.safetensors",
+                   mg_path(&cli_arena, "%s/model/model.safetensors", run));
     cli_same_bytes("whole/checkpoints/000024/critic/optimiser.safetensors",
                    mg_path(&cli_arena, "%s/checkpoints/000024/critic/optimiser.safetensors", run));
     cli_same_bytes("whole.csv", mg_path(&cli_arena, "%s.csv", run));
@@ -194,9 +210,12 @@ static void ctrl_c_keeps_a_checkpoint_and_resume_finishes(void **state) {
     assert_non_null(strstr(o.err, "--resume"));
     assert_false(mg_file_exists("stopped/model"));
     long long done, all; // the checkpoint is where it says that it stopped
-    assert_int_equal(sscanf(strstr(o.err, "stopped before"), "stopped before update %lld of %lld", &done, &all), 2);
+    assert_int_equal(
+        sscanf(strstr(o.err, "stopped before"), "stopped before update %lld of %lld", &done, &all),
+        2);
     assert_int_equal(all, 24);
-    assert_true(mg_file_exists(mg_path(&cli_arena, "stopped/checkpoints/%06lld/config.json", done)));
+    assert_true(
+        mg_file_exists(mg_path(&cli_arena, "stopped/checkpoints/%06lld/config.json", done)));
     cli_refused(2, PPO "stopped", "--resume goes on"); // never overwritten
     cli_status(cli(PPO "stopped --resume"), 0);
     same_as_whole("stopped");
@@ -216,8 +235,9 @@ static void kill_9_costs_no_more_than_the_updates_since_a_checkpoint(void **stat
 
 static void a_full_disk_leaves_the_old_checkpoint(void **state) {
     (void)state;
-    const char *run = "train --algo sft --data data --out full --sft.epochs 2 --sft.batch 12 "
-                      "--checkpoint_every 2 " CLI_NETWORK " --network.d_model 192 --network.d_ff 512";
+    const char *run =
+        "train --algo sft --data data --out full --sft.epochs 2 --sft.batch 12 "
+        "--checkpoint_every 2 " CLI_NETWORK " --network.d_model 192 --network.d_ff 512";
     const pid_t pid = cli_start_until("full/checkpoints", "000002", "%s", run);
     assert_int_equal(kill(pid, SIGKILL), 0);
     cli_wait(pid);
@@ -239,7 +259,8 @@ static void a_full_disk_leaves_the_old_checkpoint(void **state) {
     assert_non_null(strstr(o.err, "File too large"));
     assert_false(mg_file_exists("full/checkpoints/000004"));
     assert_false(mg_file_exists("full/checkpoints/000004.half"));
-    assert_memory_equal(before, cli_read("full/checkpoints/000002/optimiser.safetensors", NULL), size);
+    assert_memory_equal(before, cli_read("full/checkpoints/000002/optimiser.safetensors", NULL),
+                        size);
     cli_status(cli("%s --resume", run), 0);
     assert_true(mg_file_exists("full/model/model.safetensors"));
 }
@@ -260,13 +281,15 @@ static void a_run_that_is_in_use_is_left_alone(void **state) {
 
 static void nan_stops_the_run_and_keeps_the_last_good_checkpoint(void **state) {
     (void)state;
-    // Weight decay of ten times the weights makes them nine times larger an update, until they burst.
+    // Weight decay of ten times the weights makes them nine times larger an update, until none is
+    // a number.
     cli_outcome o = cli("train --algo sft --data data --out burst --sft.lr 1 --sft.decay 10 "
                         "--sft.warmup 0 --sft.schedule constant --sft.epochs 40 --sft.batch 12 "
                         "--checkpoint_every 1 " CLI_NETWORK);
     cli_status(o, 3);
     long long   update = -1, last = -1;
-    const char *said = strstr(o.err, "error: update "), *kept = strstr(o.err, "the last checkpoint");
+    const char *said = strstr(o.err, "error: update "),
+               *kept = strstr(o.err, "the last checkpoint");
     assert_non_null(said);
     assert_non_null(kept);
     assert_int_equal(sscanf(said, "error: update %lld", &update), 1);
@@ -274,7 +297,8 @@ static void nan_stops_the_run_and_keeps_the_last_good_checkpoint(void **state) {
     assert_int_equal(last, update);
     assert_false(mg_file_exists("burst/model"));
     mg_model *m;
-    assert_int_equal(mg_model_load(&m, mg_path(&cli_arena, "burst/checkpoints/%06lld", last), false), MG_OK);
+    assert_int_equal(
+        mg_model_load(&m, mg_path(&cli_arena, "burst/checkpoints/%06lld", last), false), MG_OK);
     for (int64_t i = 0; i < m->n_weights; i++) assert_true(isfinite(m->weights[i]));
     mg_model_free(m);
 
@@ -283,9 +307,11 @@ static void nan_stops_the_run_and_keeps_the_last_good_checkpoint(void **state) {
     for (int64_t i = 0; i < m->n_weights; i++) m->weights[i] *= 1e30f;
     assert_int_equal(mg_model_save(m, "huge", MG_FILE_F32, "base/model"), MG_OK);
     mg_model_free(m);
-    cli_refused(3, "train --algo ppo --data data --model huge --out burst2 --ppo.episodes 4 --threads 1 "
-                   "--prompt_max 40 --response_max 20",
-                "update 0, episodes 0..3 of it: ");
+    cli_refused(
+        3,
+        "train --algo ppo --data data --model huge --out burst2 --ppo.episodes 4 --threads 1 "
+        "--prompt_max 40 --response_max 20",
+        "update 0, episodes 0..3 of it: ");
 }
 
 // ---- No network
@@ -293,10 +319,13 @@ static void nan_stops_the_run_and_keeps_the_last_good_checkpoint(void **state) {
 static void without_a_network_the_import_says_how_to_go_on(void **state) {
     (void)state;
     const char *here = getcwd(mg_arena_alloc(&cli_arena, 4096), 4096);
-    cli_write("apt/sources.list", "%s", "deb http://127.0.0.1:9/debian bookworm main\n"); // discard: closed
-    cli_write("apt/apt.conf",
-              "Dir::Etc::sourcelist \"%s/apt/sources.list\";\nDir::Etc::sourceparts \"/dev/null\";\n"
-              "Acquire::Retries \"0\";\nAcquire::http::Proxy \"DIRECT\";\n", here);
+    cli_write("apt/sources.list", "%s",
+              "deb http://127.0.0.1:9/debian bookworm main\n"); // discard: closed
+    cli_write(
+        "apt/apt.conf",
+        "Dir::Etc::sourcelist \"%s/apt/sources.list\";\nDir::Etc::sourceparts \"/dev/null\";\n"
+        "Acquire::Retries \"0\";\nAcquire::http::Proxy \"DIRECT\";\n",
+        here);
     assert_int_equal(setenv("APT_CONFIG", mg_path(&cli_arena, "%s/apt/apt.conf", here), 1), 0);
     cli_refused(3, "import debian --out net", "--corpus FILE", "apt-get");
     assert_int_equal(unsetenv("APT_CONFIG"), 0);

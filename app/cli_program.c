@@ -35,7 +35,8 @@ void cli_write(const char *path, const char *format, ...) {
     assert_true(n >= 0);
     const char *slash = strrchr(path, '/');
     if (slash)
-        assert_int_equal(mg_folder_make(mg_path(&cli_arena, "%.*s", (int)(slash - path), path)), MG_OK);
+        assert_int_equal(mg_folder_make(mg_path(&cli_arena, "%.*s", (int)(slash - path), path)),
+                         MG_OK);
     assert_int_equal(mg_file_write(path, text, (size_t)n), MG_OK);
     free(text);
 }
@@ -183,7 +184,9 @@ static void write_rows(const char *name, int from, int n) {
     FILE  *a = open_memstream(&pairs, &size), *b = open_memstream(&preferences, &size);
     for (int i = from; i < from + n; i++) {
         const char *v = verbs[i / 6 % 6], *u = nouns[i % 6], *w = nouns[(i + 1) % 6];
-        fprintf(a, "{\"prompt\": \"t%d: helps to %s %s and %s\", \"completion\": \"tool to %s %s and %s\"}\n",
+        fprintf(a,
+                "{\"prompt\": \"t%d: helps to %s %s and %s\", \"completion\": \"tool to %s %s and "
+                "%s\"}\n",
                 i, v, u, w, v, u, w);
         fprintf(b, "{\"prompt\": \"t%d: helps to %s %s and %s\", \"chosen\": \"tool to %s %s\", "
                    "\"rejected\": \"A thing.\"}\n", i, v, u, w, v, u);
@@ -208,8 +211,9 @@ int cli_open(void **state) {
     write_rows("train", 0, CLI_TRAIN);
     write_rows("validation", CLI_TRAIN, CLI_HELD);
     write_rows("test", CLI_TRAIN, CLI_HELD);
-    const cli_outcome o = cli("train --algo sft --data data --out base --sft.epochs 20 --sft.batch 8 "
-                              "--sft.lr 0.02 --sft.warmup 2 " CLI_NETWORK);
+    const cli_outcome o =
+        cli("train --algo sft --data data --out base --sft.epochs 20 --sft.batch 8 "
+            "--sft.lr 0.02 --sft.warmup 2 " CLI_NETWORK);
     cli_status(o, 0);
     return 0;
 }

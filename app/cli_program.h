@@ -1,8 +1,8 @@
 // cli_program.h - for tests: the real program, run in a folder of its own, with what it said.
 //
 // MG_PROGRAM names the program. cli_open makes a temporary folder and goes there, so that command
-// lines and files are written relative to it; cli_close removes it. Everything that is returned lies
-// on one arena until then. What goes wrong here fails the test that asked.
+// lines and files are written relative to it; cli_close removes it. Everything that is returned
+// lies on one arena until then. What goes wrong here fails the test that asked.
 #ifndef MG_APP_CLI_PROGRAM_H
 #define MG_APP_CLI_PROGRAM_H
 #include <jansson.h>
@@ -30,7 +30,8 @@ pid_t       cli_start(const char *format, ...) MG_PRINTF(1, 2);
 cli_outcome cli_wait(pid_t pid);
 
 // Starts a command that makes `name` in `folder` and returns when it is there.
-pid_t cli_start_until(const char *folder, const char *name, const char *format, ...) MG_PRINTF(3, 4);
+pid_t cli_start_until(const char *folder, const char *name, const char *format, ...)
+    MG_PRINTF(3, 4);
 
 // The command is to succeed and print one JSON value, which is the caller's.
 json_t *cli_json(const char *format, ...) MG_PRINTF(1, 2);
@@ -49,8 +50,8 @@ void  cli_write(const char *path, const char *format, ...) MG_PRINTF(2, 3);
 char *cli_read(const char *path, size_t *size); // size may be NULL
 void  cli_same_bytes(const char *path, const char *other);
 
-// data/: CLI_TRAIN, CLI_HELD and CLI_HELD invented pairs; preferences/: as many. base/: a run of sft
-// on them whose model writes much like its data.
+// data/: CLI_TRAIN, CLI_HELD and CLI_HELD invented pairs; preferences/: as many. base/: a run of
+// sft on them whose model writes much like its data.
 enum { CLI_TRAIN = 24, CLI_HELD = 12 };
 
 // What every training from base/ has in common.

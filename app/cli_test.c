@@ -94,8 +94,10 @@ static void write_corpus(const char *path) {
     size_t size;
     FILE  *f = open_memstream(&text, &size);
     for (int i = 0; i < 40; i++)
-        fprintf(f, "Package: invented-%d\nDescription: device number %d for watering pots\n"
-                   " This device waters the pots of number %d and knows when they are dry.\n .\n More.\n\n",
+        fprintf(f,
+                "Package: invented-%d\nDescription: device number %d for watering pots\n"
+                " This device waters the pots of number %d and knows when they are dry.\n .\n "
+                "More.\n\n",
                 i, i, i);
     fprintf(f, "Package: nothing-said\n\n");
     fclose(f);
@@ -123,8 +125,10 @@ static void a_package_index_becomes_pairs(void **state) {
         assert_int_equal(sscanf(json_string_value(json_object_get(row, "completion")),
                                 "device number %d for watering pots", &i), 1);
         assert_string_equal(json_string_value(json_object_get(row, "prompt")),
-                            mg_path(&cli_arena, "invented-%d: This device waters the pots of number %d "
-                                                "and knows when they are dry.", i, i));
+                            mg_path(&cli_arena,
+                                    "invented-%d: This device waters the pots of number %d "
+                                    "and knows when they are dry.",
+                                    i, i));
         json_decref(rows);
     }
     const char *before = cli_read("deb/train.jsonl", NULL);
@@ -141,7 +145,10 @@ static void json_lines_are_checked_and_split(void **state) {
     size_t size;
     FILE  *f = open_memstream(&text, &size);
     for (int i = 0; i < 200; i++) // every prompt twice: both rows go the same way
-        fprintf(f, "{\"prompt\": [{\"role\": \"user\", \"content\": \"p%d\"}], \"completion\": \"c\"}\n", i / 2);
+        fprintf(
+            f,
+            "{\"prompt\": [{\"role\": \"user\", \"content\": \"p%d\"}], \"completion\": \"c\"}\n",
+            i / 2);
     fclose(f);
     cli_write("rows.jsonl", "%s", text);
     free(text);
@@ -158,13 +165,19 @@ static void json_lines_are_checked_and_split(void **state) {
         json_decref(rows);
     }
     cli_refused(2, "import jsonl rows.jsonl --out split", "there already");
-    cli_refused(3, "import jsonl rows.jsonl --out other --kind preferences", "rows.jsonl:1", "chosen");
+    cli_refused(3, "import jsonl rows.jsonl --out other --kind preferences", "rows.jsonl:1",
+                "chosen");
     cli_refused(2, "import jsonl rows.jsonl --out other --kind poems", "'poems'", "preferences");
-    cli_status(cli("import jsonl preferences/train.jsonl --kind preferences --out prefs --validation 4 "
-                   "--test 4"), 0);
-    cli_write("bad.jsonl", "%s", "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\"}\n");
-    cli_refused(3, "import jsonl bad.jsonl --out bad", "bad.jsonl:3", "completion", "found nothing");
-    cli_write("bad.jsonl", "%s", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\", }\n");
+    cli_status(
+        cli("import jsonl preferences/train.jsonl --kind preferences --out prefs --validation 4 "
+            "--test 4"),
+        0);
+    cli_write("bad.jsonl", "%s",
+              "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"a\"}\n");
+    cli_refused(3, "import jsonl bad.jsonl --out bad", "bad.jsonl:3", "completion",
+                "found nothing");
+    cli_write("bad.jsonl", "%s",
+              "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\", }\n");
     cli_refused(3, "import jsonl bad.jsonl --out bad", "bad.jsonl:2");
     cli_write("bad.jsonl", "%s", "\n\n");
     cli_refused(3, "import jsonl bad.jsonl --out bad", "bad.jsonl", "empty");
@@ -175,18 +188,26 @@ static void json_lines_are_checked_and_split(void **state) {
 
 // Trains `algo` for two updates and looks at what is left.
 static void train(const char *algo, const char *options) {
-    json_t *r = cli_json("train --algo %s --out %s " CLI_FROM_BASE " %s --json", algo, algo, options);
+    json_t *r =
+        cli_json("train --algo %s --out %s " CLI_FROM_BASE " %s --json", algo, algo, options);
     const double loss_or_reward = json_object_get(json_object_get(r, "metrics"), "reward")
                                       ? number(json_object_get(r, "metrics"), "reward")
                                       : number(json_object_get(r, "metrics"), "loss");
     assert_int_equal(number(r, "updates"), 2);
     assert_true(isfinite(loss_or_reward));
     json_decref(r);
-    static const char *const left[] = {"run.yaml", "run.db", "report.html", "checkpoints/000002/config.json",
-                                       "model/config.json", "model/model.safetensors", "model/tokenizer.json"};
+    static const char *const left[] = {"run.yaml",
+                                       "run.db",
+                                       "report.html",
+                                       "checkpoints/000002/config.json",
+                                       "model/config.json",
+                                       "model/model.safetensors",
+                                       "model/tokenizer.json"};
     for (size_t i = 0; i < sizeof left / sizeof *left; i++)
-        if (!mg_file_exists(mg_path(&cli_arena, "%s/%s", algo, left[i]))) fail_msg("no %s/%s", algo, left[i]);
-    cli_same_bytes("base/model/tokenizer.json", mg_path(&cli_arena, "%s/model/tokenizer.json", algo));
+        if (!mg_file_exists(mg_path(&cli_arena, "%s/%s", algo, left[i])))
+            fail_msg("no %s/%s", algo, left[i]);
+    cli_same_bytes("base/model/tokenizer.json",
+                   mg_path(&cli_arena, "%s/model/tokenizer.json", algo));
     // A resolved configuration is one that can be given again.
     const cli_outcome again = cli("train %s/run.yaml --dry-run", algo);
     cli_status(again, 0);
@@ -199,7 +220,8 @@ static void every_algorithm_trains(void **state) {
     train("reward_model", "--preferences preferences --reward_model.batch 12");
     train("dpo", "--preferences preferences --dpo.batch 12");
     train("ppo", "--data data --reward_model reward_model --ppo.updates 2 --ppo.episodes 6");
-    train("grpo", "--data data --reward_model reward_model/model --grpo.updates 2 --grpo.prompts 2 --grpo.group 3");
+    train("grpo", "--data data --reward_model reward_model/model --grpo.updates 2 --grpo.prompts 2 "
+                  "--grpo.group 3");
     train("drpo", "--data data --drpo.updates 2 --drpo.episodes 6"); // the world's own reward
     cli_refused(2, "train --algo ppo --data data --out ppo " CLI_FROM_BASE, "ppo", "--resume");
 }
@@ -209,14 +231,19 @@ static void the_examples_run(void **state) {
     static const struct {
         const char *name, *shorter; // options that make it one update
     } examples[] = {
-        {"sft", "--sft.epochs 0.2"},           {"reward_model", "--reward_model.epochs 0.05"},
-        {"dpo", "--dpo.epochs 0.05"},          {"ppo", "--ppo.updates 1 --ppo.episodes 4"},
-        {"drpo", "--drpo.updates 1 --drpo.episodes 4"}, {"grpo", "--grpo.updates 1 --grpo.prompts 1"},
+        {"sft", "--sft.epochs 0.2"},
+        {"reward_model", "--reward_model.epochs 0.05"},
+        {"dpo", "--dpo.epochs 0.05"},
+        {"ppo", "--ppo.updates 1 --ppo.episodes 4"},
+        {"drpo", "--drpo.updates 1 --drpo.episodes 4"},
+        {"grpo", "--grpo.updates 1 --grpo.prompts 1"},
     };
     assert_int_equal(symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples"), 0);
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
-        cli_status(cli("train examples/%s.yaml --out example-%s %s " CLI_FROM_BASE " --prompt_max 14 "
-                       "--response_max 50", examples[i].name, examples[i].name, examples[i].shorter), 0);
+        cli_status(cli("train examples/%s.yaml --out example-%s %s " CLI_FROM_BASE
+                       " --prompt_max 14 --response_max 50",
+                       examples[i].name, examples[i].name, examples[i].shorter),
+                   0);
     cli_status(cli("train examples/base.yaml --dry-run"), 0);
 }
 
@@ -224,7 +251,8 @@ static void the_examples_run(void **state) {
 
 static void policies_are_judged(void **state) {
     (void)state;
-    json_t *r = cli_json("eval base --data data --reward-model reward_model/model --reference base --json");
+    json_t *r =
+        cli_json("eval base --data data --reward-model reward_model/model --reference base --json");
     assert_int_equal(number(r, "prompts"), CLI_HELD);
     assert_int_equal(number(r, "unclean"), 0);
     assert_int_equal(number(json_object_get(r, "gold"), "n"), CLI_HELD);
@@ -260,7 +288,8 @@ static void policies_are_judged(void **state) {
 
 static void episodes_are_recorded(void **state) {
     (void)state;
-    json_t *r = cli_json("rollout --model base --data data --episodes 12 --per-prompt 3 --out roll --json");
+    json_t *r =
+        cli_json("rollout --model base --data data --episodes 12 --per-prompt 3 --out roll --json");
     assert_int_equal(number(r, "episodes"), 12);
     assert_int_equal(number(r, "prompts"), 4);
     assert_int_equal(number(json_object_get(r, "verdicts"), "clean"), 12);
@@ -305,7 +334,9 @@ static void episodes_are_recorded(void **state) {
     cli_status(cli("rollout --model base --data data --episodes 12 --per-prompt 3 --out roll2"), 0);
     cli_status(cli("export roll2 --episodes roll2.jsonl"), 0);
     cli_same_bytes("roll.jsonl", "roll2.jsonl");
-    cli_status(cli("rollout --model base --data data --episodes 12 --per-prompt 3 --out roll3 --seed 2"), 0);
+    cli_status(
+        cli("rollout --model base --data data --episodes 12 --per-prompt 3 --out roll3 --seed 2"),
+        0);
     cli_status(cli("export roll3 --episodes roll3.jsonl"), 0);
     assert_string_not_equal(cli_read("roll.jsonl", NULL), cli_read("roll3.jsonl", NULL));
     cli_refused(2, "rollout --model base --data data --out roll", "roll", "holds a run already");
@@ -347,7 +378,8 @@ static void resets_are_marked_in_what_is_exported(void **state) {
     json_array_foreach(rows, i, row) {
         const char  *roles = json_string_value(json_object_get(row, "roles"));
         const size_t e = strspn(roles, "e"), f = strspn(roles + e, "f");
-        assert_int_equal(f, number(row, "prefix")); // first the prompt, then the prefix, then the policy
+        // First the prompt, then the prefix, then the policy.
+        assert_int_equal(f, number(row, "prefix"));
         assert_int_equal(e + f + strspn(roles + e + f, "p"), strlen(roles));
         forced += f;
     }
@@ -400,7 +432,8 @@ static void metrics_are_exported(void **state) {
     char         *values = strsep(&at, "\n");
     const json_t *row    = json_array_get(rows, 1);
     size_t        n      = 0;
-    for (; (name = strsep(&names, ",")); n++) assert_true(number(row, name) == atof(strsep(&values, ",")));
+    for (; (name = strsep(&names, ",")); n++)
+        assert_true(number(row, name) == atof(strsep(&values, ",")));
     assert_int_equal(n, json_object_size(row));
     assert_int_equal(number(row, "update"), 1);
     json_decref(rows);

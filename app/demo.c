@@ -73,8 +73,8 @@ static mg_err fetch(demo *d, const char *corpus) {
 
 // A first handful tells the speed; then as many prompts as their share of the minutes allows.
 static mg_err label(demo *d) {
-    mg_label_rule rule = {.prompts = 64, .held = 32, .answers = 4, .pairs = 2, .temperature = 0.7,
-                          .k = 12, .seed = 1};
+    mg_label_rule rule = {.prompts = 64, .held = 32, .answers = 4, .pairs = 1,
+                          .pairing = MG_PAIRING_BEST_WORST, .temperature = 0.7, .k = 12, .seed = 1};
     mg_err err = mg_study_preferences(&d->study, &rule, &d->labels);
     if (err) return err;
     const double each = d->labels.seconds / 96;

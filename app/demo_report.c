@@ -52,7 +52,7 @@ static mg_err summarise(mg_panel *p, const mg_demo_result *r, summary *s) {
 
 // "DR-PO wins", "PPO wins" or "not decided", as the bet says.
 static const char *verdict(const mg_duel *d) {
-    return !d->decided ? "not decided" : d->rate > 0.5 ? "DR-PO wins" : "PPO wins";
+    return !d->decided ? "not decided" : d->a_wins ? "DR-PO wins" : "PPO wins";
 }
 
 // ---- terminal ----
@@ -109,16 +109,16 @@ static json_t *build_json(const mg_panel *p, const mg_demo_result *r, const summ
             json_object_set_new(row, "wins_over_human", mg_json_duel(&s->against_human[k]));
         if (k < MG_DEMO_POLICIES) {
             json_object_set_new(row, "unclean", json_integer(r->unclean[k]));
-            json_object_set_new(row, "tokens_per_second", json_real(r->rate[k]));
+            json_object_set_new(row, "tokens_per_second", mg_json_number(r->rate[k]));
             json_object_set_new(row, "reward_over_sft_99",
                                 json_pack("{s:f, s:f, s:f}", "estimate", s->rise[k].mean, "low",
                                           s->rise[k].low, "high", s->rise[k].high));
         }
         json_array_append_new(rows, row);
     }
-    return json_pack("{s:s, s:I, s:f, s:f, s:I, s:f, s:o, s:o, s:s}", "folder", r->folder, "prompts",
+    return json_pack("{s:s, s:I, s:f, s:f, s:I, s:o, s:o, s:o, s:s}", "folder", r->folder, "prompts",
                      (json_int_t)p->judge.n, "seconds", r->seconds, "budget", r->budget, "updates",
-                     (json_int_t)r->updates, "reward_model_accuracy", r->rm_accuracy, "rows", rows,
+                     (json_int_t)r->updates, "reward_model_accuracy", mg_json_number(r->rm_accuracy), "rows", rows,
                      "drpo_over_ppo", mg_json_duel(&s->drpo_ppo), "verdict", verdict(&s->drpo_ppo));
 }
 
@@ -221,7 +221,8 @@ static mg_err last_episodes(mg_panel *p, const mg_demo_result *r, const runs *x,
         for (int64_t k = 0; k < n && !err; k++) {
             char  *prefix = NULL;
             size_t size   = 0;
-            if (e[k].start.n_prefix > 0 && e[k].n_turns > 0)
+            if (e[k].start.n_prefix > 0 && e[k].n_turns > 0 &&
+                e[k].start.n_prefix <= e[k].turns[0].action_end - e[k].turns[0].action_begin)
                 err = mg_tokenizer_decode(p->tokenizer, e[k].tokens + e[k].turns[0].action_begin,
                                           e[k].start.n_prefix, true, &p->arena, &prefix, &size);
             shown[count++] = (mg_report_episode){&e[k], size, NULL};
@@ -239,11 +240,11 @@ static mg_err write_report(mg_panel *p, const mg_demo_result *r, const summary *
     const int64_t            n           = p->judge.n < SAMPLES ? p->judge.n : SAMPLES;
     const char *const        how[]       = {
         mg_path(&p->arena,
-                "A language model of 2 million parameters wrote %lld answers to training prompts; the "
+                "A language model of %.1f million parameters wrote %lld answers to training prompts; the "
                 "gold checklist scored them (mean %.3f) and labelled %lld pairs with the care of a "
                 "Bradley-Terry labeller. The reward model learnt from them orders %.1f %% of %lld "
                 "held-out pairs as they were labelled.",
-                (long long)r->labels.answers, r->labels.gold_mean, (long long)r->labels.pairs,
+                (double)p->reference->n_weights / 1e6, (long long)r->labels.answers, r->labels.gold_mean, (long long)r->labels.pairs,
                 100 * r->rm_accuracy, (long long)r->labels.held_pairs),
         mg_path(&p->arena,
                 "PPO and DR-PO had %lld updates each, with the same settings, chosen for PPO. DR-PO "

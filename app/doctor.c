@@ -76,9 +76,12 @@ static void processor(doctor *d) {
         const char *flag, *name, *worth;
     } features[] = {
         {"avx2", "AVX2", "8 numbers an instruction; without it products are many times slower"},
-        {"avx512f", "AVX-512", "16 numbers an instruction, and a row's bits that do not depend on its batch"},
-        {"avx512_bf16", "AVX512-BF16", "twice the products in half precision, which nothing here uses yet"},
-        {"amx_bf16", "AMX", "6 to 8 times the products in half precision, which nothing here uses yet"},
+        {"avx512f", "AVX-512",
+         "16 numbers an instruction, and a row's bits that do not depend on its batch"},
+        {"avx512_bf16", "AVX512-BF16",
+         "twice the products in half precision, which nothing here uses yet"},
+        {"amx_bf16", "AMX",
+         "6 to 8 times the products in half precision, which nothing here uses yet"},
     };
     static char text[CPUINFO_MAX];
     FILE       *f = fopen("/proc/cpuinfo", "r");
@@ -89,8 +92,9 @@ static void processor(doctor *d) {
     char *end   = flags ? strchr(flags + 1, '\n') : NULL;
     if (end) *end = 0;
     for (size_t i = 0; i < sizeof features / sizeof *features; i++) {
-        const bool there = flags && has(flags, features[i].flag);
-        find(d, there ? FINE : i == 0 ? MISSING : NOTE, "processor", features[i].name, NULL, "%s: %s",
+        const bool  there  = flags && has(flags, features[i].flag);
+        const state absent = i == 0 ? MISSING : NOTE;
+        find(d, there ? FINE : absent, "processor", features[i].name, NULL, "%s: %s",
              there ? "yes" : "no", features[i].worth);
     }
 }
@@ -110,7 +114,8 @@ static void machine(doctor *d) {
     struct statvfs disk;
     const double   memory = available_gib();
     const int      cores  = sched_getaffinity(0, sizeof mask, &mask) ? 1 : CPU_COUNT(&mask);
-    find(d, FINE, "machine", "cores", NULL, "%d usable of %ld", cores, sysconf(_SC_NPROCESSORS_ONLN));
+    find(d, FINE, "machine", "cores", NULL, "%d usable of %ld", cores,
+         sysconf(_SC_NPROCESSORS_ONLN));
     find(d, memory < MEMORY_MIN ? MISSING : FINE, "machine", "memory", NULL,
          "%.1f GiB free, at least %.0f wanted", memory, MEMORY_MIN);
     const bool   known = statvfs(".", &disk) == 0;
@@ -140,7 +145,7 @@ static void files(doctor *d) {
     const bool data  = mg_file_exists("data/debian/train.jsonl");
     find(d, model ? FINE : MISSING, "file", "models/synopsis-base",
          model ? NULL : "git checkout models, or martingale train examples/base.yaml",
-         model ? "there" : "not here: part of the repository; made anew in about 40 minutes");
+         model ? "there" : "not here: part of the repository; made anew in half an hour");
     find(d, data ? FINE : NOTE, "file", "data/debian",
          data ? NULL : "martingale import debian --out data/debian",
          data ? "there" : "not here: 30 MB from this machine's Debian mirror, about a minute");
@@ -158,7 +163,8 @@ static void apt(doctor *d, bool network) {
     if (!there)
         find(d, NOTE, "network", "apt", NULL, "no apt-get here: import debian needs --corpus FILE");
     else if (!network)
-        find(d, NOTE, "network", "apt", "martingale doctor --network", "there; its mirror was not asked");
+        find(d, NOTE, "network", "apt", "martingale doctor --network",
+             "there; its mirror was not asked");
     else if (system(APT_PROBE) == 0)
         find(d, FINE, "network", "apt", NULL, "its mirror answers");
     else
@@ -219,15 +225,16 @@ static void print(const doctor *d, bool well) {
             printf("%-8s%-10s%-22s%s\n", state_name[f->state], f->topic, f->name, f->text);
             if (f->command) printf("%40s%s\n", "", f->command);
         }
-        printf(well ? "nothing that is needed is missing\n" : "something that is needed is missing\n");
+        printf(well ? "nothing that is needed is missing\n"
+                    : "something that is needed is missing\n");
         return;
     }
     json_t *all = json_array();
     for (int i = 0; i < d->n; i++) {
         const finding *f = &d->all[i];
-        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:s*}", "state", state_name[f->state],
-                                             "topic", f->topic, "name", f->name, "text", f->text,
-                                             "command", f->command));
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:s*}", "state",
+                                             state_name[f->state], "topic", f->topic, "name",
+                                             f->name, "text", f->text, "command", f->command));
     }
     mg_json_print(json_pack("{s:b, s:o, s:{s:i, s:f, s:f}}", "well", well, "findings", all, "f32",
                             "threads", d->threads, "gflops_1", d->gflops[0], "gflops_all",
@@ -238,13 +245,14 @@ static int run(int argc, char **argv) {
     bool            network = false, well = true;
     mg_args         args;
     static doctor   d;
-    const mg_option options[] = {{"network", NULL, &network, "ask apt's mirror whether it answers"}, {0}};
+    const mg_option options[] = {{"network", NULL, &network, "ask apt's mirror whether it answers"},
+                                 {0}};
     mg_err          err       = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {
         printf("usage: martingale doctor [--network]\n\n"
-               "What is installed, what is missing, what it would cost, and how fast products are here.\n"
-               "Exit status 1: something that is needed is missing. Nothing leaves this machine\n"
-               "without --network.\n\n");
+               "What is installed, what is missing, what it would cost, and how fast products\n"
+               "are here. Exit status 1: something that is needed is missing. Nothing leaves this\n"
+               "machine without --network.\n\n");
         mg_args_help(options, stdout);
         return MG_EXIT_DONE;
     }
@@ -263,4 +271,5 @@ static int run(int argc, char **argv) {
     return well ? MG_EXIT_DONE : MG_EXIT_NO;
 }
 
-const mg_verb mg_verb_doctor = {"doctor", "", "what is here, what is missing, what it would cost", run};
+const mg_verb mg_verb_doctor = {"doctor", "", "what is here, what is missing, what it would cost",
+                                run};

@@ -101,7 +101,7 @@ static mg_err compare(mg_panel *p, const char *const names[2], bool *decided) {
         if (err) return err;
     }
     const mg_duel d      = mg_judged_duel(judged[0], judged[1], p->judge.n, ALPHA);
-    const char   *winner = !d.decided ? "" : d.rate > 0.5 ? names[0] : names[1];
+    const char   *winner = !d.decided ? "" : d.a_wins ? names[0] : names[1];
     *decided             = d.decided;
     if (mg_json) {
         mg_json_print(json_pack("{s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:b, s:s, s:I}", "a", names[0], "b",

@@ -1,7 +1,7 @@
-// export.c - martingale export: models as Hugging Face folders, episodes and metrics as plain files.
+// export.c - martingale export: models in Hugging Face layout, episodes and metrics as plain files.
 //
-// Nothing is overwritten. Texts are UTF-8: bytes of an answer that are not become U+FFFD; its tokens
-// are exact. Numbers have the digits that give their bits back.
+// Nothing is overwritten. Texts are UTF-8: bytes of an answer that are not become U+FFFD; its
+// tokens are exact. Numbers have the digits that give their bits back.
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -98,8 +98,8 @@ static json_t *text_json(const char *bytes, size_t size) {
     MG_ASSERT(text);
     for (size_t i = 0; i < size;) {
         utf8proc_int32_t    point;
-        const utf8proc_ssize_t used =
-            utf8proc_iterate((const utf8proc_uint8_t *)bytes + i, (utf8proc_ssize_t)(size - i), &point);
+        const utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)bytes + i,
+                                                       (utf8proc_ssize_t)(size - i), &point);
         memcpy(text + n, used > 0 ? bytes + i : "\xEF\xBF\xBD", used > 0 ? (size_t)used : 3);
         n += used > 0 ? (size_t)used : 3;
         i += used > 0 ? (size_t)used : 1;
@@ -110,8 +110,9 @@ static json_t *text_json(const char *bytes, size_t size) {
 }
 
 static json_t *reward_json(const mg_reward *r) {
-    static const char *const kind[] = {
-        [MG_REWARD_ABSENT] = "absent", [MG_REWARD_VALUE] = "value", [MG_REWARD_INVALID] = "invalid"};
+    static const char *const kind[] = {[MG_REWARD_ABSENT] = "absent",
+                                       [MG_REWARD_VALUE] = "value",
+                                       [MG_REWARD_INVALID] = "invalid"};
     json_t *out = json_pack("{s:s, s:s*}", "kind", kind[r->kind], "reason", r->reason);
     double  x;
     if (mg_reward_value(r, &x)) json_object_set_new(out, "value", json_real(x));
@@ -123,7 +124,8 @@ static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena
         [MG_CLEAN] = "clean", [MG_SUSPECT] = "suspect", [MG_QUARANTINED] = "quarantined"};
     static const char letter[] = {
         [MG_ROLE_ENVIRONMENT] = 'e', [MG_ROLE_FORCED] = 'f', [MG_ROLE_POLICY] = 'p'};
-    const mg_turn  *first = e->n_turns ? &e->turns[0] : NULL, *last = first ? first + e->n_turns - 1 : NULL;
+    const mg_turn *first = e->n_turns ? &e->turns[0] : NULL,
+                  *last = first ? first + e->n_turns - 1 : NULL;
     const mg_reward reward = mg_episode_return(e);
     json_t         *tokens = json_array(), *logp = json_array();
     char           *roles  = mg_arena_alloc(arena, (size_t)e->n_tokens + 1);
@@ -134,14 +136,15 @@ static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena
         roles[k] = letter[e->role[k]];
     }
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:b, s:s, s:s*, s:o}", "update",
-        (json_int_t)update, "item", (json_int_t)e->start.item, "group", (json_int_t)e->start.group,
-        "episode", (json_int_t)e->start.episode, "prefix", (json_int_t)e->start.n_prefix, "prompt",
+        "{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:b, s:s, s:s*, s:o}",
+        "update", (json_int_t)update, "item", (json_int_t)e->start.item, "group",
+        (json_int_t)e->start.group, "episode", (json_int_t)e->start.episode, "prefix",
+        (json_int_t)e->start.n_prefix, "prompt",
         text_json(first ? first->observation : NULL, first ? first->observation_size : 0), "answer",
-        text_json(last ? last->action : NULL, last ? last->action_size : 0), "tokens", tokens, "roles",
-        roles, "logp", logp, "reward", reward_json(&reward), "learned", reward_json(&e->learned),
-        "stopped", e->stopped, "verdict", verdict[e->verdict], "code", e->code, "detail",
-        text_json(e->detail, strlen(e->detail)));
+        text_json(last ? last->action : NULL, last ? last->action_size : 0), "tokens", tokens,
+        "roles", roles, "logp", logp, "reward", reward_json(&reward), "learned",
+        reward_json(&e->learned), "stopped", e->stopped, "verdict", verdict[e->verdict], "code",
+        e->code, "detail", text_json(e->detail, strlen(e->detail)));
 }
 
 // Update by update, so that a long run need not fit into memory.
@@ -175,7 +178,8 @@ typedef struct column {
 static int64_t next_update(const column *c, int64_t n) {
     int64_t update = INT64_MAX;
     for (int64_t k = 0; k < n; k++)
-        if (c[k].at < c[k].n && c[k].points[c[k].at].update < update) update = c[k].points[c[k].at].update;
+        if (c[k].at < c[k].n && c[k].points[c[k].at].update < update)
+            update = c[k].points[c[k].at].update;
     return update;
 }
 
@@ -235,7 +239,8 @@ static mg_err export_metrics(mg_store *store, const char *path, mg_arena *arena)
 
 static mg_err check(const request *r) {
     if (!r->out && !r->episodes && !r->metrics)
-        return mg_fail(MG_CONFIG, "export: found nothing to write, wanted --out, --episodes or --metrics");
+        return mg_fail(MG_CONFIG,
+                       "export: found nothing to write, wanted --out, --episodes or --metrics");
     if (strcmp(r->dtype, "f32") && strcmp(r->dtype, "bf16"))
         return mg_fail(MG_CONFIG, "--dtype: found '%s', wanted f32 or bf16", r->dtype);
     if (r->metrics && !ends_with(r->metrics, ".csv") && !ends_with(r->metrics, ".jsonl"))
@@ -252,8 +257,9 @@ static mg_err export_all(const request *r) {
     const char *database = mg_path(&arena, "%s/run.db", r->source);
     if (r->out) err = export_model(r, &arena);
     if (!err && (r->episodes || r->metrics)) {
-        err = mg_file_exists(database) ? mg_store_open(&store, database)
-                                       : mg_fail(MG_IO, "%s: not a run: it has no run.db", r->source);
+        err = mg_file_exists(database)
+                  ? mg_store_open(&store, database)
+                  : mg_fail(MG_IO, "%s: not a run: it has no run.db", r->source);
         if (!err && r->episodes) err = export_episodes(store, r->episodes, &arena);
         if (!err && r->metrics) err = export_metrics(store, r->metrics, &arena);
         mg_store_close(store);
@@ -274,9 +280,10 @@ static int run(int argc, char **argv) {
     mg_err err = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {
         printf("usage: martingale export RUN|MODEL --out FOLDER [--dtype f32|bf16]\n"
-               "       martingale export RUN [--episodes FILE.jsonl] [--metrics FILE.csv|FILE.jsonl]\n\n"
-               "In an episode's row, `roles` has a letter per token: e said by the environment, f forced\n"
-               "(the prefix of a reset), p sampled from the policy. Nothing is overwritten.\n\n");
+               "       martingale export RUN [--episodes FILE.jsonl] [--metrics FILE.csv|.jsonl]\n\n"
+               "In an episode's row, `roles` has a letter per token: e said by the environment,\n"
+               "f forced (the prefix of a reset), p sampled from the policy. Nothing is\n"
+               "overwritten.\n\n");
         mg_args_help(options, stdout);
         return MG_EXIT_DONE;
     }

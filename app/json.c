@@ -22,6 +22,8 @@ mg_err mg_json_write(const char *path, json_t *root) {
     return err;
 }
 
+json_t *mg_json_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
 json_t *mg_json_mean(const mg_mean *m) {
     if (isnan(m->mean)) return json_null();
     return json_pack("{s:f, s:f, s:f, s:I}", "estimate", m->mean, "low", m->low, "high", m->high, "n",
@@ -29,6 +31,7 @@ json_t *mg_json_mean(const mg_mean *m) {
 }
 
 json_t *mg_json_duel(const mg_duel *d) {
+    if (d->n == 0) return json_null();
     return json_pack("{s:f, s:f, s:f, s:I, s:b}", "estimate", d->rate, "low", d->low, "high", d->high,
                      "n", (json_int_t)d->n, "decided", d->decided);
 }

@@ -11,8 +11,10 @@ void mg_json_print(json_t *root);
 // Writes atomically and takes the value. Errors: MG_NOMEM, MG_IO.
 mg_err mg_json_write(const char *path, json_t *root) MG_MUST_USE;
 
+// null for what is no finite number, which JSON does not have.
+json_t *mg_json_number(double x);
 // {estimate, low, high, n}; null where there is no number.
 json_t *mg_json_mean(const mg_mean *m);
-// {estimate, low, high, n, decided}
+// {estimate, low, high, n, decided}; null where no row could be compared
 json_t *mg_json_duel(const mg_duel *d);
 #endif

@@ -33,8 +33,8 @@ static mg_err open_rows(mg_panel *p, const mg_panel_options *o, const mg_pair **
     return mg_app_synopsis(train, n_train, held, *n, &p->arena, &p->world);
 }
 
-// A person must see what the policies do not get to read. A prompt that cannot be read at all spoils
-// its own episodes later.
+// A person must see what the policies do not get to read. A prompt that cannot be read at all
+// spoils its own episodes later.
 static void count_cut(mg_panel *p) {
     for (int64_t i = 0; i < p->judge.n; i++) {
         const size_t mark = mg_arena_mark(&p->scratch);
@@ -42,8 +42,8 @@ static void count_cut(mg_panel *p) {
         int32_t     *ids;
         int64_t      n;
         bool         cut;
-        if (!mg_prompt_encode(p->tokenizer, &p->judge.rule, text, strlen(text), &p->scratch, &ids, &n,
-                              &cut))
+        if (!mg_prompt_encode(p->tokenizer, &p->judge.rule, text, strlen(text), &p->scratch, &ids,
+                              &n, &cut))
             p->cut += cut;
         mg_arena_reset(&p->scratch, mark);
     }
@@ -71,9 +71,9 @@ static mg_err check_tokens(mg_panel *p, const char *folder, const mg_model *m) {
         same = a_size == b_size && memcmp(a, b, a_size) == 0;
     }
     mg_tokenizer_free(own);
-    return same ? MG_OK
-                : mg_fail(MG_MISMATCH, "%s: other tokens than those of the policy; models that judge one "
-                                       "another need the same", path);
+    if (same) return MG_OK;
+    return mg_fail(MG_MISMATCH, "%s: other tokens than those of the policy; models that judge one "
+                                "another need the same", path);
 }
 
 static mg_err open_judges(mg_panel *p, const mg_panel_options *o) {
@@ -109,7 +109,7 @@ mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) {
                  .stop = config.eos},
         .response_max = o->response_max, .temperature = o->temperature,
         .reward = p->reward.model ? &p->reward : NULL, .reference = p->reference, .team = p->team,
-        .seed = (uint64_t)o->seed, .batch = BATCH};
+        .seed = (uint64_t)o->seed, .batch = BATCH, .stop = &mg_stop};
     err = mg_prompt_rule_check(&p->judge.rule);
     if (!err) err = mg_prompt_fit(&p->judge.rule, o->response_max, config.context_max);
     if (!err) count_cut(p);
@@ -156,6 +156,7 @@ mg_err mg_panel_judge(mg_panel *p, const char *run_or_model, mg_judged *judged, 
 }
 
 double mg_judged_cell(const mg_judged *x, mg_column column) {
+    if (!x->clean) return NAN;
     switch (column) {
     case MG_COLUMN_GOLD: return x->gold;
     case MG_COLUMN_REWARD: return x->reward;

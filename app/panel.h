@@ -42,7 +42,7 @@ mg_err mg_panel_policy(mg_panel *p, const char *run_or_model, mg_model **policy)
 mg_err mg_panel_judge(mg_panel *p, const char *run_or_model, mg_judged *judged, int64_t *unclean,
                       double *tokens) MG_MUST_USE;
 
-// One column of judged rows.
+// One column of judged rows, NAN where a row is not clean.
 typedef enum mg_column { MG_COLUMN_GOLD, MG_COLUMN_REWARD, MG_COLUMN_KL, MG_COLUMN_ROUGE_L,
                          MG_COLUMN_LENGTH, MG_COLUMN_STOPPED, MG_COLUMNS } mg_column;
 extern const char *const mg_column_name[MG_COLUMNS];

@@ -77,8 +77,9 @@ static int list(cells *c) {
 // Labels and reward model, once.
 static mg_err prepare(cells *c) {
     mg_study       *s    = &c->study;
-    mg_label_rule   rule = {.prompts = 3500, .held = 400, .answers = 4, .pairs = 2, .temperature = 0.7,
-                            .k = 12, .seed = 1};
+    mg_label_rule   rule = {.prompts = 3500, .held = 400, .answers = 4, .pairs = 1,
+                            .pairing = MG_PAIRING_BEST_WORST, .temperature = 0.7, .k = 12,
+                            .seed = 1};
     mg_label_report report;
     mg_train_result result;
     s->preferences = mg_path(&c->arena, "%s/preferences", s->folder);

@@ -1,7 +1,8 @@
-// rollout.c - martingale rollout: episodes of a policy, played, judged and recorded in a run folder.
+// rollout.c - martingale rollout: episodes of a policy, played, judged and recorded in a run.
 //
-// Only CLEAN episodes are averaged; the others are counted by verdict and code. Answers to one prompt
-// are alike, so the intervals are over prompts: each counts once, by the mean of its clean episodes.
+// Only CLEAN episodes are averaged; the others are counted by verdict and code. Answers to one
+// prompt are alike, so the intervals are over prompts: each counts once, by the mean of its clean
+// episodes.
 #include <math.h>
 #include <string.h>
 
@@ -67,7 +68,8 @@ static mg_err play(rollout *x, int64_t batch, int64_t from, int64_t n) {
     mg_episode *episodes = MG_NEW(a, mg_episode, n);
     for (int64_t i = 0; i < n; i++) {
         const int64_t prompt = (from + i) / x->r->per_prompt;
-        starts[i] = (mg_start){.item = prompt, .group = (int32_t)prompt, .episode = (uint32_t)(from + i)};
+        starts[i] =
+            (mg_start){.item = prompt, .group = (int32_t)prompt, .episode = (uint32_t)(from + i)};
     }
     const double before = mg_clock_seconds();
     mg_err       err    = mg_rollout_run(&how, starts, n, 0, 0, a, a, episodes, NULL);
@@ -89,9 +91,10 @@ static mg_err play_all(rollout *x) {
     mg_progress_start(&progress, "rollout", "episodes", x->n);
     for (int64_t batch = 0, from = 0; from < x->n && !err; batch++, from += size) {
         const int64_t n = x->n - from < size ? x->n - from : size;
-        err = mg_stop ? mg_fail(MG_INTERRUPTED, "stopped after %lld of %lld episodes, which are in %s",
-                                (long long)from, (long long)x->n, x->r->out)
-                      : play(x, batch, from, n);
+        err = mg_stop
+                  ? mg_fail(MG_INTERRUPTED, "stopped after %lld of %lld episodes, which are in %s",
+                            (long long)from, (long long)x->n, x->r->out)
+                  : play(x, batch, from, n);
         if (!err) mg_progress_show(&progress, from + n, NULL);
     }
     mg_progress_end(&progress);
@@ -134,14 +137,14 @@ static mg_err report(rollout *x) {
     json_t *verdicts = json_object();
     for (int v = MG_CLEAN; v <= MG_QUARANTINED; v++)
         json_object_set_new(verdicts, verdict_name[v], json_integer(x->verdicts[v]));
-    json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:O, s:o, s:o, s:o, s:f}", "run",
-                             x->r->out, "policy", x->r->panel.model, "episodes", (json_int_t)x->n,
-                             "prompts", (json_int_t)x->prompts, "prompts_cut",
-                             (json_int_t)x->panel.cut, "verdicts", verdicts, "codes", x->codes, "gold",
-                             mg_json_mean(&gold), "length", mg_json_mean(&length), "stopped",
-                             mg_json_mean(&stopped), "tokens_per_second", x->tokens / x->seconds);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:o, s:O, s:o, s:o, s:o, s:f}", "run", x->r->out, "policy",
+        x->r->panel.model, "episodes", (json_int_t)x->n, "prompts", (json_int_t)x->prompts,
+        "prompts_cut", (json_int_t)x->panel.cut, "verdicts", verdicts, "codes", x->codes, "gold",
+        mg_json_mean(&gold), "length", mg_json_mean(&length), "stopped", mg_json_mean(&stopped),
+        "tokens_per_second", x->tokens / x->seconds);
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-    err        = text ? mg_store_note(x->run.store, "rollout", text) : mg_fail(MG_NOMEM, "a summary");
+    err = text ? mg_store_note(x->run.store, "rollout", text) : mg_fail(MG_NOMEM, "a summary");
     if (!err && mg_json) printf("%s\n", text);
     if (!err && !mg_json) print(x, &gold, &length, &stopped);
     free(text);
@@ -203,9 +206,10 @@ static int run(int argc, char **argv) {
         {0}};
     mg_err err = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {
-        printf("usage: martingale rollout --model RUN|MODEL --data FOLDER --out FOLDER [options]\n\n"
-               "Plays episodes of the synopsis world and records them in FOLDER/run.db; `export\n"
-               "--episodes` writes them as JSON lines. Means are over clean episodes alone.\n\n");
+        printf(
+            "usage: martingale rollout --model RUN|MODEL --data FOLDER --out FOLDER [options]\n\n"
+            "Plays episodes of the synopsis world and records them in FOLDER/run.db; `export\n"
+            "--episodes` writes them as JSON lines. Means are over clean episodes alone.\n\n");
         mg_args_help(options, stdout);
         return MG_EXIT_DONE;
     }
@@ -217,7 +221,8 @@ static int run(int argc, char **argv) {
     if (!err && episodes) err = mg_args_int("episodes", episodes, 1, EPISODES_MAX, &r.episodes);
     if (!err && per_prompt) err = mg_args_int("per-prompt", per_prompt, 1, 1024, &r.per_prompt);
     if (!err && seed) err = mg_args_int("seed", seed, 0, 4294967295, &r.panel.seed);
-    if (!err && prompt_max) err = mg_args_int("prompt-max", prompt_max, 0, 1000000, &r.panel.prompt_max);
+    if (!err && prompt_max)
+        err = mg_args_int("prompt-max", prompt_max, 0, 1000000, &r.panel.prompt_max);
     if (!err && response_max)
         err = mg_args_int("response-max", response_max, 1, 100000, &r.panel.response_max);
     if (!err && temperature)

@@ -6,7 +6,6 @@
 
 #include "core/file.h"
 #include "core/log.h"
-#include "rewards/preference.h"
 #include "store/jsonl.h"
 
 #define BATCH_PROMPTS 32
@@ -42,7 +41,7 @@ static mg_err label_batch(labeller *l, int64_t from, int64_t n) {
     if (err) return err;
 
     mg_rng rng = mg_rng_stream(rule->seed, MG_PURPOSE_LABEL, 0);
-    const mg_preference_rule how = {.pairing = MG_PAIRING_RANDOM, .k = rule->k, .human = rule->human,
+    const mg_preference_rule how = {.pairing = rule->pairing, .k = rule->k, .human = rule->human,
                                     .drop_ties = true};
     for (int64_t p = 0; p < n; p++) {
         const mg_pair *row   = &j->rows[from + p];
@@ -51,7 +50,6 @@ static mg_err label_batch(labeller *l, int64_t from, int64_t n) {
             const mg_episode *e    = &episodes[p * rule->answers + k];
             const mg_reward   gold = mg_episode_return(e);
             double            value;
-            l->report.tokens += (double)(e->n_tokens);
             if (e->verdict != MG_CLEAN || !mg_reward_value(&gold, &value)) continue;
             c[count++] = (mg_candidate){mg_arena_strdup(&l->panel.arena, e->turns[0].action), value, false};
             l->report.gold_mean += value;
@@ -108,7 +106,10 @@ mg_err mg_study_preferences(mg_study *s, const mg_label_rule *rule, mg_label_rep
     if (!err) err = label_all(&l, &n_train);
     s->preferences = mg_path(s->arena, "%s/preferences", s->folder);
     if (!err && (n_train == 0 || n_train == l.n))
-        err = mg_fail(MG_EMPTY, "no pairs could be made of %lld prompts", (long long)l.panel.judge.n);
+        err = mg_fail(MG_EMPTY, "%s: %lld pairs to learn from and %lld held out could be made of %lld "
+                                "prompts; wanted some of either, and of the prompts %lld and more",
+                      s->data, (long long)n_train, (long long)(l.n - n_train),
+                      (long long)l.panel.judge.n, (long long)whole.prompts + 1);
     if (!err) err = mg_folder_make(s->preferences);
     if (!err)
         err = mg_preferences_write(mg_path(s->arena, "%s/validation.jsonl", s->preferences),
@@ -140,7 +141,8 @@ mg_err mg_study_train(mg_study *s, const char *algo, const char *name, const mg_
     if (a->needs_preferences) all[k++] = (mg_override){"preferences", s->preferences};
     if (a->needs_world) all[k++] = (mg_override){"reward_model", s->reward};
     for (int i = 0; i < n; i++) all[k++] = overrides[i];
-    const mg_train_options o = {.overrides = all, .n_overrides = k, .make_world = mg_app_world,
+    const bool             resume = mg_file_exists(mg_path(s->arena, "%s/run.db", out));
+    const mg_train_options o = {.overrides = all, .n_overrides = k, .resume = resume, .make_world = mg_app_world,
                                 .end_world = mg_app_world_free, .stop = &mg_stop,
                                 .wall_time = (double)time(NULL)};
     return mg_train(&o, result);

@@ -131,7 +131,7 @@ static void what_is_no_prompt_is_refused(void **state) {
 
 static void an_answer_ends_with_the_stop(void **state) {
     (void)state;
-    const mg_prompt_rule rule = rule_of("Q: {prompt}", 3, false); // its limits are for prompts
+    mg_prompt_rule       rule = rule_of("Q: {prompt}", 3, false); // its limits are for prompts
     int32_t             *ids;
     int64_t              n;
     assert_int_equal(mg_answer_encode(tokenizer, &rule, "red kite", 8, &arena, &ids, &n), MG_OK);
@@ -140,6 +140,9 @@ static void an_answer_ends_with_the_stop(void **state) {
     assert_int_equal(mg_answer_encode(tokenizer, &rule, "", 0, &arena, &ids, &n), MG_OK);
     assert_int_equal(n, 1);
     assert_int_equal(ids[0], TINY_STOP);
+    rule.stop = 17;
+    assert_int_equal(mg_answer_encode(tokenizer, &rule, "red", 3, &arena, &ids, &n), MG_OK);
+    assert_int_equal(ids[n - 1], 17);
 }
 
 // Llama 3 puts a token in front of a text; a text that goes on after others gets none.

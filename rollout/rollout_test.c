@@ -13,30 +13,29 @@
 
 // ---- a world --------------------------------------------------------------------------------
 
-// Asks, hears an answer, asks back, hears another, and is over. A turn is worth the bytes that were
-// said. The last item never ends by itself.
+// Asks, hears an answer, asks back, hears another, and is over. A turn is worth a hash of all that was
+// heard so far, a reset's prefix included.
 enum {
     GOOD, OTHER, RESET_FAILS, STEP_FAILS, INVALID, ABSENT, NOT_UTF8, SAYS_NAN, TRUNCATES, ENDLESS,
     LONG_WINDED, ITEMS
 };
 static const char *const QUESTIONS[ITEMS] = {
-    "a red kite over the hill", "rain on a tin roof", "r", "s", "i", "a", "n", "o", "t", "e", "l"};
+    "a red kite over the hill", "rain on a tin roof", "r", "s", "i", "a", "n", "o", "t", "i j", "l"};
 static const char BACK[] = "the old mill by the river";
 
 typedef struct talk {
-    int64_t  item, turn, heard; // heard: bytes, of all answers
+    int64_t  item, turn;
     uint64_t seed;
-    char     said[256]; // the first answer so far
-    int64_t  n_said;
+    uint32_t heard;
 } talk;
 
 static mg_value speak(const char *text) {
     return (mg_value){.kind = MG_SPACE_TEXT, .text = text, .size = strlen(text)};
 }
 
-static void hear(talk *t, const char *text, size_t size) {
-    for (size_t i = 0; i < size && t->n_said < 256 && t->turn == 0; i++) t->said[t->n_said++] = text[i];
-    t->heard += (int64_t)size;
+static uint32_t hear(uint32_t heard, const char *text, size_t size) {
+    for (size_t i = 0; i < size; i++) heard = heard * 31 + (uint8_t)text[i] + 1;
+    return heard;
 }
 
 static mg_err talk_reset(mg_env *e, uint64_t seed, const mg_reset_options *o, int64_t now,
@@ -46,7 +45,7 @@ static mg_err talk_reset(mg_env *e, uint64_t seed, const mg_reset_options *o, in
     memset(t, 0, sizeof *t);
     if (o->item == RESET_FAILS) return mg_fail(MG_IO, "the lid is stuck");
     t->item = o->item, t->seed = seed;
-    if (o->prefix) hear(t, o->prefix, o->prefix_size);
+    if (o->prefix) t->heard = hear(0, o->prefix, o->prefix_size);
     *seen = speak(QUESTIONS[o->item]);
     return MG_OK;
 }
@@ -55,8 +54,8 @@ static mg_err talk_step(mg_env *e, const mg_value *action, int64_t now, mg_trans
     (void)now;
     static const char bad[] = "\xFF", wordy[] = "seven sheep in the snow seven sheep in the snow";
     talk *t = e->state;
-    hear(t, action->text, action->size);
-    *out = (mg_transition){.observation = speak(BACK), .reward = mg_reward_of((double)action->size)};
+    t->heard = hear(t->heard, action->text, action->size);
+    *out     = (mg_transition){.observation = speak(BACK), .reward = mg_reward_of((double)t->heard)};
     if (action->open) return MG_OK;
     if (t->item == STEP_FAILS && t->turn == 1) return mg_fail(MG_IO, "the wheel came off");
     if (t->item == INVALID) out->reward = mg_reward_invalid("a grade of F");
@@ -162,6 +161,16 @@ static int64_t assert_said(const mg_episode *e, int64_t j, int64_t at, int64_t f
     return at;
 }
 
+// The world heard the turns' texts, each byte once.
+static void assert_paid(const mg_episode *e) {
+    uint32_t heard = 0;
+    for (int64_t j = 0; j < e->n_turns; j++) {
+        heard = hear(heard, e->turns[j].action, e->turns[j].action_size);
+        assert_int_equal(e->turns[j].reward.kind, MG_REWARD_VALUE);
+        assert_true(e->turns[j].reward.value == (double)heard);
+    }
+}
+
 static void an_episode_is_what_was_seen_and_said(void **state) {
     (void)state;
     const mg_rollout r        = rollout();
@@ -181,10 +190,7 @@ static void an_episode_is_what_was_seen_and_said(void **state) {
         assert_int_equal(at, e[i].n_tokens);
         assert_memory_equal(e[i].turns[0].observation, QUESTIONS[i], strlen(QUESTIONS[i]));
         assert_memory_equal(e[i].turns[1].observation, BACK, strlen(BACK));
-        for (int j = 0; j < 2; j++) {
-            assert_int_equal(e[i].turns[j].reward.kind, MG_REWARD_VALUE);
-            assert_true(e[i].turns[j].reward.value == (double)e[i].turns[j].action_size);
-        }
+        assert_paid(&e[i]);
     }
     assert_int_not_equal(e[0].seed, e[1].seed);
 }
@@ -282,7 +288,7 @@ static void limits_of_turns_and_of_the_context_truncate(void **state) {
     r.sampling.new_max = 4;
     r.rule.cut         = false; // one that must not be cut, its own episode
     r.rule.prompt_max  = 4;
-    const mg_start two[] = {start_of(GOOD, 0), start_of(ENDLESS, 1)};
+    const mg_start two[] = {start_of(GOOD, 0), start_of(ABSENT, 1)};
     e = played(&r, two, 2);
     assert_string_equal(e[0].code, "E.observation");
     assert_int_not_equal(e[1].n_turns, 0);
@@ -302,15 +308,13 @@ static void a_reset_puts_the_world_into_the_prefixs_state(void **state) {
     at = assert_seen(e, at, BACK);
     at = assert_said(e, 1, at, 0); // no prefix in the second turn
     assert_int_equal(at, e->n_tokens);
-    // The world was told only what came behind the prefix: that is what it paid for.
+    assert_paid(e); // reset told it the prefix, and the action only what came behind
     char  *prefix;
     size_t size;
     assert_int_equal(mg_tokenizer_decode(tokenizer, start.prefix, start.n_prefix, false, &arena, &prefix,
                                          &size), MG_OK);
     assert_memory_equal(e->turns[0].action, prefix, size);
-    assert_true(size > 3);
-    assert_true(e->turns[0].reward.value == (double)(e->turns[0].action_size - size));
-
+    assert_in_range(size, 4, e->turns[0].action_size);
     assert_int_equal(mg_rollout_check_reset(&TALK, NULL, GOOD, prefix, size), MG_OK);
 }
 
@@ -318,7 +322,7 @@ static void a_reset_puts_the_world_into_the_prefixs_state(void **state) {
 static mg_err forgetful_reset(mg_env *e, uint64_t seed, const mg_reset_options *o, int64_t now,
                               mg_value *seen) {
     mg_err err = talk_reset(e, seed, o, now, seen);
-    if (!err && o->prefix) ((talk *)e->state)->said[0] = '?';
+    if (!err && o->prefix) ((talk *)e->state)->heard = 0;
     return err;
 }
 
@@ -368,6 +372,67 @@ static void draws_do_not_depend_on_company(void **state) {
     mg_team_close(team);
 }
 
+// Neighbours of one group that have read other things, as long or with the same beginning.
+static void only_equal_contexts_are_shared(void **state) {
+    (void)state;
+    mg_rollout r        = rollout();
+    mg_start   starts[] = {start_of(ENDLESS, 0), start_of(INVALID, 0), start_of(ABSENT, 0)};
+    r.rule.template     = "Q {prompt}"; // "i" is the beginning of "i j", and as long as "a"
+    for (uint32_t i = 0; i < 3; i++) starts[i].attempt = i;
+    const mg_episode *e = played(&r, starts, 3);
+    assert_in_range(e[1].turns[0].action_begin, 1, e[0].turns[0].action_begin - 1);
+    assert_int_equal(e[1].turns[0].action_begin, e[2].turns[0].action_begin);
+    for (int i = 0; i < 3; i++) {
+        const mg_episode *alone = played(&r, &starts[i], 1);
+        assert_int_equal(alone->n_tokens, e[i].n_tokens);
+        assert_memory_equal(alone->tokens, e[i].tokens, sizeof(int32_t) * (size_t)alone->n_tokens);
+        for (int64_t t = 0; t < alone->n_tokens; t++)
+            assert_true(alone->logp[t] - e[i].logp[t] < 1e-5f && e[i].logp[t] - alone->logp[t] < 1e-5f);
+    }
+}
+
+// A model that likes all tokens alike says what the draws say.
+static void each_turn_has_draws_of_its_own(void **state) {
+    (void)state;
+    mg_model      *even  = tiny_model(tokenizer, false, 1, false);
+    mg_rollout     r     = rollout();
+    const mg_start start = start_of(GOOD, 0);
+    memset(even->head->data, 0, sizeof(float) * (size_t)mg_tensor_count(even->head));
+    mg_model_touch(even);
+    r.model         = even;
+    r.sampling.stop = -1;
+    const mg_episode *e = played(&r, &start, 1);
+    assert_int_equal(e->n_turns, 2);
+    assert_memory_not_equal(e->tokens + e->turns[0].action_begin, e->tokens + e->turns[1].action_begin,
+                            sizeof(int32_t) * NEW_MAX);
+    mg_model_free(even);
+}
+
+// Llama 3's begin-of-text stands before the first observation alone.
+static void the_first_token_of_texts_comes_once(void **state) {
+    (void)state;
+    static const char *const special[] = {"<|endoftext|>", "<|begin|>"};
+    const mg_text            text      = {BACK, strlen(BACK)};
+    const mg_start           start     = start_of(GOOD, 0);
+    mg_tokenizer            *llama     = NULL;
+    mg_rollout               r         = rollout();
+    int64_t                  begins    = 0;
+    assert_int_equal(mg_tokenizer_train(&llama, &(mg_tokenizer_training){
+                         .family = MG_TOKENIZER_LLAMA3, .texts = &text, .n_texts = 1,
+                         .vocab_size = 270, .special = special, .n_special = 2,
+                         .first = "<|begin|>"}), MG_OK);
+    mg_model *m = tiny_model(llama, false, 1, false);
+    r.tokenizer = llama, r.model = m;
+    const mg_episode *e = played(&r, &start, 1);
+    assert_int_equal(e->n_turns, 2);
+    for (int64_t k = 0; k < e->n_tokens; k++)
+        begins += e->role[k] == MG_ROLE_ENVIRONMENT && e->tokens[k] == mg_tokenizer_id(llama, "<|begin|>");
+    assert_int_equal(begins, 1);
+    assert_int_equal(e->tokens[0], mg_tokenizer_id(llama, "<|begin|>"));
+    mg_model_free(m);
+    mg_tokenizer_free(llama);
+}
+
 // Sampling goes on behind the stop; the world hears only what came before it.
 static void without_a_stop_the_text_ends_at_the_stop_all_the_same(void **state) {
     (void)state;
@@ -390,10 +455,10 @@ static void without_a_stop_the_text_ends_at_the_stop_all_the_same(void **state) 
                              MG_OK);
             assert_int_equal(turn->action_size, size);
             assert_memory_equal(turn->action, text, size);
-            assert_true(turn->reward.value == (double)size);
             if (j + 1 == e[i].n_turns) assert_int_equal(e[i].stopped, end < turn->action_end);
             early |= end + 1 < turn->action_end;
         }
+        assert_paid(&e[i]);
     }
     assert_true(early);
 }
@@ -442,6 +507,9 @@ int main(void) {
         cmocka_unit_test(a_reset_puts_the_world_into_the_prefixs_state),
         cmocka_unit_test(a_world_that_resets_elsewhere_is_found_out),
         cmocka_unit_test(draws_do_not_depend_on_company),
+        cmocka_unit_test(only_equal_contexts_are_shared),
+        cmocka_unit_test(each_turn_has_draws_of_its_own),
+        cmocka_unit_test(the_first_token_of_texts_comes_once),
         cmocka_unit_test(without_a_stop_the_text_ends_at_the_stop_all_the_same),
         cmocka_unit_test(an_id_that_is_no_token_says_nothing),
         cmocka_unit_test(cut_observations_are_counted),

@@ -8,11 +8,14 @@
 #include "core/file.h"
 #include "train/run.h"
 
+#define HALF ".half" // behind the name of a checkpoint that is being written
+
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
     (void)st, (void)type, (void)at;
     return remove(path);
 }
 
+// What cannot be removed stays, and is seen by whoever needs its place.
 static void remove_tree(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
 
 static const char *part_folder(mg_arena *a, const char *top, const mg_part *p) {
@@ -35,33 +38,69 @@ static mg_err save_part(const mg_part *p, const char *folder, const char *origin
     return mg_safetensors_write(mg_path(a, "%s/optimiser.safetensors", folder), state, 3);
 }
 
-// Removes all but the newest `kept`. Names sort like their numbers: six digits, zero padded.
-static void remove_old(const mg_run *r, int64_t kept, mg_arena *a) {
+// The updates of a name, which is six digits or more; 0: not a checkpoint's. *half: one that was not
+// finished.
+static int64_t updates_of(const char *name, bool *half) {
+    const size_t digits = strspn(name, "0123456789");
+    *half               = strcmp(name + digits, HALF) == 0;
+    return digits >= 6 && (*half || name[digits] == 0) ? strtoll(name, NULL, 10) : 0;
+}
+
+static int is_checkpoint(const struct dirent *entry) {
+    bool half;
+    return updates_of(entry->d_name, &half) > 0;
+}
+
+// The names, oldest first: versionsort puts 999999 before 1000000. -1: no such folder.
+static int list(const char *folder, mg_arena *a, struct dirent ***names) {
+    return scandir(mg_path(a, "%s/checkpoints", folder), names, is_checkpoint, versionsort);
+}
+
+int64_t mg_checkpoint_newest(const char *folder, mg_arena *a) {
     struct dirent **names;
-    const char     *top   = mg_path(a, "%s/checkpoints", r->folder);
-    int             count = scandir(top, &names, NULL, alphasort), whole = 0;
-    for (int i = count - 1; i >= 0; i--) {
-        const char *name = names[i]->d_name;
-        if (name[0] != '.' && (strchr(name, '.') || ++whole > kept))
-            remove_tree(mg_path(a, "%s/%s", top, name));
+    const int       count  = list(folder, a, &names);
+    int64_t         newest = 0;
+    for (int i = 0; i < count; i++) {
+        bool          half;
+        const int64_t updates = updates_of(names[i]->d_name, &half);
+        if (!half) newest = updates;
         free(names[i]);
     }
     if (count >= 0) free(names);
+    return newest;
+}
+
+// Removes all but the newest `kept`, and what a killed life left half written.
+static void remove_old(const mg_run *r, int64_t kept, mg_arena *a) {
+    struct dirent **names;
+    const int       count = list(r->folder, a, &names);
+    int64_t         whole = 0;
+    for (int i = count - 1; i >= 0; i--) {
+        bool half;
+        updates_of(names[i]->d_name, &half);
+        if (half || ++whole > kept)
+            remove_tree(mg_path(a, "%s/checkpoints/%s", r->folder, names[i]->d_name));
+        free(names[i]);
+    }
+    if (count >= 0) free(names);
+}
+
+mg_err mg_folder_replace(const char *fresh, const char *path) {
+    remove_tree(path);
+    if (rename(fresh, path) == 0) return MG_OK;
+    return mg_fail(MG_IO, "rename %s to %s: %s", fresh, path, strerror(errno));
 }
 
 mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n, int64_t kept,
                           const char *origin, mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
     const char  *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)updates_done);
-    const char  *half = mg_path(a, "%s.half", path);
+    const char  *half = mg_path(a, "%s" HALF, path);
     mg_err       err  = MG_OK;
     remove_tree(half);
-    for (int i = 0; i < n && !err; i++) err = save_part(&parts[i], part_folder(a, half, &parts[i]), origin, a);
-    if (!err) {
-        remove_tree(path); // of an earlier life
-        if (rename(half, path) != 0)
-            err = mg_fail(MG_IO, "rename %s to %s: %s", half, path, strerror(errno));
-    }
+    for (int i = 0; i < n && !err; i++)
+        err = save_part(&parts[i], part_folder(a, half, &parts[i]), origin, a);
+    if (!err) err = mg_folder_replace(half, path);
     if (err) {
         char *sentence = mg_arena_strdup(a, mg_err_detail());
         remove_tree(half);
@@ -108,8 +147,11 @@ static mg_err load_part(const mg_part *p, const char *folder, mg_arena *a) {
 }
 
 mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_arena *a) {
-    const char *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)r->updates_done);
-    mg_err      err  = MG_OK;
-    for (int i = 0; i < n && !err; i++) err = load_part(&parts[i], part_folder(a, path, &parts[i]), a);
+    const size_t mark = mg_arena_mark(a);
+    const char  *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)r->updates_done);
+    mg_err       err  = MG_OK;
+    for (int i = 0; i < n && !err; i++)
+        err = load_part(&parts[i], part_folder(a, path, &parts[i]), a);
+    mg_arena_reset(a, mark);
     return err;
 }

@@ -55,15 +55,14 @@ static mg_err judge_batch(const mg_judge *j, mg_model *policy, int64_t from, int
     for (int64_t i = 0; i < n; i++)
         starts[i] = (mg_start){.item = from + i, .group = (int32_t)i, .episode = (uint32_t)(from + i)};
     mg_err err = mg_rollout_run(&r, starts, n, 0, 0, scratch, scratch, episodes, NULL);
-    if (err) return err;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && !err; i++) {
         const mg_episode *e = &episodes[i];
         mg_judged        *x = &judged[from + i];
-        blank(x);
         if (e->verdict != MG_CLEAN) {
             (*unclean)++;
             continue;
         }
+        x->clean = true;
         const int64_t   p    = e->turns[0].action_begin;
         const mg_reward gold = mg_episode_return(e);
         double          score;
@@ -78,6 +77,7 @@ static mg_err judge_batch(const mg_judge *j, mg_model *policy, int64_t from, int
         who[clean++]   = from + i;
         if (tokens) *tokens += (double)x->length;
     }
+    if (err || clean == 0) return err;
     const mg_answers a = {prompts, clean, answers, clean};
     err = judge_kl(j, policy, &a, scratch, judged, who);
     return err ? err : judge_reward(j, &a, scratch, judged, who);
@@ -87,41 +87,59 @@ mg_err mg_judge_policy(const mg_judge *j, mg_model *policy, mg_arena *arena, mg_
                        mg_judged *judged, int64_t *unclean, double *tokens) {
     mg_err       err  = MG_OK;
     const size_t mark = mg_arena_mark(scratch);
-    *unclean          = 0;
+    MG_ASSERT(j->batch > 0);
+    *unclean = 0;
+    for (int64_t i = 0; i < j->n; i++) blank(&judged[i]);
     for (int64_t from = 0; from < j->n && !err; from += j->batch) {
         const int64_t n = j->n - from < j->batch ? j->n - from : j->batch;
-        err = judge_batch(j, policy, from, n, arena, scratch, judged, unclean, tokens);
+        err = j->stop && *j->stop
+                  ? mg_fail(MG_INTERRUPTED, "stopped after judging %lld of %lld answers",
+                            (long long)from, (long long)j->n)
+                  : judge_batch(j, policy, from, n, arena, scratch, judged, unclean, tokens);
         mg_arena_reset(scratch, mark);
     }
     return err;
+}
+
+// What the world and the reward model say of one human answer, as if a policy had given it.
+static mg_err judge_human(const mg_judge *j, int64_t row, mg_arena *scratch, mg_judged *x) {
+    const char      *text = j->rows[row].completion;
+    const size_t     size = strlen(text);
+    mg_env           env  = {j->class, j->world, mg_arena_alloc(scratch, j->class->state_size)};
+    mg_reset_options at   = {.item = row};
+    const mg_value   say  = {.kind = MG_SPACE_TEXT, .text = text, .size = size};
+    mg_transition    next = {0};
+    mg_value         seen;
+    int32_t         *p, *y;
+    int64_t          n_p, n_y;
+    mg_err           err = j->class->reset(&env, 0, &at, 0, &seen);
+    if (!err)
+        err = mg_prompt_encode(j->tokenizer, &j->rule, seen.text, seen.size, scratch, &p, &n_p, NULL);
+    if (!err) err = j->class->step(&env, &say, 0, &next);
+    if (!err) err = mg_answer_encode(j->tokenizer, &j->rule, text, size, scratch, &y, &n_y);
+    if (err) { // a policy's episode would be quarantined here
+        mg_log(MG_LOG_DEBUG, "row %lld: human answer left out: %s", (long long)row, mg_err_detail());
+        return MG_OK;
+    }
+    x->clean = x->stopped = true;
+    x->text = text, x->length = n_y, x->rouge_l = 1;
+    double gold;
+    if (mg_reward_value(&next.reward, &gold)) x->gold = gold;
+    const mg_prompt  prompt = {p, n_p};
+    const mg_answer  answer = {0, y, n_y};
+    const mg_answers a      = {&prompt, 1, &answer, 1};
+    const int64_t    who    = 0;
+    err = judge_reward(j, &a, scratch, x, &who);
+    return err == MG_LIMIT ? MG_OK : err; // no bound like response_max holds for what people wrote
 }
 
 mg_err mg_judge_humans(const mg_judge *j, mg_arena *arena, mg_arena *scratch, mg_judged *judged) {
     const size_t mark = mg_arena_mark(scratch);
     mg_err       err  = MG_OK;
     for (int64_t i = 0; i < j->n && !err; i++) {
-        const char      *text  = j->rows[i].completion;
-        mg_env           env   = {j->class, j->world, mg_arena_alloc(scratch, j->class->state_size)};
-        mg_reset_options at    = {.item = i};
-        const mg_value   say   = {.kind = MG_SPACE_TEXT, .text = text, .size = strlen(text)};
-        mg_transition    next  = {0};
-        mg_value         seen;
-        int32_t         *p, *y;
-        int64_t          n_p, n_y;
         blank(&judged[i]);
-        err = j->class->reset(&env, 0, &at, 0, &seen);
-        if (!err) err = j->class->step(&env, &say, 0, &next);
-        if (!err) err = mg_prompt_encode(j->tokenizer, &j->rule, seen.text, seen.size, scratch, &p, &n_p, NULL);
-        if (!err) err = mg_answer_encode(j->tokenizer, &j->rule, text, strlen(text), scratch, &y, &n_y);
-        if (err) break;
-        judged[i] = (mg_judged){.text = mg_arena_strdup(arena, text), .gold = NAN, .reward = NAN,
-                                .kl = NAN, .rouge_l = 1, .length = n_y, .stopped = true};
-        double gold;
-        if (mg_reward_value(&next.reward, &gold)) judged[i].gold = gold;
-        const mg_prompt  prompt = {p, n_p};
-        const mg_answer  answer = {0, y, n_y};
-        const mg_answers a      = {&prompt, 1, &answer, 1};
-        err = judge_reward(j, &a, scratch, judged, &i);
+        err = judge_human(j, i, scratch, &judged[i]);
+        judged[i].text = mg_arena_strdup(arena, judged[i].text);
         mg_arena_reset(scratch, mark);
     }
     return err;
@@ -159,7 +177,9 @@ mg_duel mg_judged_duel(const mg_judged *a, const mg_judged *b, int64_t n, double
         wins += x;
         out.n++;
         out.ties += tie;
-        if (!out.decided && mg_betting_decided(&test)) out.decided = true, out.at = out.n;
+        if (out.decided || !mg_betting_decided(&test)) continue;
+        out.decided = true, out.at = out.n;
+        out.a_wins  = test.log_up > test.log_down;
     }
     out.rate = out.n > 0 ? wins / (double)out.n : NAN;
     mg_confseq_interval(&interval, &out.low, &out.high);

@@ -20,26 +20,31 @@ typedef struct mg_judge {
     mg_model           *reference;   // KL is measured to this; NULL: none
     mg_team            *team;
     uint64_t            seed;
-    int64_t             batch;       // answers at a time
+    int64_t             batch;       // answers at a time, at least 1
+    const volatile int *stop;        // non-zero: somebody asks to stop; or NULL
 } mg_judge;
 
 // One answer, judged. NAN where there is no such judge.
 typedef struct mg_judged {
+    bool        clean;   // false: nothing else says anything, and the numbers are NAN
     const char *text;
     double      gold;    // the world's reward
     double      reward;  // the reward model's
-    double      kl;      // sum of log pi - log pi_ref over the answer, under pi's own sample
+    double      kl;      // sum of log pi - log pi_ref over the answer, under pi's own sample; both
+                         // at the temperature of sampling, or 1 where it is greedy
     double      rouge_l; // F against the human answer
     int64_t     length;  // tokens, stop included
     bool        stopped;
 } mg_judged;
 
 // judged [n] in row order; texts live on `arena`. *unclean counts episodes whose verdict is not
-// CLEAN: their rows hold NAN everywhere. tokens (may be NULL): answer tokens sampled.
+// CLEAN. tokens (may be NULL): answer tokens sampled. Errors: those of sampling and scoring;
+// MG_INTERRUPTED.
 mg_err mg_judge_policy(const mg_judge *j, mg_model *policy, mg_arena *arena, mg_arena *scratch,
                        mg_judged *judged, int64_t *unclean, double *tokens) MG_MUST_USE;
 
-// The human answers themselves, through the same judges.
+// The human answers themselves, through the same judges. A row that the world or the tokenizer does
+// not take is not clean; a text that is too long for the reward model has no such reward.
 mg_err mg_judge_humans(const mg_judge *j, mg_arena *arena, mg_arena *scratch,
                        mg_judged *judged) MG_MUST_USE;
 
@@ -53,11 +58,12 @@ mg_err mg_judged_mean(const double *column, int64_t n, double alpha, uint64_t se
                       mg_arena *scratch, mg_mean *out) MG_MUST_USE;
 
 // How often a beats b by gold, a tie counting one half; anytime-valid interval at 1 - alpha over the
-// rows in order. decided: the wealth against "win rate = 1/2" reached 1/alpha at row `at`.
+// rows in order. decided: the wealth against "win rate = 1/2" reached 1/alpha behind the `at`-th
+// duel, betting on the side that a_wins names. Rows where either has no gold are left out.
 typedef struct mg_duel {
     double  rate, low, high;
     int64_t n, ties;
-    bool    decided;
+    bool    decided, a_wins;
     int64_t at;
 } mg_duel;
 mg_duel mg_judged_duel(const mg_judged *a, const mg_judged *b, int64_t n, double alpha);

@@ -32,8 +32,8 @@ static mg_err find_algo(const char *path, const mg_override *overrides, int n, m
                    path ? path : "", path ? ": " : "", name);
 }
 
-// A file can hold a name once: where the algorithm's section has a key's name, the key gives way. That
-// is reward_model, which has no use for another reward model.
+// A file can hold a name once: where the algorithm's section has a key's name, the key gives way.
+// That is reward_model, which has no use for another reward model.
 static const mg_field *keys_of(const mg_algo *algo, mg_arena *arena) {
     mg_field *keys = MG_NEW(arena, mg_field, sizeof run_fields / sizeof *run_fields), *k = keys;
     for (const mg_field *f = run_fields; f->name; f++)
@@ -72,6 +72,45 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
     return MG_OK;
 }
 
+mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text) {
+    char  *all = NULL;
+    size_t size;
+    FILE  *out = open_memstream(&all, &size);
+    if (!out) return mg_fail(MG_NOMEM, "settings as text");
+    mg_config_write(s->sections, 3, out);
+    const bool whole = fclose(out) == 0;
+    if (whole) *text = mg_arena_strdup(arena, all);
+    free(all);
+    return whole ? MG_OK : mg_fail(MG_NOMEM, "settings as text");
+}
+
+static bool may_differ(const char *line) {
+    static const char *const keys[] = {"out:", "threads:", "checkpoint_every:", "checkpoints_kept:",
+                                       "evaluate_every:", "record_every:", "save_dtype:"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strncmp(line, keys[i], strlen(keys[i])) == 0) return true;
+    return false;
+}
+
+mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena) {
+    const char *text;
+    char       *begun, *now;
+    size_t      size;
+    mg_err      err = mg_file_read(path, MG_CONFIG_FILE_SIZE_MAX, arena, &begun, &size);
+    if (!err) err = mg_settings_text(s, arena, &text);
+    if (err) return err;
+    now = mg_arena_strdup(arena, text);
+    for (int line = 1; begun || now; line++) {
+        const char *then = strsep(&begun, "\n"), *found = strsep(&now, "\n");
+        if (then && found && (strcmp(then, found) == 0 || (may_differ(then) && may_differ(found))))
+            continue;
+        return mg_fail(MG_CONFIG, "%s:%d: the run was begun with '%s', found '%s'; its own settings are "
+                                  "`train %s --resume`, --out names a new run",
+                       path, line, then ? then : "", found ? found : "", path);
+    }
+    return MG_OK;
+}
+
 void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena) {
     mg_settings s = {.algo = algo ? algo : mg_algos[0]};
     bind_sections(&s, arena);
@@ -81,15 +120,9 @@ void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena) {
         mg_config_help(s.sections, 2, out);
 }
 
-static mg_err model_config(const mg_settings *s, int32_t vocab, mg_arena *arena,
-                           const mg_model_config **out) {
+static const mg_model_config *fresh_config(const mg_settings *s, int32_t vocab, mg_arena *arena) {
     const mg_network_config *n = &s->network;
     mg_model_config         *c = MG_NEW(arena, mg_model_config, 1);
-    if (n->d_model % n->heads || n->heads % n->kv_heads || n->d_model / n->heads % 2)
-        return mg_fail(MG_CONFIG,
-                       "network.heads: found %lld with d_model %lld and kv_heads %lld, wanted heads "
-                       "that divide d_model into even parts, and kv_heads that divide heads",
-                       (long long)n->heads, (long long)n->d_model, (long long)n->kv_heads);
     *c = (mg_model_config){
         .family = strcmp(n->family, "qwen2") == 0 ? MG_FAMILY_QWEN2 : MG_FAMILY_LLAMA,
         .vocab = vocab, .d_model = n->d_model, .d_ff = n->d_ff, .n_layers = n->layers,
@@ -97,8 +130,16 @@ static mg_err model_config(const mg_settings *s, int32_t vocab, mg_arena *arena,
         .context_max = n->context, .rope_theta = n->rope_theta, .norm_eps = 1e-5,
         .init_std = n->init_std, .tied = n->tied, .bos = -1, .eos = 0, .pad = -1};
     c->qkv_bias = c->family == MG_FAMILY_QWEN2;
-    *out        = c;
-    return MG_OK;
+    return c;
+}
+
+static mg_err check_network(const mg_network_config *n) {
+    if (n->d_model % n->heads == 0 && n->heads % n->kv_heads == 0 && n->d_model / n->heads % 2 == 0)
+        return MG_OK;
+    return mg_fail(MG_CONFIG,
+                   "network.heads: found %lld with d_model %lld and kv_heads %lld, wanted heads "
+                   "that divide d_model into even parts, and kv_heads that divide heads",
+                   (long long)n->heads, (long long)n->d_model, (long long)n->kv_heads);
 }
 
 // A tokenizer learnt from the training rows, prompts and answers alike.
@@ -123,13 +164,15 @@ static mg_err train_tokenizer(const mg_settings *s, const mg_job *job, mg_tokeni
 mg_err mg_prompt_fit(mg_prompt_rule *rule, int64_t response_max, int64_t context_max) {
     const int64_t room = context_max - response_max;
     if (room < 1)
-        return mg_fail(MG_CONFIG, "response_max: found %lld, wanted at most %lld: the model reads %lld "
-                                  "tokens in all", (long long)response_max, (long long)context_max - 1,
+        return mg_fail(MG_CONFIG,
+                       "response_max: found %lld, wanted at most %lld: the model reads %lld tokens in "
+                       "all", (long long)response_max, (long long)context_max - 1,
                        (long long)context_max);
     if (rule->prompt_max > room)
-        mg_log(MG_LOG_WARN, "prompt_max %lld and response_max %lld are more than the %lld tokens that the "
-                            "model reads: prompt_max is %lld", (long long)rule->prompt_max,
-               (long long)response_max, (long long)context_max, (long long)room);
+        mg_log(MG_LOG_WARN,
+               "prompt_max %lld and response_max %lld are more than the %lld tokens that the model "
+               "reads: prompt_max is %lld", (long long)rule->prompt_max, (long long)response_max,
+               (long long)context_max, (long long)room);
     if (rule->prompt_max == 0 || rule->prompt_max > room) rule->prompt_max = room;
     return MG_OK;
 }
@@ -140,7 +183,8 @@ static mg_err check_reward_model(const mg_settings *s, const mg_model_config *po
     mg_err          err = mg_model_config_read(s->run.reward_model, &c);
     if (!err && c.vocab != policy->vocab)
         err = mg_fail(MG_MISMATCH, "reward_model: %s has %lld tokens, the policy %s has %lld",
-                      s->run.reward_model, (long long)c.vocab, s->run.model, (long long)policy->vocab);
+                      s->run.reward_model, (long long)c.vocab, s->run.model,
+                      (long long)policy->vocab);
     return err;
 }
 
@@ -213,19 +257,19 @@ mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) 
     job->reward_folder = s->run.reward_model;
     job->rule = (mg_prompt_rule){.template = s->run.template, .prompt_max = s->run.prompt_max,
                                  .cut = s->run.cut_prompts, .stop = 0};
-    mg_tokenizer *t = NULL;
-    mg_err        err = mg_prompt_rule_check(&job->rule);
+    const bool    fresh = s->run.model[0] == 0;
+    mg_tokenizer *t     = NULL;
+    mg_err        err   = mg_prompt_rule_check(&job->rule);
     if (!err) err = check_needs(s);
+    // Before anything that takes long.
+    if (!err && fresh) err = check_network(&s->network);
+    if (!err && fresh) err = mg_prompt_fit(&job->rule, s->run.response_max, s->network.context);
     if (!err) err = read_data(s, job);
-    if (!err) err = s->run.model[0] ? load_tokenizer(s, job, &t) : train_tokenizer(s, job, &t);
-    if (!err && !s->run.model[0]) {
+    if (!err) err = fresh ? train_tokenizer(s, job, &t) : load_tokenizer(s, job, &t);
+    if (err) return err;
+    if (fresh) {
         job->rule.stop = mg_tokenizer_id(t, STOP_TOKEN);
-        err = model_config(s, mg_tokenizer_vocab_size(t), job->run, &job->fresh);
-        if (!err) err = mg_prompt_fit(&job->rule, s->run.response_max, s->network.context);
-    }
-    if (err) {
-        mg_tokenizer_free(t);
-        return err;
+        job->fresh     = fresh_config(s, mg_tokenizer_vocab_size(t), job->run);
     }
     job->tokenizer = *tokenizer = t;
     return MG_OK;

@@ -68,6 +68,13 @@ const char *mg_policy_folder(const char *run_or_model, mg_arena *arena);
 // Errors: MG_CONFIG, MG_IO.
 mg_err mg_settings_read(mg_settings *out, const char *path, const mg_override *overrides, int n,
                         mg_arena *arena) MG_MUST_USE;
+// The resolved settings as the text of a file that mg_settings_read takes back unchanged.
+// Error: MG_NOMEM.
+mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text) MG_MUST_USE;
+// Are these the settings that a run was begun with, of which `path` holds the text? What changes no
+// weight may differ: out, threads, and how often is checkpointed, evaluated and recorded.
+// Errors: MG_CONFIG, naming the line, what it says and what was wanted now; MG_IO, MG_LIMIT.
+mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena) MG_MUST_USE;
 // All keys of an algorithm with their defaults, for --help. algo NULL: the keys of every run.
 void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena);
 

@@ -1,7 +1,6 @@
 // run.c - opening a run's folder.
 #include "train/run.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,20 +8,6 @@
 #include <unistd.h>
 
 #include "core/file.h"
-
-// The newest whole checkpoint: folders named by six digits or more.
-static int64_t newest_checkpoint(const char *folder, mg_arena *arena) {
-    int64_t        newest = 0;
-    DIR           *d      = opendir(mg_path(arena, "%s/checkpoints", folder));
-    struct dirent *entry;
-    while (d && (entry = readdir(d))) {
-        char         *end;
-        const int64_t n = strtoll(entry->d_name, &end, 10);
-        if (*end == 0 && end - entry->d_name >= 6 && n > newest) newest = n;
-    }
-    if (d) closedir(d);
-    return newest;
-}
 
 static mg_err take_lock(mg_run *r, mg_arena *arena) {
     const char *path = mg_path(arena, "%s/run.lock", r->folder);
@@ -34,19 +19,26 @@ static mg_err take_lock(mg_run *r, mg_arena *arena) {
                : mg_fail(MG_IO, "lock %s: %s", path, strerror(errno));
 }
 
+mg_err mg_run_check(const char *folder, bool resume, mg_arena *arena) {
+    const bool there = mg_file_exists(mg_path(arena, "%s/run.db", folder));
+    if (resume && !there) return mg_fail(MG_IO, "%s: there is no run to resume", folder);
+    if (!resume && there)
+        return mg_fail(MG_BUSY, "%s: holds a run already; --resume goes on with it, --out names another",
+                       folder);
+    // Its checkpoints would be taken for those of the new run.
+    if (!resume && mg_checkpoint_newest(folder, arena) > 0)
+        return mg_fail(MG_BUSY, "%s: holds checkpoints of a run; --out names another folder", folder);
+    return MG_OK;
+}
+
 mg_err mg_run_open(mg_run *r, const char *folder, bool resume, mg_arena *arena) {
-    *r                   = (mg_run){.folder = folder, .lock = -1};
-    const char *database = mg_path(arena, "%s/run.db", folder);
-    mg_err      err      = MG_OK;
-    if (resume && !mg_file_exists(database))
-        err = mg_fail(MG_IO, "%s: there is no run to resume", folder);
+    *r         = (mg_run){.folder = folder, .lock = -1};
+    mg_err err = mg_run_check(folder, resume, arena);
     if (!err) err = mg_folder_make(mg_path(arena, "%s/checkpoints", folder));
     if (!err) err = take_lock(r, arena);
-    if (!err && !resume && mg_file_exists(database))
-        err = mg_fail(MG_BUSY, "%s: holds a run already; --resume goes on with it, --out names another",
-                      folder);
-    if (!err) err = mg_store_open(&r->store, database);
-    if (!err && resume) r->updates_done = newest_checkpoint(folder, arena);
+    if (!err) err = mg_run_check(folder, resume, arena); // somebody may have been quicker
+    if (!err) err = mg_store_open(&r->store, mg_path(arena, "%s/run.db", folder));
+    if (!err && resume) r->updates_done = mg_checkpoint_newest(folder, arena);
     if (err) mg_run_close(r);
     return err;
 }

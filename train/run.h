@@ -10,12 +10,15 @@
 typedef struct mg_run {
     const char *folder; // borrowed
     mg_store   *store;  // owned
-    int         lock;   // file descriptor
+    int         lock;   // file descriptor; -1: none
     int64_t     updates_done; // of the newest checkpoint; 0: none
 } mg_run;
 
-// resume false: makes the folder; MG_BUSY when there is a run in it already (nothing is overwritten).
-// resume true: opens it; MG_IO when there is none. Either: MG_BUSY when another process has it.
+// May a run begin (resume false) or go on (true) in this folder? Makes nothing. Errors: MG_BUSY when
+// there is one already, of which nothing is overwritten; MG_IO when there is none to go on with.
+mg_err mg_run_check(const char *folder, bool resume, mg_arena *arena) MG_MUST_USE;
+
+// Makes or opens the folder. Errors: those of the check; MG_BUSY when another process has the run.
 mg_err mg_run_open(mg_run *r, const char *folder, bool resume, mg_arena *arena) MG_MUST_USE;
 void   mg_run_close(mg_run *r);
 
@@ -25,7 +28,14 @@ void   mg_run_close(mg_run *r);
 mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n, int64_t kept,
                           const char *origin, mg_arena *scratch) MG_MUST_USE;
 
-// Restores the parts from the newest checkpoint (r->updates_done > 0).
+// Updates behind the newest whole checkpoint of a run's folder; 0: none. Files and folders that are
+// not named like a checkpoint are neither looked at nor removed.
+int64_t mg_checkpoint_newest(const char *folder, mg_arena *scratch);
+
+// Restores the parts from the newest checkpoint (r->updates_done > 0); after an error they are spoilt.
 // Errors: MG_IO, MG_CORRUPT, MG_MISMATCH.
 mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_arena *scratch) MG_MUST_USE;
+
+// Puts the folder `fresh` where `path` is, or is to be; what was there is removed. Error: MG_IO.
+mg_err mg_folder_replace(const char *fresh, const char *path) MG_MUST_USE;
 #endif

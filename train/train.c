@@ -29,21 +29,27 @@ typedef struct trainer {
     mg_events      *events;
     mg_rollout      rollout;
     int64_t         updates;   // in all
-    double          tokens;    // of this life
     double          started;   // mg_clock_seconds
 } trainer;
 
+static const char *run_yaml(trainer *t) {
+    return mg_path(&t->run_arena, "%s/run.yaml", t->settings.run.out);
+}
+
 static mg_err write_settings(trainer *t) {
-    char  *text;
-    size_t size;
-    FILE  *out = open_memstream(&text, &size);
-    if (!out) return mg_fail(MG_NOMEM, "run.yaml");
-    mg_config_write(t->settings.sections, 3, out);
-    fclose(out);
-    mg_err err = mg_file_write(mg_path(&t->run_arena, "%s/run.yaml", t->run.folder), text, size);
-    if (!err) err = mg_store_note(t->run.store, "config", text);
-    free(text);
-    return err;
+    const char *text, *path = run_yaml(t);
+    mg_err      err = mg_settings_text(&t->settings, &t->run_arena, &text);
+    if (!err) err = mg_file_write(path, text, strlen(text));
+    return err ? err : mg_store_note(t->run.store, "config", text);
+}
+
+// May the run begin or go on, with these settings?
+static mg_err check_run(trainer *t) {
+    const bool resume = t->options->resume;
+    mg_err     err    = mg_run_check(t->settings.run.out, resume, &t->run_arena);
+    // A life that ended very early has left no settings, nor anything made with them.
+    if (err || !resume || !mg_file_exists(run_yaml(t))) return err;
+    return mg_settings_same(&t->settings, run_yaml(t), &t->run_arena);
 }
 
 // A fresh model has no folder whose tokenizer could be carried along, so its own lies in the run.
@@ -64,16 +70,39 @@ static mg_err open_world(trainer *t) {
 }
 
 static mg_err open_learner(trainer *t) {
-    mg_part parts[MG_PARTS_MAX];
-    mg_err  err = t->settings.algo->open(&t->learner, &t->job, t->settings.algo_config);
-    if (err) return err;
-    t->updates = t->settings.algo->updates(t->learner);
-    if (t->run.updates_done > 0) {
-        const int n = t->settings.algo->parts(t->learner, parts);
-        err = mg_checkpoint_load(&t->run, parts, n, &t->step_arena);
-        mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
-    }
+    mg_err err = t->settings.algo->open(&t->learner, &t->job, t->settings.algo_config);
+    if (!err) t->updates = t->settings.algo->updates(t->learner);
     return err;
+}
+
+static mg_err load_checkpoint(trainer *t) {
+    mg_part parts[MG_PARTS_MAX];
+    if (t->run.updates_done == 0) return MG_OK;
+    mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
+    return mg_checkpoint_load(&t->run, parts, t->settings.algo->parts(t->learner, parts),
+                              &t->step_arena);
+}
+
+// DR-PO's checks before it starts: the world goes where it is told, and the starting policy knows
+// the references that it will be put into.
+static mg_err check_resets(trainer *t) {
+    const int64_t rows = t->job.n_pairs < CHECK_ROWS ? t->job.n_pairs : CHECK_ROWS;
+    mg_part       parts[MG_PARTS_MAX];
+    mg_coverage   c;
+    mg_err        err = MG_OK;
+    for (int64_t i = 0; i < rows && !err; i++) {
+        const char *reference = t->job.pairs[i].completion;
+        err = mg_rollout_check_reset(t->world.class, t->world.world, i, reference, strlen(reference) / 2);
+    }
+    t->settings.algo->parts(t->learner, parts);
+    if (!err) err = mg_coverage_measure(parts[0].model, &t->job, rows, &t->step_arena, &c);
+    if (err) return err;
+    mg_log(MG_LOG_INFO, "reset check: %lld restored states equal the played ones", (long long)rows);
+    mg_log(MG_LOG_INFO,
+           "coverage check: the policy gives references %.2f nats per token (its own samples %.2f); "
+           "%.0f %% of %lld lie outside its samples",
+           c.reference_logp, c.sample_logp, 100 * c.outside, (long long)c.rows);
+    return MG_OK;
 }
 
 static mg_err open_all(trainer *t) {
@@ -82,17 +111,21 @@ static mg_err open_all(trainer *t) {
     if (!err) err = mg_arena_init(&t->step_arena, "step", STEP_ARENA_MAX);
     if (!err)
         err = mg_settings_read(&t->settings, o->config, o->overrides, o->n_overrides, &t->run_arena);
+    if (!err) err = check_run(t);
     if (!err) err = mg_team_open(&t->team, (int)t->settings.run.threads);
     if (err) return err;
     t->job = (mg_job){.team = t->team, .run = &t->run_arena, .step = &t->step_arena};
-    // Everything that can be wrong with what the user named is found before the folder is made.
+    // Everything that can be wrong with what the user named is found before the folder is made, where
+    // an empty run would stand in the way of the next try.
     err = mg_job_open(&t->job, &t->settings, &t->tokenizer);
     if (!err) err = open_world(t);
+    if (!err) err = open_learner(t);
+    if (!err && t->settings.algo->needs_resets && !o->resume) err = check_resets(t);
     if (!err) err = mg_run_open(&t->run, t->settings.run.out, o->resume, &t->run_arena);
     if (!err) err = write_settings(t);
     if (!err && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
-    if (!err) err = open_learner(t);
+    if (!err) err = load_checkpoint(t);
     if (!err) err = mg_events_open(&t->events, t->run.folder, o->wall_time);
     return err;
 }
@@ -101,7 +134,7 @@ static void close_all(trainer *t) {
     mg_events_close(t->events);
     if (t->learner) t->settings.algo->close(t->learner);
     mg_run_close(&t->run);
-    t->options->end_world(&t->world);
+    if (t->world.class) t->options->end_world(&t->world);
     mg_tokenizer_free(t->tokenizer);
     mg_team_close(t->team);
     mg_arena_release(&t->step_arena);
@@ -121,7 +154,8 @@ static void require_reward(const trainer *t, mg_episode *e) {
 static mg_err fail_at(trainer *t, mg_err err, int64_t update, int64_t episodes) {
     char which[64] = "", kept[64] = "";
     char *sentence = mg_arena_strdup(&t->step_arena, mg_err_detail());
-    if (episodes > 0) snprintf(which, sizeof which, ", episodes 0..%lld of it", (long long)episodes - 1);
+    if (episodes > 0)
+        snprintf(which, sizeof which, ", episodes 0..%lld of it", (long long)episodes - 1);
     if (err == MG_NUMERIC && t->run.updates_done > 0)
         snprintf(kept, sizeof kept, "; the last checkpoint is behind update %lld",
                  (long long)t->run.updates_done);
@@ -147,11 +181,7 @@ static mg_err collect(trainer *t, int64_t update, mg_episode **all, int64_t *n_a
     for (int64_t i = 0; i < n; i++) {
         require_reward(t, &e[i]);
         if (e[i].verdict == MG_CLEAN) kept[n_kept++] = e[i];
-        t->tokens += (double)(e[i].n_turns ? e[i].n_tokens - e[i].turns[0].action_begin : 0);
     }
-    if (n_kept == 0)
-        return mg_fail(MG_EMPTY, "update %lld: none of %lld episodes is clean; the first: %s: %s",
-                       (long long)update, (long long)n, e[0].code, e[0].detail);
     *all = e, *n_all = n, *clean = kept, *n_clean = n_kept;
     return MG_OK;
 }
@@ -175,6 +205,15 @@ static mg_err record(trainer *t, int64_t update, const mg_episode *clean, int64_
     return err;
 }
 
+// Nothing to learn from: the episodes are kept as witnesses, and the run ends here.
+static mg_err fail_unclean(trainer *t, int64_t update, const mg_episode *all, int64_t n,
+                           const mg_metrics *m) {
+    mg_err err = record(t, update, NULL, 0, all, n, m);
+    if (err) return err;
+    return mg_fail(MG_EMPTY, "update %lld: none of %lld episodes is clean; the first: %s: %s",
+                   (long long)update, (long long)n, all[0].code, all[0].detail);
+}
+
 static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
     const mg_algo *a   = t->settings.algo;
     mg_episode    *all = NULL, *clean = NULL;
@@ -186,16 +225,18 @@ static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
         err = collect(t, update, &all, &n_all, &clean, &n_clean);
         if (err) return err;
         mg_metrics_add(m, "excluded", (double)(n_all - n_clean));
+        if (n_clean == 0) return fail_unclean(t, update, all, n_all, m);
     }
     err = a->update(t->learner, update, clean, n_clean, m);
     if (err) return fail_at(t, err, update, n_all);
     const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
     if (look && a->evaluate) err = a->evaluate(t->learner, m);
-    return err ? err : record(t, update, clean, n_clean, all, n_all, m);
+    if (!err) err = record(t, update, clean, n_clean, all, n_all, m);
+    return err ? fail_at(t, err, update, 0) : MG_OK;
 }
 
-// A loss is looked at before the step that it leads to; what the last step made of the weights shows
-// here first. Numbers that are none must not push out the last good checkpoint.
+// A loss is looked at before the step that it leads to; what the last step made of the weights
+// shows here first. Numbers that are none must not push out the last good checkpoint.
 static mg_err check_weights(const mg_part *parts, int n) {
     for (int i = 0; i < n; i++)
         for (int64_t k = 0; k < parts[i].model->n_weights; k++)
@@ -216,28 +257,6 @@ static mg_err checkpoint(trainer *t, int64_t done) {
         err = mg_checkpoint_save(&t->run, done, parts, n, t->settings.run.checkpoints_kept, origin(t),
                                  &t->step_arena);
     return err;
-}
-
-// DR-PO's checks before it starts: the world goes where it is told, and the starting policy knows
-// the references that it will be put into.
-static mg_err check_resets(trainer *t) {
-    const int64_t rows = t->job.n_pairs < CHECK_ROWS ? t->job.n_pairs : CHECK_ROWS;
-    mg_part       parts[MG_PARTS_MAX];
-    mg_coverage   c;
-    mg_err        err = MG_OK;
-    for (int64_t i = 0; i < rows && !err; i++) {
-        const char *reference = t->job.pairs[i].completion;
-        err = mg_rollout_check_reset(t->world.class, t->world.world, i, reference, strlen(reference) / 2);
-    }
-    t->settings.algo->parts(t->learner, parts);
-    if (!err) err = mg_coverage_measure(parts[0].model, &t->job, rows, &t->step_arena, &c);
-    if (err) return err;
-    mg_log(MG_LOG_INFO, "reset check: %lld restored states equal the played ones", (long long)rows);
-    mg_log(MG_LOG_INFO,
-           "coverage check: the policy gives references %.2f nats per token (its own samples %.2f); "
-           "%.0f %% of %lld lie outside its samples",
-           c.reference_logp, c.sample_logp, 100 * c.outside, (long long)c.rows);
-    return MG_OK;
 }
 
 static void note_of(const mg_metrics *m, char *out, size_t size) {
@@ -275,24 +294,25 @@ static mg_err loop(trainer *t, mg_metrics *last) {
     return err;
 }
 
-// The finished policy as a model folder of its own.
+// The finished policy as a model folder of its own, whole or not at all.
 static mg_err export_model(trainer *t) {
     mg_part     parts[MG_PARTS_MAX];
     const char *folder = mg_path(&t->run_arena, "%s/model", t->run.folder);
+    const char *half   = mg_path(&t->run_arena, "%s.half", folder);
     const bool  bf16   = strcmp(t->settings.run.save_dtype, "bf16") == 0;
     mg_arena_reset(&t->step_arena, 0);
-    mg_err err = mg_folder_make(folder);
-    if (!err && t->settings.algo->finish) return t->settings.algo->finish(t->learner, folder);
+    mg_err err = mg_folder_make(half);
     t->settings.algo->parts(t->learner, parts);
-    if (!err)
-        err = mg_model_save(parts[0].model, folder, bf16 ? MG_FILE_BF16 : MG_FILE_F32, origin(t));
-    return err;
+    if (!err && t->settings.algo->finish)
+        err = t->settings.algo->finish(t->learner, half);
+    else if (!err)
+        err = mg_model_save(parts[0].model, half, bf16 ? MG_FILE_BF16 : MG_FILE_F32, origin(t));
+    return err ? err : mg_folder_replace(half, folder);
 }
 
 mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     trainer t = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
     mg_err  err = open_all(&t);
-    if (!err && t.settings.algo->needs_resets && t.run.updates_done == 0) err = check_resets(&t);
     t.rollout = (mg_rollout){.tokenizer = t.tokenizer, .rule = t.job.rule, .class = t.world.class,
                              .world = t.world.world, .team = t.team, .seed = t.job.seed};
     mg_metrics last = {0};
@@ -300,7 +320,7 @@ mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     if (!err) err = export_model(&t);
     if (!err) err = mg_report_run(t.run.folder, t.run.store, &t.step_arena);
     if (!err) {
-        *out = (mg_train_result){.updates = t.updates, .tokens = t.tokens, .last = last,
+        *out = (mg_train_result){.updates = t.updates, .last = last,
                                  .seconds = mg_clock_seconds() - t.started};
         snprintf(out->folder, sizeof out->folder, "%s", t.run.folder);
     }

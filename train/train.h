@@ -1,6 +1,6 @@
 // train.h - the loop that drives any algorithm from its first update to its last.
 //
-//   resolve config -> open run folder -> open job -> open learner -> [resume]
+//   resolve config -> open job -> open world -> open learner -> open run folder -> [load checkpoint]
 //   each update:  starts -> episodes -> only CLEAN ones -> update -> metrics and episodes stored
 //                 -> checkpoint when due
 //   end:          model/ (Hugging Face layout), report.html
@@ -12,14 +12,15 @@
 #include "env/env.h"
 #include "train/job.h"
 
-// A world made by the caller for the job's training pairs. class NULL: the algorithm needs none.
+// A world made by the caller for the job's training pairs.
 typedef struct mg_world {
     const mg_env_class *class;
     const void         *world;
     int64_t             n_items; // 0: its seed decides
 } mg_world;
 
-// Makes the world that settings name over the job's rows; memory on job->run.
+// Makes the world that settings name over the job's rows, for an algorithm that needs one; memory on
+// job->run. The ender is called for a world that was made, after everything else has ended.
 typedef mg_err mg_world_maker(const mg_settings *s, const mg_job *job, mg_world *out);
 typedef void   mg_world_ender(mg_world *w);
 
@@ -36,13 +37,16 @@ typedef struct mg_train_options {
 
 // What a finished run says of itself.
 typedef struct mg_train_result {
-    char    folder[1024];     // the run
-    int64_t updates;
-    double  seconds, tokens;  // spent in this life; answer tokens learnt from or sampled
-    mg_metrics last;          // the last update's metrics; names are static
+    char       folder[4096]; // the run
+    int64_t    updates;      // in all its lives
+    double     seconds;      // spent in this life
+    mg_metrics last;         // the last update's metrics; names are static. Empty when a finished run
+                             // was resumed
 } mg_train_result;
 
-// Errors: MG_CONFIG (used wrongly), MG_INTERRUPTED after a checkpoint was written, MG_NUMERIC (the
-// sentence names update and episodes; the last good checkpoint stays), and what data and files say.
+// Errors: MG_CONFIG (used wrongly; resumed with settings that the run was not begun with),
+// MG_INTERRUPTED after a checkpoint was written, MG_NUMERIC (the sentence names update and episodes;
+// the last good checkpoint stays), MG_EMPTY (no episode of an update is CLEAN: they are in the store),
+// and what data and files say. No folder is made before data, world and models were found fit.
 mg_err mg_train(const mg_train_options *options, mg_train_result *out) MG_MUST_USE;
 #endif

@@ -91,8 +91,8 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     const mg_ppo_config ppo = ppo_part(&d->config);
     mg_err              err = mg_ppo_open(&d->ppo, job, &ppo);
     if (!err && strcmp(d->config.reset_source, "reference") == 0 && !any_inside(&d->ppo.references))
-        err = mg_fail(MG_CONFIG, "drpo: reset_source: the data's reference answers are empty, wanted some "
-                                 "to reset into, or sft");
+        err = mg_fail(MG_CONFIG, "drpo: reset_source: the data's reference answers are empty, wanted "
+                                 "some to reset into, or sft");
     if (err)
         mg_ppo_close(&d->ppo);
     else

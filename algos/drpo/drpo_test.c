@@ -95,6 +95,29 @@ static planned plan_of(tiny *t, int64_t update) {
     return p;
 }
 
+// An episode's coin and length depend on its update and its number, not on how many others there are.
+static void each_update_draws_anew(void **state) {
+    (void)state;
+    tiny *t = tiny_start("drpo", 1, "", "episodes=10 reset_share=0.5");
+    tiny *u = tiny_start("drpo", 1, "", "episodes=7 reset_share=0.5");
+    int   differ = 0, mixed = 0;
+    for (int64_t update = 0; update < 8; update++) {
+        const planned a = plan_of(t, update), b = plan_of(t, update + 1);
+        for (int64_t i = 0; i < a.n; i++)
+            differ += (a.starts[i].n_prefix > 0) != (b.starts[i].n_prefix > 0);
+        for (int64_t i = 1; i < a.n; i++)
+            mixed += (a.starts[i].n_prefix > 0) != (a.starts[i - 1].n_prefix > 0);
+    }
+    assert_in_range(differ, 20, 60); // of 80, half
+    assert_in_range(mixed, 18, 54);  // of 72, half
+    const planned many = plan_of(t, 0), few = plan_of(u, 0);
+    for (int64_t i = 0; i < few.n; i++) {
+        assert_int_equal(few.starts[i].item, many.starts[i].item);
+        assert_int_equal(few.starts[i].n_prefix, many.starts[i].n_prefix);
+    }
+    tiny_stop(t), tiny_stop(u);
+}
+
 static void prefixes_are_of_the_items_own_reference(void **state) {
     (void)state;
     tiny *t = tiny_start("drpo", 1, "", "episodes=24 reset_share=1");
@@ -168,6 +191,7 @@ int main(void) {
         cmocka_unit_test(lengths_are_uniform_from_one_to_the_last_but_one),
         cmocka_unit_test(the_share_says_how_often_and_how_far),
         cmocka_unit_test(short_references_give_no_reset),
+        cmocka_unit_test(each_update_draws_anew),
         cmocka_unit_test(prefixes_are_of_the_items_own_reference),
         cmocka_unit_test(roll_ins_are_samples_of_the_starting_policy),
         cmocka_unit_test(references_are_needed),

@@ -319,6 +319,41 @@ static void losses_are_means_over_the_whole_minibatch(void **state) {
     }
 }
 
+static double value_loss_behind(tiny *t, const mg_ppo_batch *b, const float *g, double step) {
+    mg_model   *m    = ppo(t)->critic;
+    mg_ppo_sums sums = {0};
+    for (int64_t k = 0; k < m->n_weights; k++) m->weights[k] += (float)step * g[k];
+    mg_model_touch(m);
+    ok(mg_ppo_value_gradient(ppo(t), b, 0, b->t.n, &sums));
+    for (int64_t k = 0; k < m->n_weights; k++) m->weights[k] -= (float)step * g[k];
+    mg_model_touch(m);
+    return sums.value_loss;
+}
+
+// The policy's is in algo_test.c.
+static void the_critics_gradient_is_the_slope_of_its_loss(void **state) {
+    (void)state;
+    for (int mode = 0; mode < MODES; mode++) {
+        tiny        *t = started(mode);
+        mg_episode  *e = story(t);
+        mg_ppo_batch b;
+        mg_ppo_sums  sums = {0};
+        double       norm = 0;
+        ppo(t)->config.value_clip = 1e9; // whose corners have no slope
+        ok(mg_ppo_prepare(ppo(t), e, STORIES, &b));
+        ok(mg_ppo_value_gradient(ppo(t), &b, 0, STORIES, &sums));
+        const int64_t n = ppo(t)->critic->n_weights;
+        float        *g = malloc(sizeof *g * (size_t)n);
+        memcpy(g, ppo(t)->critic->grads, sizeof *g * (size_t)n);
+        for (int64_t k = 0; k < n; k++) norm += (double)g[k] * (double)g[k];
+        const double step = 2e-3 / sqrt(norm);
+        near((value_loss_behind(t, &b, g, step) - value_loss_behind(t, &b, g, -step)) / (2 * step),
+             norm, 0.01 * norm);
+        free(g);
+        tiny_stop(t);
+    }
+}
+
 static void metrics_say_what_happened(void **state) {
     (void)state;
     tiny       *t = tiny_start("ppo", 1, tiny_reward, "mask_mode=strict lr=0");
@@ -610,6 +645,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_update_prepares_what_the_listing_says),
         cmocka_unit_test(losses_are_means_over_the_whole_minibatch),
+        cmocka_unit_test(the_critics_gradient_is_the_slope_of_its_loss),
         cmocka_unit_test(metrics_say_what_happened),
         cmocka_unit_test(an_answer_without_its_stop_gets_missing_eos),
         cmocka_unit_test(strict_ignores_forced_and_late_tokens_and_code_does_not),

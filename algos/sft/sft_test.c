@@ -107,6 +107,7 @@ static void a_nan_ends_the_update_before_it_moves_anything(void **state) {
     mg_f32(tiny_part(t, 0).model->final_norm)[0] = NAN;
     mg_model_touch(tiny_part(t, 0).model);
     assert_int_equal(tiny_update(t, 0), MG_NUMERIC);
+    assert_non_null(strstr(mg_err_detail(), "loss"));
     assert_int_equal(tiny_part(t, 0).optimiser->steps, 0);
     tiny_stop(t);
 }

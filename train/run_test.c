@@ -1,0 +1,281 @@
+// run_test.c - a run belongs to one process, is never overwritten, and goes on from its newest whole
+// checkpoint, which holds every bit of its models and optimisers.
+#include "train/run.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "algos/tiny_job.h"
+
+static mg_arena arena;
+static char    *folder; // of this test's run
+
+static int setup(void **state) {
+    static int tests;
+    (void)state;
+    if (mg_arena_init(&arena, "test", (size_t)1 << 30)) return -1;
+    folder = mg_path(&arena, "%s/run-%d", tiny_root, tests++);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    mg_arena_release(&arena);
+    return 0;
+}
+
+static void refused(mg_err found, mg_err wanted, const char *said) {
+    assert_int_equal(found, wanted);
+    if (!strstr(mg_err_detail(), said)) fail_msg("found '%s', wanted '%s'", mg_err_detail(), said);
+}
+
+static char *at(const char *name) { return mg_path(&arena, "%s/%s", folder, name); }
+
+static void put(const char *name) { ok(mg_file_write(at(name), "x", 1)); }
+
+// ---- Whose a run is
+
+static void test_a_run_is_never_overwritten(void **state) {
+    (void)state;
+    mg_run r;
+    refused(mg_run_open(&r, folder, true, &arena), MG_IO, "there is no run to resume");
+    assert_false(mg_file_exists(folder)); // asking makes nothing
+    ok(mg_run_open(&r, folder, false, &arena));
+    assert_int_equal(r.updates_done, 0);
+    mg_run_close(&r);
+    refused(mg_run_open(&r, folder, false, &arena), MG_BUSY, "--resume goes on with it");
+    assert_true(r.lock == -1 && !r.store);
+    mg_run_close(&r); // half-built: no effect
+    ok(mg_run_open(&r, folder, true, &arena));
+    assert_int_equal(r.updates_done, 0);
+    mg_run_close(&r);
+
+    // Without its database a run's checkpoints would pass for those of the next.
+    ok(mg_folder_make(at("checkpoints/000007")));
+    assert_int_equal(remove(at("run.db")), 0);
+    refused(mg_run_open(&r, folder, false, &arena), MG_BUSY, "holds checkpoints");
+    assert_false(mg_file_exists(at("run.db")));
+}
+
+// Another process has the run: refused until it dies, however it dies.
+static void test_the_lock_dies_with_its_process(void **state) {
+    (void)state;
+    int  ready[2];
+    char byte;
+    mg_run r;
+    assert_int_equal(pipe(ready), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (mg_run_open(&r, folder, false, &arena)) _exit(1);
+        if (write(ready[1], "x", 1) != 1) _exit(1);
+        for (;;) pause();
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    refused(mg_run_open(&r, folder, true, &arena), MG_BUSY, "another process is using this run");
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    ok(mg_run_open(&r, folder, true, &arena));
+    mg_run_close(&r);
+}
+
+static void test_the_newest_checkpoint(void **state) {
+    (void)state;
+    static const char *const others[] = {"000012.half", "00009", "best", "7", "000099x", "notes.000050"};
+    assert_int_equal(mg_checkpoint_newest(folder, &arena), 0); // no folder at all
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        ok(mg_folder_make(mg_path(&arena, "%s/checkpoints/%s", folder, others[i])));
+    assert_int_equal(mg_checkpoint_newest(folder, &arena), 0);
+    ok(mg_folder_make(at("checkpoints/000003")));
+    ok(mg_folder_make(at("checkpoints/000010")));
+    assert_int_equal(mg_checkpoint_newest(folder, &arena), 10);
+    ok(mg_folder_make(at("checkpoints/999999")));
+    ok(mg_folder_make(at("checkpoints/1000000")));
+    assert_int_equal(mg_checkpoint_newest(folder, &arena), 1000000);
+}
+
+// ---- Checkpoints
+
+// A policy and a critic, with optimisers that have seen something.
+typedef struct pair {
+    mg_model *models[2];
+    mg_adamw  optimisers[2];
+    mg_part   parts[2];
+} pair;
+
+static void make_pair(pair *p, uint64_t seed) {
+    static const char *const names[] = {"", "critic"};
+    const mg_adamw_config    adam    = {0.9, 0.999, 1e-8, 0, 0};
+    for (int i = 0; i < 2; i++) {
+        mg_rng rng   = mg_rng_stream(seed, MG_PURPOSE_TEST, (uint64_t)i);
+        p->models[i] = tiny_model(tiny_words, i == 1, seed + (uint64_t)i, true);
+        ok(mg_adamw_init(&p->optimisers[i], p->models[i], &adam));
+        for (int64_t k = 0; k < p->optimisers[i].n_weights; k++) {
+            p->optimisers[i].m[k] = (float)mg_rng_normal(&rng);
+            p->optimisers[i].v[k] = (float)mg_rng_uniform(&rng) * 1e-30f;
+        }
+        p->models[i]->weights[0]  = -0.0f; // bits, not values
+        p->models[i]->weights[1]  = 1e-42f;
+        p->optimisers[i].steps    = 1234567890123 + i;
+        p->parts[i] = (mg_part){names[i], p->models[i], &p->optimisers[i]};
+    }
+}
+
+static void free_pair(pair *p) {
+    for (int i = 0; i < 2; i++) {
+        mg_model_free(p->models[i]);
+        mg_adamw_release(&p->optimisers[i]);
+    }
+}
+
+static bool same(const pair *a, const pair *b) {
+    bool equal = true;
+    for (int i = 0; i < 2; i++) {
+        const size_t size = sizeof(float) * (size_t)a->models[i]->n_weights;
+        equal = equal && a->optimisers[i].steps == b->optimisers[i].steps &&
+                !memcmp(a->models[i]->weights, b->models[i]->weights, size) &&
+                !memcmp(a->optimisers[i].m, b->optimisers[i].m, size) &&
+                !memcmp(a->optimisers[i].v, b->optimisers[i].v, size);
+    }
+    return equal;
+}
+
+static void test_every_bit_comes_back(void **state) {
+    (void)state;
+    pair   a, b;
+    mg_run r;
+    make_pair(&a, 3);
+    make_pair(&b, 30);
+    assert_false(same(&a, &b));
+    ok(mg_run_open(&r, folder, false, &arena));
+    const size_t mark = mg_arena_mark(&arena);
+    ok(mg_checkpoint_save(&r, 5, a.parts, 2, 2, NULL, &arena));
+    assert_int_equal(mg_arena_mark(&arena), mark);
+    assert_int_equal(r.updates_done, 5);
+    mg_run_close(&r);
+    ok(mg_run_open(&r, folder, true, &arena));
+    assert_int_equal(r.updates_done, 5);
+    ok(mg_checkpoint_load(&r, b.parts, 2, &arena));
+    assert_true(same(&a, &b));
+    mg_run_close(&r);
+    free_pair(&a);
+    free_pair(&b);
+}
+
+// A checkpoint of other models is not taken, nor one that lacks a file or holds a wrong one.
+static void test_what_does_not_fit_is_refused(void **state) {
+    (void)state;
+    pair   a, b;
+    mg_run r;
+    make_pair(&a, 3);
+    make_pair(&b, 4);
+    ok(mg_run_open(&r, folder, false, &arena));
+    ok(mg_checkpoint_save(&r, 5, a.parts, 2, 2, NULL, &arena));
+    mg_model_config c = tiny_config(tiny_words, false);
+    c.d_ff += 8;
+    mg_model *wider;
+    ok(mg_model_new(&wider, &c, true));
+    mg_part swapped[] = {{"", wider, b.parts[0].optimiser}};
+    refused(mg_checkpoint_load(&r, swapped, 1, &arena), MG_MISMATCH, "000005: ");
+    mg_model_free(wider);
+
+    mg_part missing[] = {{"reference", b.models[0], b.parts[0].optimiser}};
+    refused(mg_checkpoint_load(&r, missing, 1, &arena), MG_IO, "000005/reference/");
+
+    const int64_t        steps   = 1;
+    const mg_file_tensor short_m = {.name = "m", .dtype = MG_FILE_F32, .dims = 1, .shape = {1},
+                                    .count = 1, .data = &steps};
+    ok(mg_safetensors_write(at("checkpoints/000005/critic/optimiser.safetensors"), &short_m, 1));
+    refused(mg_checkpoint_load(&r, b.parts, 2, &arena), MG_MISMATCH, "critic/optimiser.safetensors: wanted m");
+    put("checkpoints/000005/optimiser.safetensors");
+    refused(mg_checkpoint_load(&r, b.parts, 2, &arena), MG_CORRUPT, "000005/optimiser.safetensors");
+    mg_run_close(&r);
+    free_pair(&a);
+    free_pair(&b);
+}
+
+// The newest `kept` stay, and a killed life's halves go; what is not a checkpoint is nobody's business.
+static void test_how_many_are_kept(void **state) {
+    (void)state;
+    pair   a;
+    mg_run r;
+    make_pair(&a, 3);
+    ok(mg_run_open(&r, folder, false, &arena));
+    ok(mg_folder_make(at("checkpoints/best")));
+    put("checkpoints/notes.txt");
+    ok(mg_folder_make(at("checkpoints/000001.half/critic")));
+    put("checkpoints/000001.half/critic/model.safetensors");
+    static const int64_t done[] = {2, 999998, 999999, 1000000};
+    for (int i = 0; i < 4; i++) ok(mg_checkpoint_save(&r, done[i], a.parts, 2, 2, NULL, &arena));
+    mg_run_close(&r);
+    assert_false(mg_file_exists(at("checkpoints/000001.half")));
+    assert_false(mg_file_exists(at("checkpoints/000002")));
+    assert_false(mg_file_exists(at("checkpoints/999998")));
+    assert_true(mg_file_exists(at("checkpoints/999999/critic/config.json")));
+    assert_true(mg_file_exists(at("checkpoints/1000000/optimiser.safetensors")));
+    assert_true(mg_file_exists(at("checkpoints/best")));
+    assert_true(mg_file_exists(at("checkpoints/notes.txt")));
+    free_pair(&a);
+}
+
+// A half of this very checkpoint, with a file that is not to be in it, does not end up in the whole.
+static void test_a_half_is_not_built_upon(void **state) {
+    (void)state;
+    pair   a;
+    mg_run r;
+    make_pair(&a, 3);
+    ok(mg_run_open(&r, folder, false, &arena));
+    ok(mg_folder_make(at("checkpoints/000004.half/old")));
+    put("checkpoints/000004.half/old/model.safetensors");
+    ok(mg_checkpoint_save(&r, 4, a.parts, 2, 2, NULL, &arena));
+    assert_false(mg_file_exists(at("checkpoints/000004/old")));
+    assert_false(mg_file_exists(at("checkpoints/000004.half")));
+    mg_run_close(&r);
+    free_pair(&a);
+}
+
+static void test_a_full_disk_leaves_the_old_one(void **state) {
+    (void)state;
+    pair          a, b;
+    mg_run        r;
+    struct rlimit old;
+    make_pair(&a, 3);
+    make_pair(&b, 30);
+    ok(mg_run_open(&r, folder, false, &arena));
+    ok(mg_checkpoint_save(&r, 5, a.parts, 2, 1, NULL, &arena));
+    // Room for the policy, which is written first; none for its optimiser, twice as large.
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    const struct rlimit low = {6 * (rlim_t)a.models[0]->n_weights, old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    const mg_err err = mg_checkpoint_save(&r, 6, b.parts, 2, 1, NULL, &arena);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    refused(err, MG_IO, "checkpoints/000006: write ");
+    assert_non_null(strstr(mg_err_detail(), "optimiser.safetensors"));
+    assert_int_equal(r.updates_done, 5);
+    assert_false(mg_file_exists(at("checkpoints/000006.half")));
+    assert_int_equal(mg_checkpoint_newest(folder, &arena), 5);
+    ok(mg_checkpoint_load(&r, b.parts, 2, &arena));
+    assert_true(same(&a, &b));
+    mg_run_close(&r);
+    free_pair(&a);
+    free_pair(&b);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_run_is_never_overwritten),
+        TEST(test_the_lock_dies_with_its_process),
+        TEST(test_the_newest_checkpoint),
+        TEST(test_every_bit_comes_back),
+        TEST(test_what_does_not_fit_is_refused),
+        TEST(test_how_many_are_kept),
+        TEST(test_a_half_is_not_built_upon),
+        TEST(test_a_full_disk_leaves_the_old_one),
+    };
+    return cmocka_run_group_tests(tests, tiny_open, tiny_close);
+}
