@@ -1,6 +1,7 @@
 // algo.c - the list of algorithms.
 #include "algos/algo.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "algos/dpo/dpo.h"
@@ -17,6 +18,14 @@ const mg_algo *mg_algo_find(const char *name) {
     for (const mg_algo *const *a = mg_algos; *a; a++)
         if (strcmp((*a)->name, name) == 0) return *a;
     return NULL;
+}
+
+void mg_algo_names(bool fresh, char *out, size_t size) {
+    size_t used = 0;
+    out[0]      = 0;
+    for (const mg_algo *const *a = mg_algos; *a && used < size; a++)
+        if (!fresh || (*a)->starts_fresh)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " " : "", (*a)->name);
 }
 
 void mg_metrics_add(mg_metrics *m, const char *name, double value) {

@@ -69,9 +69,10 @@ typedef struct mg_algo {
     const mg_field *fields;      // its config section, named like the algorithm
     size_t          config_size; // bytes of the config struct
     bool            needs_pairs, needs_preferences, needs_world, needs_resets;
+    bool            starts_fresh; // can do without a model: makes one of the job's `fresh` shape
 
-    // On success *out is owned by the caller and ended by close. Errors: those of loading models and
-    // of encoding data; MG_CONFIG for combinations that cannot work.
+    // On success *out is owned by the caller and ended by close. Errors: those of loading models
+    // and of encoding data; MG_CONFIG for combinations that cannot work.
     mg_err (*open)(mg_learner **out, const mg_job *job, const void *config);
 
     int64_t (*updates)(const mg_learner *l); // how many the run has in all
@@ -99,4 +100,6 @@ typedef struct mg_algo {
 // NULL-terminated; the one list of algorithms.
 extern const mg_algo *const mg_algos[];
 const mg_algo *mg_algo_find(const char *name); // or NULL
+// Their names for a sentence, "sft dpo ppo", cut at the size; fresh: of those that start fresh.
+void mg_algo_names(bool fresh, char *out, size_t size);
 #endif

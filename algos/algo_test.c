@@ -1,9 +1,9 @@
 // Goal:   what every algorithm promises to the loop: the same bits with any number of threads, the
 //         same bits from a checkpoint as without one, gradients that slicing does not change, and
 //         the slopes of their losses, and refusals that leave nothing behind.
-// Method: each of the six on the tiny job (tiny_job.h), twice; optimisers are compared along with the
-//         weights. After one step Adam's m is a tenth of the gradient, along which the loss is
-//         measured to either side.
+// Method: each of them on the tiny job (tiny_job.h), twice; optimisers are compared along
+//         with the weights. After one step Adam's m is a tenth of the gradient; along it the loss
+//         is measured on either side.
 #include "algos/algo.h"
 
 #include "algos/tiny_job.h"
@@ -21,7 +21,8 @@ static const subject subjects[] = {
     {"reward_model", "epochs=3 batch=8 warmup=0 clip_norm=0 lr=0.01", false},
     {"dpo", "epochs=3 batch=7 clip_norm=0 lr=0.01", false},
     {"ppo", SAMPLED "episodes=10 epochs=2 critic_lr=0.02", true},
-    {"ppo", SAMPLED "episodes=10 per_prompt=3 minibatches=3 mask_mode=code critic_init=policy", false},
+    {"ppo", SAMPLED "episodes=10 per_prompt=3 minibatches=3 mask_mode=code critic_init=policy",
+     false},
     {"grpo", SAMPLED "prompts=3 group=4 epochs=2", true},
     {"drpo", SAMPLED "episodes=10 reset_share=0.7", true},
     {"drpo", SAMPLED "episodes=10 reset_source=sft mask_mode=code", false},
@@ -101,7 +102,8 @@ static void slicing_does_not_change_the_gradient(void **state) {
         char whole_is[64], sliced_is[64];
         one_step(&subjects[i], 64, whole_is, sizeof whole_is);
         one_step(&subjects[i], 3, sliced_is, sizeof sliced_is);
-        tiny *whole = started(&subjects[i], 1, whole_is), *sliced = started(&subjects[i], 1, sliced_is);
+        tiny *whole = started(&subjects[i], 1, whole_is),
+             *sliced = started(&subjects[i], 1, sliced_is);
         updated(whole, 0, 1);
         updated(sliced, 0, 1);
         mg_part   a[MG_PARTS_MAX];
@@ -168,8 +170,8 @@ static void gradients_are_slopes_of_the_losses(void **state) {
 
 static void a_run_has_as_many_updates_as_its_settings_say(void **state) {
     (void)state;
-    // Ten of the twelve rows are short enough for TINY_RESPONSE; three epochs of them by nine are four
-    // updates. Preferences need both answers: eight rows, by eight and by seven.
+    // Ten of the twelve rows are short enough for TINY_RESPONSE; three epochs of them by nine are
+    // four updates. Preferences need both answers: eight rows, by eight and by seven.
     const int64_t wanted[] = {4, 4, 3, 4, 4, 4, 4, 4, 4};
     for (int i = 0; i < SUBJECTS; i++) {
         tiny *t = started(&subjects[i], 1, "");
@@ -197,19 +199,41 @@ static void a_missing_model_is_refused_and_nothing_leaks(void **state) {
 
 static void every_algorithm_is_found_by_its_name(void **state) {
     (void)state;
-    const char *const names[] = {"sft", "reward_model", "dpo", "ppo", "grpo", "drpo"};
-    int               n       = 0;
-    while (mg_algos[n]) n++;
-    assert_int_equal(n, 6);
-    for (int i = 0; i < n; i++) {
-        assert_non_null(mg_algo_find(names[i]));
-        assert_string_equal(mg_algo_find(names[i])->name, names[i]);
-    }
+    char names[256];
+    for (int i = 0; mg_algos[i]; i++) assert_ptr_equal(mg_algo_find(mg_algos[i]->name), mg_algos[i]);
+    for (int i = 0; i < SUBJECTS; i++)
+        assert_string_equal(mg_algo_find(subjects[i].algo)->name, subjects[i].algo);
+    mg_algo_names(true, names, sizeof names);
+    assert_string_equal(names, "sft");
+    mg_algo_names(false, names, sizeof names);
+    assert_int_equal(strncmp(names, "sft reward_model dpo", 20), 0);
+    mg_algo_names(false, names, 6);
+    assert_string_equal(names, "sft r");
     assert_null(mg_algo_find("PPO"));
     assert_null(mg_algo_find(""));
     assert_int_equal(mg_schedule_named("linear"), MG_SCHEDULE_LINEAR);
     assert_int_equal(mg_schedule_named("cosine"), MG_SCHEDULE_COSINE);
     assert_int_equal(mg_schedule_named("constant"), MG_SCHEDULE_CONSTANT);
+}
+
+static void readmes_hold_the_tables_of_the_configurations(void **state) {
+    (void)state;
+    mg_arena arena;
+    ok(mg_arena_init(&arena, "readme", (size_t)16 << 20));
+    for (const mg_algo *const *a = mg_algos; *a; a++) {
+        const mg_section section = {(*a)->name, (*a)->fields, NULL};
+        const char      *path    = mg_path(&arena, "algos/%s/README.md", (*a)->name);
+        char            *table, *readme;
+        size_t           size;
+        FILE            *out = open_memstream(&table, &size);
+        assert_non_null(out);
+        mg_config_markdown(&section, out);
+        fclose(out);
+        ok(mg_file_read(path, 1 << 20, &arena, &readme, &size));
+        if (!strstr(readme, table)) fail_msg("%s: wanted this table:\n%s", path, table);
+        free(table);
+    }
+    mg_arena_release(&arena);
 }
 
 int main(void) {
@@ -221,6 +245,7 @@ int main(void) {
         cmocka_unit_test(a_run_has_as_many_updates_as_its_settings_say),
         cmocka_unit_test(a_missing_model_is_refused_and_nothing_leaks),
         cmocka_unit_test(every_algorithm_is_found_by_its_name),
+        cmocka_unit_test(readmes_hold_the_tables_of_the_configurations),
     };
     return cmocka_run_group_tests(tests, tiny_open, tiny_close);
 }

@@ -12,8 +12,9 @@ static int32_t a_tokens[] = {5, 6, 7, 1, 2, 3, 8, 9, 4, 0}, b_tokens[] = {5, 6, 
 static int32_t c_tokens[] = {5, 6, 8, 1, 0}, d_tokens[] = {5, 6, 2};
 static uint8_t a_role[] = {0, 0, 0, 1, 2, 2, 0, 0, 2, 2}, b_role[] = {0, 0, 0, 2, 2};
 static float   a_logp[] = {0, 0, 0, -1, -2, -3, 0, 0, -4, -5}, b_logp[] = {0, 0, 0, -6, -7};
-static mg_turn a_turns[] = {{.action_begin = 3, .action_end = 6, .reward = {MG_REWARD_VALUE, 1, ""}},
-                            {.action_begin = 8, .action_end = 10, .reward = {MG_REWARD_VALUE, 2, ""}}};
+static mg_turn a_turns[] = {
+    {.action_begin = 3, .action_end = 6, .reward = {MG_REWARD_VALUE, 1, ""}},
+    {.action_begin = 8, .action_end = 10, .reward = {MG_REWARD_VALUE, 2, ""}}};
 static mg_turn b_turn = {.action_begin = 3, .action_end = 5, .reward = {MG_REWARD_VALUE, 7, ""}};
 static mg_turn d_turn = {.action_begin = 2, .action_end = 3};
 

@@ -6,8 +6,8 @@
 //     A_t     = delta_t + gamma lambda A_{t+1}
 // and the value target  Ret_t = A_t + V_t.
 //
-// Not in the paper: ends. V_n, after the last action, is `bootstrap`: 0 when the episode terminated,
-// the value of the last state when somebody merely stopped watching (truncated).
+// Not in the paper: ends. V_n, after the last action, is `bootstrap`: 0 when the episode
+// terminated, the value of the last state when somebody merely stopped watching (truncated).
 #ifndef MG_ALGOS_GAE_H
 #define MG_ALGOS_GAE_H
 #include <stdint.h>

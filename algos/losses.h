@@ -9,8 +9,8 @@
 // PPO's clipped surrogate (Schulman et al. 2017, arXiv:1707.06347, eq. 7), as a loss:
 //     weight * sum_t keep_t max(-A_t rho_t, -A_t clip(rho_t, 1-eps, 1+eps)),
 //     rho_t = exp(logp_t - logp_old_t)
-// keep [n] or NULL: all. dlogp [n] is added to. Counters are added to as well, so that micro-batches
-// share them; NULL: not wanted.
+// keep [n] or NULL: all. dlogp [n] is added to. Counters are added to as well, so that
+// micro-batches share them; NULL: not wanted.
 typedef struct mg_clip_counts {
     double tokens, clipped; // kept tokens, and those on the clipped branch
     double ratio_off_max;   // largest |rho - 1|
@@ -27,7 +27,8 @@ double mg_loss_value(int64_t n, const float *V, const double *V_old, const doubl
                      const uint8_t *keep, double eps, double weight, float *dV);
 
 // Bradley & Terry 1952: -log sigma(margin), and its derivative by the margin. Also DPO's, with
-// margin = beta ((logp_w - ref_w) - (logp_l - ref_l)) (Rafailov et al. 2023, arXiv:2305.18290, eq. 7).
+// margin = beta ((logp_w - ref_w) - (logp_l - ref_l)) (Rafailov et al. 2023, arXiv:2305.18290,
+// eq. 7).
 double mg_loss_bradley_terry(double margin, double *dmargin);
 
 // GRPO's KL term (Shao et al. 2024, arXiv:2402.03300, eq. 4), the k3 estimate against a reference:

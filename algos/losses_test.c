@@ -73,7 +73,8 @@ static void the_value_loss_matches_hand_computation(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const float V = (float)cases[i].V;
         float       dV = 10;
-        const double loss = mg_loss_value(1, &V, &cases[i].old, &cases[i].target, NULL, 0.2, 4, &dV);
+        const double loss =
+            mg_loss_value(1, &V, &cases[i].old, &cases[i].target, NULL, 0.2, 4, &dV);
         near(loss, 4 * cases[i].loss, 1e-6);
         near((double)dV - 10, 4 * cases[i].slope, 1e-6);
     }
@@ -174,7 +175,8 @@ static void gradients_are_central_differences(void **state) {
         double       d, unused;
         const double h = 1e-4;
         mg_loss_bradley_terry(m, &d);
-        near((mg_loss_bradley_terry(m + h, &unused) - mg_loss_bradley_terry(m - h, &unused)) / (2 * h),
+        near((mg_loss_bradley_terry(m + h, &unused) - mg_loss_bradley_terry(m - h, &unused)) /
+                 (2 * h),
              d, 1e-8);
     }
 }

@@ -9,7 +9,8 @@ mg_err mg_pairwise_open(mg_pairwise *p, const mg_job *job, double epochs, int64_
                        .pass = pass};
     mg_err err = mg_preference_tokens_make(job, job->preferences, job->n_preferences, &p->train);
     if (!err && job->n_held_preferences > 0)
-        err = mg_preference_tokens_make(job, job->held_preferences, job->n_held_preferences, &p->held);
+        err = mg_preference_tokens_make(job, job->held_preferences, job->n_held_preferences,
+                                        &p->held);
     if (!err) p->updates = (int64_t)ceil(epochs * (double)p->train.n / (double)batch);
     return err;
 }

@@ -1,8 +1,8 @@
-// tiny_job.h - for tests: a learner on two dozen invented lines, from its folder to its last update.
+// tiny_job.h - for tests: a learner on two dozen invented lines, from folder to last update.
 //
 // tiny_open makes a folder below /tmp with a random policy and a random reward model; tiny_start
-// opens a learner on them as the loop in train/ would; tiny_play acts for rollout/ and a world of one
-// turn, whose reward is the share of sampled tokens with an even id.
+// opens a learner on them as the loop in train/ would; tiny_play acts for rollout/ and a world of
+// one turn, whose reward is the share of sampled tokens with an even id.
 #ifndef MG_ALGOS_TINY_JOB_H
 #define MG_ALGOS_TINY_JOB_H
 #include <math.h>

@@ -9,8 +9,8 @@
 static mg_err encode_prompt(const mg_job *job, const char *text, mg_prompt *out, int64_t *cut) {
     int32_t *ids;
     bool     was_cut = false;
-    mg_err   err     = mg_prompt_encode(job->tokenizer, &job->rule, text, strlen(text), job->run, &ids,
-                                        &out->n, &was_cut);
+    mg_err err = mg_prompt_encode(job->tokenizer, &job->rule, text, strlen(text), job->run, &ids,
+                                  &out->n, &was_cut);
     if (err == MG_LIMIT) {
         *out = (mg_prompt){0};
         return MG_OK;
@@ -21,8 +21,8 @@ static mg_err encode_prompt(const mg_job *job, const char *text, mg_prompt *out,
     return MG_OK;
 }
 
-// Encodes an answer; its n is 0 when it is longer than response_max, or when its text spells out the
-// stop token: it would end where its writer did not.
+// Encodes an answer; its n is 0 when it is longer than response_max, or when its text spells out
+// the stop token: it would end where its writer did not.
 static mg_err encode_answer(const mg_job *job, const char *text, mg_answer *out) {
     int32_t *ids;
     mg_err   err = mg_answer_encode(job->tokenizer, &job->rule, text, strlen(text), job->run, &ids,
@@ -39,8 +39,8 @@ static mg_err encode_answer(const mg_job *job, const char *text, mg_answer *out)
 static void report(const mg_job *job, int64_t n, int64_t cut, int64_t dropped) {
     if (cut + dropped == 0) return;
     mg_log(MG_LOG_INFO,
-           "data: %lld rows; %lld prompts cut to %lld tokens; %lld rows dropped: answers beyond %lld "
-           "tokens or with a stop inside, prompts that may not be cut",
+           "data: %lld rows; %lld prompts cut to %lld tokens; %lld rows dropped: answers beyond "
+           "%lld tokens or with a stop inside, prompts that may not be cut",
            (long long)n, (long long)cut, (long long)job->rule.prompt_max, (long long)dropped,
            (long long)job->response_max);
 }
@@ -63,9 +63,9 @@ mg_err mg_pair_tokens_make(const mg_job *job, const mg_pair *pairs, int64_t n,
             t.rows[t.n_rows++] = i;
     }
     if (t.n_rows == 0)
-        return mg_fail(MG_EMPTY, "none of %lld rows fits: prompt_max %lld, response_max %lld tokens",
-                       (long long)n, (long long)job->rule.prompt_max,
-                       (long long)job->response_max);
+        return mg_fail(MG_EMPTY,
+                       "none of %lld rows fits: prompt_max %lld, response_max %lld tokens",
+                       (long long)n, (long long)job->rule.prompt_max, (long long)job->response_max);
     report(job, n, t.cut, t.dropped);
     *out = t;
     return MG_OK;
@@ -90,9 +90,9 @@ mg_err mg_preference_tokens_make(const mg_job *job, const mg_preference *rows, i
         pair[0].prompt = pair[1].prompt = (int32_t)t.n++;
     }
     if (t.n == 0)
-        return mg_fail(MG_EMPTY, "none of %lld preference rows fits: prompt_max %lld, response_max %lld",
-                       (long long)n, (long long)job->rule.prompt_max,
-                       (long long)job->response_max);
+        return mg_fail(MG_EMPTY,
+                       "none of %lld preference rows fits: prompt_max %lld, response_max %lld",
+                       (long long)n, (long long)job->rule.prompt_max, (long long)job->response_max);
     report(job, n, t.cut, t.dropped);
     *out = t;
     return MG_OK;

@@ -12,8 +12,8 @@ typedef struct mg_pair_tokens {
     int64_t   *rows;    // [n_rows] indices of usable pairs, ascending
     int64_t    n_rows;
     int64_t    cut;     // prompts cut to prompt_max
-    int64_t    dropped; // prompts too long (when not cut); answers longer than response_max, or with
-                        // a stop token inside
+    int64_t    dropped; // prompts too long (when not cut); answers longer than response_max, or
+                        // with a stop token inside
 } mg_pair_tokens;
 
 // On the run arena. Errors: MG_CORRUPT (row number), MG_EMPTY when nothing is usable.

@@ -26,8 +26,8 @@
 
 // Chosen for PPO on validation prompts, and used for DR-PO as they are.
 static const mg_override rl_settings[] = {
-    {"episodes", "64"}, {"per_prompt", "2"}, {"epochs", "2"}, {"lr", "2e-4"}, {"critic_lr", "3e-4"},
-    {"kl_coef", "0.05"}, {"temperature", "0.7"}, {"missing_eos", "-2"},
+    {"episodes", "64"}, {"per_prompt", "2"}, {"epochs", "2"}, {"lr", "1e-4"}, {"critic_lr", "3e-4"},
+    {"kl_coef", "0.2"}, {"temperature", "0.7"}, {"missing_eos", "-2"},
 };
 
 #define N_RL (int)(sizeof rl_settings / sizeof *rl_settings)
@@ -175,9 +175,9 @@ static int run(int argc, char **argv) {
     mg_args     args;
     demo        d    = {.started = mg_clock_seconds()};
     bool        kept = false;
-    int64_t     n    = 8;
+    int64_t     n    = 7;
     const mg_option options[] = {
-        {"minutes", &minutes, NULL, "N  how long it may take (default 8)"},
+        {"minutes", &minutes, NULL, "N  how long it may take, building not counted (default 7)"},
         {"out", &out, NULL, "FOLDER  default: the next free runs/demo-N"},
         {"data", &data, NULL, "FOLDER  pairs; fetched when it is empty (default data/debian)"},
         {"corpus", &corpus, NULL, "FILE  a package index from elsewhere: no network"},

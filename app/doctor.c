@@ -144,7 +144,9 @@ static void files(doctor *d) {
     const bool model = mg_file_exists("models/synopsis-base/config.json");
     const bool data  = mg_file_exists("data/debian/train.jsonl");
     find(d, model ? FINE : MISSING, "file", "models/synopsis-base",
-         model ? NULL : "git checkout models, or martingale train examples/base.yaml",
+         model ? NULL
+               : "git checkout -- models; or train examples/base.yaml, then export runs/base --out "
+                 "models/synopsis-base --dtype bf16",
          model ? "there" : "not here: part of the repository; made anew in half an hour");
     find(d, data ? FINE : NOTE, "file", "data/debian",
          data ? NULL : "martingale import debian --out data/debian",

@@ -12,12 +12,14 @@
 
 #define ARENA_MAX  ((size_t)16 << 30) // address space
 #define CORPUS_MAX ((size_t)1 << 30)  // bytes of an index
+#define VALIDATION 1000               // rows held out where nothing else is said
+#define TEST       2000
 
 static const char *const splits[] = {"train", "validation", "test"};
 
 typedef struct request {
     const char *out, *corpus;
-    int64_t     validation, test; // rows held out
+    int64_t     validation, test; // rows held out; 0: the default of what is imported
 } request;
 
 static mg_err check_out(const request *r, mg_arena *arena) {
@@ -77,7 +79,8 @@ mg_err mg_import_debian(const char *out, const char *corpus, int64_t validation,
 
 static mg_err import_debian(const request *r, mg_arena *arena) {
     mg_debian d;
-    mg_err    err = mg_import_debian(r->out, r->corpus, r->validation, r->test, arena, &d);
+    mg_err    err = mg_import_debian(r->out, r->corpus, r->validation ? r->validation : VALIDATION,
+                                  r->test ? r->test : TEST, arena, &d);
     if (!err) report_debian(r, &d);
     return err;
 }
@@ -93,6 +96,16 @@ static int split_of(const char *prompt, int64_t n, const request *r) {
     return u < (double)(r->test + r->validation) / (double)n ? 1 : 0;
 }
 
+// Defaults are at most a tenth of the rows each.
+static mg_err share_out(request *r, const char *path, int64_t n) {
+    if (!r->validation) r->validation = n / 10 < VALIDATION ? n / 10 : VALIDATION;
+    if (!r->test) r->test = n / 10 < TEST ? n / 10 : TEST;
+    if (r->validation + r->test < n) return MG_OK;
+    return mg_fail(MG_CONFIG, "%s: found %lld rows, wanted more than --validation %lld and --test "
+                              "%lld hold out together",
+                   path, (long long)n, (long long)r->validation, (long long)r->test);
+}
+
 static mg_err write_pairs(const request *r, const mg_pair *rows, int64_t n, mg_arena *arena,
                           int64_t counts[3]) {
     mg_err err = MG_OK;
@@ -100,6 +113,7 @@ static mg_err write_pairs(const request *r, const mg_pair *rows, int64_t n, mg_a
         mg_pair *part = MG_NEW(arena, mg_pair, n);
         for (int64_t i = 0; i < n; i++)
             if (split_of(rows[i].prompt, n, r) == s) part[counts[s]++] = rows[i];
+        if (counts[s] == 0) continue; // an empty file would be refused by who reads it
         err = mg_pairs_write(mg_path(arena, "%s/%s.jsonl", r->out, splits[s]), part, counts[s]);
     }
     return err;
@@ -112,23 +126,29 @@ static mg_err write_preferences(const request *r, const mg_preference *rows, int
         mg_preference *part = MG_NEW(arena, mg_preference, n);
         for (int64_t i = 0; i < n; i++)
             if (split_of(rows[i].prompt, n, r) == s) part[counts[s]++] = rows[i];
+        if (counts[s] == 0) continue;
         err = mg_preferences_write(mg_path(arena, "%s/%s.jsonl", r->out, splits[s]), part, counts[s]);
     }
     return err;
 }
 
-static mg_err import_jsonl(const request *r, const char *path, const char *kind, mg_arena *arena) {
+static mg_err import_jsonl(request *r, const char *path, const char *kind, mg_arena *arena) {
     mg_pair       *pairs;
     mg_preference *rows;
     int64_t        n, counts[3] = {0};
     mg_err         err;
     if (strcmp(kind, "preferences") == 0) {
         err = mg_preferences_read(path, arena, &rows, &n);
+        if (!err) err = share_out(r, path, n);
         if (!err) err = write_preferences(r, rows, n, arena, counts);
     } else {
         err = mg_pairs_read(path, arena, &pairs, &n);
+        if (!err) err = share_out(r, path, n);
         if (!err) err = write_pairs(r, pairs, n, arena, counts);
     }
+    if (!err && counts[0] == 0)
+        err = mg_fail(MG_CONFIG, "%s: found too few prompts: none is left to train on, wanted less "
+                                 "held out", path);
     if (err) return err;
     if (mg_json)
         mg_json_print(json_pack("{s:s, s:I, s:I, s:I, s:I}", "folder", r->out, "rows", (json_int_t)n,
@@ -150,15 +170,15 @@ static const char *const usage =
 
 static int run(int argc, char **argv) {
     const char     *kind = "pairs", *validation = NULL, *test = NULL;
-    request         r    = {.validation = 1000, .test = 2000};
+    request         r    = {0};
     mg_args         args;
     mg_arena        arena     = {0};
     const mg_option options[] = {
         {"out", &r.out, NULL, "FOLDER  where train.jsonl, validation.jsonl and test.jsonl go"},
         {"corpus", &r.corpus, NULL, "FILE  the apt/debian.txt of an import elsewhere: no network"},
         {"kind", &kind, NULL, "pairs|preferences  what the rows are (default pairs)"},
-        {"validation", &validation, NULL, "N  rows for validation (default 1000)"},
-        {"test", &test, NULL, "N  rows for the last judgement (default 2000)"},
+        {"validation", &validation, NULL, "N  rows for validation (default 1000; jsonl: at most a tenth)"},
+        {"test", &test, NULL, "N  rows for the last judgement (default 2000; jsonl: likewise)"},
         {0}};
     mg_err err = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {

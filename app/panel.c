@@ -20,6 +20,21 @@ const char *const mg_column_name[MG_COLUMNS] = {
     [MG_COLUMN_GOLD] = "gold",       [MG_COLUMN_REWARD] = "reward", [MG_COLUMN_KL] = "kl",
     [MG_COLUMN_ROUGE_L] = "rouge_l", [MG_COLUMN_LENGTH] = "length", [MG_COLUMN_STOPPED] = "stopped"};
 
+// A split lies in the order of its file, such as of package names, but anytime-valid tests ask that the
+// next row be like the ones before it, and a first part of the rows should stand for all. One fixed
+// order for everybody: whoever is judged meets the same rows.
+static void shuffle(mg_pair *rows, int64_t n, mg_arena *scratch) {
+    const size_t mark  = mg_arena_mark(scratch);
+    int64_t     *order = MG_NEW(scratch, int64_t, n);
+    mg_pair     *copy  = MG_NEW(scratch, mg_pair, n);
+    mg_rng       rng   = mg_rng_stream(0, MG_PURPOSE_EVAL, 0);
+    memcpy(copy, rows, sizeof *rows * (size_t)n);
+    for (int64_t i = 0; i < n; i++) order[i] = i;
+    mg_rng_shuffle(&rng, order, n);
+    for (int64_t i = 0; i < n; i++) rows[i] = copy[order[i]];
+    mg_arena_reset(scratch, mark);
+}
+
 static mg_err open_rows(mg_panel *p, const mg_panel_options *o, const mg_pair **rows, int64_t *n) {
     mg_pair *train, *held;
     int64_t  n_train;
@@ -28,6 +43,7 @@ static mg_err open_rows(mg_panel *p, const mg_panel_options *o, const mg_pair **
     if (!err)
         err = mg_pairs_read(mg_path(&p->arena, "%s/%s.jsonl", o->data, o->split), &p->arena, &held, n);
     if (err) return err;
+    shuffle(held, *n, &p->scratch);
     if (*n > o->rows) *n = o->rows;
     *rows = held;
     return mg_app_synopsis(train, n_train, held, *n, &p->arena, &p->world);

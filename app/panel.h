@@ -8,7 +8,7 @@
 typedef struct mg_panel_options {
     const char *data;         // folder with train.jsonl (for gold) and the judged split
     const char *split;        // "test", "validation"
-    int64_t     rows;         // at most so many of the split, from its start
+    int64_t     rows;         // at most so many of the split, in one fixed random order
     const char *model;        // a run or model folder: its tokenizer is used for all
     const char *reward_model; // folder or NULL
     const char *reference;    // folder or NULL: KL is measured to it

@@ -40,7 +40,7 @@ static const arm arms[] = {
 
 // What all on-policy arms have in common.
 static const mg_override common[] = {{"updates", "80"},      {"episodes", "64"}, {"epochs", "2"},
-                                     {"missing_eos", "-2"}, {"lr", "2e-4"},     {"kl_coef", "0.05"}};
+                                     {"missing_eos", "-2"}, {"lr", "1e-4"},     {"kl_coef", "0.2"}};
 
 #define COMMON (int)(sizeof common / sizeof *common)
 

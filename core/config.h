@@ -73,6 +73,11 @@ mg_err mg_config_read(const mg_section *sections, int n, const char *path,
 mg_err mg_config_peek(const char *path, const char *key, mg_arena *arena,
                       const char **value) MG_MUST_USE;
 
+// Where a file has a top-level key, "path:line:column"; *place is left as it is where it has none.
+// Errors: those of mg_config_peek.
+mg_err mg_config_place(const char *path, const char *key, mg_arena *arena,
+                       const char **place) MG_MUST_USE;
+
 // One override from the command line, key "section.key" or "key". The sentence begins with
 // "--section.key". Error: MG_CONFIG.
 mg_err mg_config_set(const mg_section *sections, int n, const char *key, const char *value,

@@ -1,8 +1,8 @@
 // answers.h - one forward pass over prompts and their answers, each prompt read once.
 //
 // This is how a loss, a reference policy, a reward model and a critic look at text: flat numbers
-// per answer token. Answers that share a prompt name it by the same index, so the prompt is computed
-// once, forward and backward (batch.h).
+// per answer token. Answers that share a prompt name it by the same index, so the prompt is
+// computed once, forward and backward (batch.h).
 #ifndef MG_NETS_ANSWERS_H
 #define MG_NETS_ANSWERS_H
 #include "nets/generate.h"

@@ -1,7 +1,7 @@
 // Goal:   numbers per answer token are those of the whole sequence read alone, each at its place:
 //         log-probability and value before the token, score at it.
-// Method: the oracle (model_oracle.h), one sequence at a time and in double; the same answers packed
-//         in other ways.
+// Method: the oracle (model_oracle.h), one sequence at a time and in double; the same answers
+//         packed in other ways.
 #include "nets/answers.h"
 
 #include "nets/model_oracle.h"
@@ -124,7 +124,8 @@ static void packing_changes_no_number(void **state) {
     assert_int_equal(mg_answers_read_logp(language, NULL, &ALL, 1, N_ANSWERS, &arena, logp), MG_OK);
     assert_int_equal(mg_answers_read_values(scalar, NULL, &ALL, N_ANSWERS, &arena, values), MG_OK);
     for (int64_t batch = 1; batch < N_ANSWERS; batch++) {
-        assert_int_equal(mg_answers_read_logp(language, NULL, &ALL, 1, batch, &arena, again), MG_OK);
+        assert_int_equal(mg_answers_read_logp(language, NULL, &ALL, 1, batch, &arena, again),
+                         MG_OK);
         assert_same(again, logp, COUNT);
         assert_int_equal(mg_answers_read_values(scalar, NULL, &ALL, batch, &arena, again), MG_OK);
         assert_same(again, values, COUNT);

@@ -84,8 +84,9 @@ static void a_long_text_loses_its_end_and_nothing_else(void **state) {
     int32_t       *whole, *ids;
     int64_t        n_whole, n;
     bool           cut = true;
-    assert_int_equal(mg_prompt_encode(tokenizer, &rule, TEXT, strlen(TEXT), &arena, &whole, &n_whole,
-                                      &cut), MG_OK);
+    assert_int_equal(
+        mg_prompt_encode(tokenizer, &rule, TEXT, strlen(TEXT), &arena, &whole, &n_whole, &cut),
+        MG_OK);
     assert_int_equal(n_whole, frame + text);
     assert_false(cut);
     for (int64_t less = 1; less <= text; less++) {

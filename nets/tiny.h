@@ -43,8 +43,8 @@ static inline mg_model_config tiny_config(const mg_tokenizer *t, bool scalar_hea
         .bos = -1, .eos = TINY_STOP, .pad = -1};
 }
 
-// Random weights. The first coordinate of every token is large, and speaks for TINY_STOP: a language
-// model stops after six tokens or so.
+// Random weights. The first coordinate of every token is large, and speaks for TINY_STOP: a
+// language model stops after six tokens or so.
 static inline mg_model *tiny_model(const mg_tokenizer *t, bool scalar_head, uint64_t seed,
                                    bool trained) {
     const mg_model_config c = tiny_config(t, scalar_head);

@@ -1,5 +1,5 @@
-// Goal:   an answer's reward is the pooled, centred and scaled score of its own tokens; what was saved
-//         is read back; what is no reward model is refused by name.
+// Goal:   an answer's reward is the pooled, centred and scaled score of its own tokens; what was
+//         saved is read back; what is no reward model is refused by name.
 // Method: pools by hand and as transposes of one another; scores of one answer at a time; one wrong
 //         file after the other.
 #include "rewards/reward_model.h"
@@ -132,7 +132,8 @@ static void what_is_no_reward_model_is_refused(void **state) {
         {"{\"pool\": \"max\", \"centre\": 0, \"scale\": 1}", "'max'", MG_CORRUPT},
         {"{\"pool\": \"mean\", \"centre\": 0, \"scale\": 0}", "found 0", MG_CORRUPT},
         {"{\"pool\": \"mean\", \"centre\": 0, \"scale\": -1}", "found -1", MG_CORRUPT},
-        {"{\"pool\": \"mean\", \"pool\": \"last\", \"centre\": 0, \"scale\": 1}", "pool", MG_CORRUPT},
+        {"{\"pool\": \"mean\", \"pool\": \"last\", \"centre\": 0, \"scale\": 1}", "pool",
+         MG_CORRUPT},
         {"{\"pool\": \"mean\", \"centre\": 0, \"scale\": 1}", "", MG_OK}, // integers will do
     };
     mg_reward_model r = made(MG_POOL_MEAN, 0, 1), back = {0};

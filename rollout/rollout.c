@@ -74,8 +74,8 @@ static mg_err observe(const mg_rollout *r, player *p, const mg_value *seen, mg_a
     rule.continued = more;
     *turn = (mg_turn){.observation = keep(arena, seen->text, seen->size),
                       .observation_size = seen->size};
-    mg_err err = mg_prompt_encode(r->tokenizer, &rule, turn->observation, seen->size, arena, &ids, &n,
-                                  &cut);
+    mg_err err =
+        mg_prompt_encode(r->tokenizer, &rule, turn->observation, seen->size, arena, &ids, &n, &cut);
     if (err == MG_CORRUPT || err == MG_LIMIT || err == MG_EMPTY) {
         quarantine(p, "E.observation", mg_err_detail());
         return MG_OK;
@@ -122,7 +122,8 @@ static mg_err answer_text(const mg_rollout *r, const mg_sample *s, mg_arena *are
     int64_t n = 0;
     while (n < s->n && s->tokens[n] != r->rule.stop) n++;
     mg_err err = text_of(r, s->tokens, n, arena, &text, &turn->action_size);
-    if (!err) err = text_of(r, s->tokens, s->n_forced < n ? s->n_forced : n, arena, &prefix, forced);
+    if (!err)
+        err = text_of(r, s->tokens, s->n_forced < n ? s->n_forced : n, arena, &prefix, forced);
     if (err) return err;
     turn->action = text;
     *stopped     = n < s->n;
@@ -172,7 +173,8 @@ static void finish(player *p, mg_arena *arena) {
 mg_err mg_rollout_run(const mg_rollout *r, const mg_start *starts, int64_t n,
                       int64_t policy_version, uint64_t draws, mg_arena *arena, mg_arena *scratch,
                       mg_episode *episodes, int64_t *cut_prompts) {
-    MG_ASSERT(r->class->observation.kind == MG_SPACE_TEXT && r->class->action.kind == MG_SPACE_TEXT);
+    MG_ASSERT(r->class->observation.kind == MG_SPACE_TEXT &&
+              r->class->action.kind == MG_SPACE_TEXT);
     player    *players = MG_NEW(arena, player, n);
     mg_prompt *prompts = MG_NEW(arena, mg_prompt, n);
     mg_sample *samples = MG_NEW(arena, mg_sample, n);
@@ -193,11 +195,15 @@ mg_err mg_rollout_run(const mg_rollout *r, const mg_start *starts, int64_t n,
             // Neighbours of one group that have read the same share the prompt.
             const player *before = live > 0 ? &players[who[live - 1]] : NULL;
             if (!before || before->episode->start.group != p->episode->start.group ||
-                before->n != p->n || memcmp(before->context, p->context, sizeof(int32_t) * (size_t)p->n))
+                before->n != p->n ||
+                memcmp(before->context, p->context, sizeof(int32_t) * (size_t)p->n))
                 prompts[n_prompts++] = (mg_prompt){p->context, p->n};
             samples[live] = (mg_sample){.prompt = (int32_t)n_prompts - 1,
                                         .episode = starts[i].episode, .attempt = starts[i].attempt};
-            if (turn == 0) samples[live].forced = starts[i].prefix, samples[live].n_forced = starts[i].n_prefix;
+            if (turn == 0) {
+                samples[live].forced   = starts[i].prefix;
+                samples[live].n_forced = starts[i].n_prefix;
+            }
             who[live++] = i;
         }
         if (live == 0) break;
@@ -227,7 +233,7 @@ mg_err mg_rollout_check_reset(const mg_env_class *class, const void *world, int6
     mg_reset_options inside     = {.item = item, .prefix = prefix, .prefix_size = prefix_size};
     mg_value         seen;
     mg_transition    next;
-    const mg_value   say = {.kind = MG_SPACE_TEXT, .text = prefix, .size = prefix_size, .open = true};
+    const mg_value say = {.kind = MG_SPACE_TEXT, .text = prefix, .size = prefix_size, .open = true};
     uint8_t          a[32], b[32];
 
     err = class->reset(&played, 0, &from_start, 0, &seen);
@@ -238,8 +244,8 @@ mg_err mg_rollout_check_reset(const mg_env_class *class, const void *world, int6
         mg_env_digest(&put, b);
         if (memcmp(a, b, sizeof a))
             err = mg_fail(MG_MISMATCH,
-                          "%s: item %lld: the state after a reset behind %zu bytes is not the state "
-                          "after playing them",
+                          "%s: item %lld: the state after a reset behind %zu bytes is not the "
+                          "state after playing them",
                           class->name, (long long)item, prefix_size);
     }
     mg_arena_release(&arena);

@@ -1,7 +1,7 @@
 // Goal:   an episode is what its world and its policy did, token by token; what goes wrong in one
 //         stays in it, and what is no number never becomes one.
-// Method: a world of two turns, defined here, whose items misbehave in one way each; records read back
-//         against the world's texts; the same starts in other company and with other threads.
+// Method: a world of two turns, defined here, whose items misbehave in one way each; records read
+//         back against the world's texts; the same starts in other company, with other threads.
 #include "rollout/rollout.h"
 
 #include <setjmp.h>
@@ -13,14 +13,15 @@
 
 // ---- a world --------------------------------------------------------------------------------
 
-// Asks, hears an answer, asks back, hears another, and is over. A turn is worth a hash of all that was
-// heard so far, a reset's prefix included.
+// Asks, hears an answer, asks back, hears another, and is over. A turn is worth a hash of all that
+// was heard so far, a reset's prefix included.
 enum {
     GOOD, OTHER, RESET_FAILS, STEP_FAILS, INVALID, ABSENT, NOT_UTF8, SAYS_NAN, TRUNCATES, ENDLESS,
     LONG_WINDED, ITEMS
 };
 static const char *const QUESTIONS[ITEMS] = {
-    "a red kite over the hill", "rain on a tin roof", "r", "s", "i", "a", "n", "o", "t", "i j", "l"};
+    "a red kite over the hill", "rain on a tin roof", "r", "s", "i", "a", "n", "o", "t", "i j",
+    "l"};
 static const char BACK[] = "the old mill by the river";
 
 typedef struct talk {
@@ -55,12 +56,13 @@ static mg_err talk_step(mg_env *e, const mg_value *action, int64_t now, mg_trans
     static const char bad[] = "\xFF", wordy[] = "seven sheep in the snow seven sheep in the snow";
     talk *t = e->state;
     t->heard = hear(t->heard, action->text, action->size);
-    *out     = (mg_transition){.observation = speak(BACK), .reward = mg_reward_of((double)t->heard)};
+    *out = (mg_transition){.observation = speak(BACK), .reward = mg_reward_of((double)t->heard)};
     if (action->open) return MG_OK;
     if (t->item == STEP_FAILS && t->turn == 1) return mg_fail(MG_IO, "the wheel came off");
     if (t->item == INVALID) out->reward = mg_reward_invalid("a grade of F");
     if (t->item == ABSENT && t->turn == 0) out->reward = mg_reward_absent("nobody looked");
-    if (t->item == SAYS_NAN) out->reward = (mg_reward){.kind = MG_REWARD_INVALID}; // no reason given
+    if (t->item == SAYS_NAN)
+        out->reward = (mg_reward){.kind = MG_REWARD_INVALID}; // no reason given
     if (t->item == NOT_UTF8) out->observation = speak(bad);
     if (t->item == LONG_WINDED) out->observation = speak(wordy);
     t->turn++;
@@ -71,7 +73,8 @@ static mg_err talk_step(mg_env *e, const mg_value *action, int64_t now, mg_trans
 
 static const mg_env_class TALK = {
     .name = "talk", .observation = {.kind = MG_SPACE_TEXT}, .action = {.kind = MG_SPACE_TEXT},
-    .state_size = sizeof(talk), .steps_max = 4, .reset = talk_reset, .step = talk_step, .resets = true};
+    .state_size = sizeof(talk), .steps_max = 4, .reset = talk_reset, .step = talk_step,
+    .resets = true};
 
 // ---- playing it -----------------------------------------------------------------------------
 
@@ -108,7 +111,8 @@ static mg_rollout rollout(void) {
 
 static mg_episode *played(const mg_rollout *r, const mg_start *starts, int64_t n) {
     mg_episode *e = MG_NEW(&arena, mg_episode, n);
-    if (mg_rollout_run(r, starts, n, 6, 2, &arena, &scratch, e, NULL)) fail_msg("%s", mg_err_detail());
+    if (mg_rollout_run(r, starts, n, 6, 2, &arena, &scratch, e, NULL))
+        fail_msg("%s", mg_err_detail());
     assert_int_equal(mg_arena_mark(&scratch), 0);
     return e;
 }
@@ -119,7 +123,8 @@ static mg_start start_of(int64_t item, uint32_t episode) {
 
 static int32_t *ids_of(const char *text, int64_t *n) {
     int32_t *ids;
-    assert_int_equal(mg_tokenizer_encode(tokenizer, text, strlen(text), false, &arena, &ids, n), MG_OK);
+    assert_int_equal(mg_tokenizer_encode(tokenizer, text, strlen(text), false, &arena, &ids, n),
+                     MG_OK);
     return ids;
 }
 
@@ -147,13 +152,15 @@ static int64_t assert_said(const mg_episode *e, int64_t j, int64_t at, int64_t f
     assert_int_equal(turn->action_begin, at);
     assert_in_range(turn->action_end - at, 1, NEW_MAX);
     for (; at < turn->action_end; at++) {
-        assert_int_equal(e->role[at], at < turn->action_begin + forced ? MG_ROLE_FORCED : MG_ROLE_POLICY);
+        assert_int_equal(e->role[at],
+                         at < turn->action_begin + forced ? MG_ROLE_FORCED : MG_ROLE_POLICY);
         assert_true(e->logp[at] < 0);
     }
     const bool stops = e->tokens[at - 1] == TINY_STOP;
     assert_true(stops || at - turn->action_begin == NEW_MAX);
     assert_int_equal(mg_tokenizer_decode(tokenizer, e->tokens + turn->action_begin,
-                                         at - turn->action_begin - stops, false, &arena, &text, &size),
+                                         at - turn->action_begin - stops, false, &arena, &text,
+                                         &size),
                      MG_OK);
     assert_int_equal(turn->action_size, size);
     assert_memory_equal(turn->action, text, size);
@@ -220,7 +227,8 @@ static void what_goes_wrong_stays_in_its_episode(void **state) {
             const mg_episode *alone = played(&r, &starts[i], 1);
             assert_int_equal(e[i].verdict, MG_CLEAN);
             assert_int_equal(e[i].n_tokens, alone->n_tokens);
-            assert_memory_equal(e[i].tokens, alone->tokens, sizeof(int32_t) * (size_t)alone->n_tokens);
+            assert_memory_equal(e[i].tokens, alone->tokens,
+                                sizeof(int32_t) * (size_t)alone->n_tokens);
             continue;
         }
         assert_int_equal(e[i].verdict, MG_QUARANTINED);
@@ -311,8 +319,9 @@ static void a_reset_puts_the_world_into_the_prefixs_state(void **state) {
     assert_paid(e); // reset told it the prefix, and the action only what came behind
     char  *prefix;
     size_t size;
-    assert_int_equal(mg_tokenizer_decode(tokenizer, start.prefix, start.n_prefix, false, &arena, &prefix,
-                                         &size), MG_OK);
+    assert_int_equal(
+        mg_tokenizer_decode(tokenizer, start.prefix, start.n_prefix, false, &arena, &prefix, &size),
+        MG_OK);
     assert_memory_equal(e->turns[0].action, prefix, size);
     assert_in_range(size, 4, e->turns[0].action_size);
     assert_int_equal(mg_rollout_check_reset(&TALK, NULL, GOOD, prefix, size), MG_OK);
@@ -360,7 +369,8 @@ static void draws_do_not_depend_on_company(void **state) {
         for (int k = 0; k < 3; k++) {
             assert_int_equal(others[k]->seed, e[i].seed);
             assert_int_equal(others[k]->n_tokens, e[i].n_tokens);
-            assert_memory_equal(others[k]->tokens, e[i].tokens, sizeof(int32_t) * (size_t)e[i].n_tokens);
+            assert_memory_equal(others[k]->tokens, e[i].tokens,
+                                sizeof(int32_t) * (size_t)e[i].n_tokens);
             for (int64_t t = 0; t < e[i].n_tokens; t++)
                 assert_true(others[k]->logp[t] - e[i].logp[t] < 1e-5f &&
                             e[i].logp[t] - others[k]->logp[t] < 1e-5f);
@@ -387,7 +397,8 @@ static void only_equal_contexts_are_shared(void **state) {
         assert_int_equal(alone->n_tokens, e[i].n_tokens);
         assert_memory_equal(alone->tokens, e[i].tokens, sizeof(int32_t) * (size_t)alone->n_tokens);
         for (int64_t t = 0; t < alone->n_tokens; t++)
-            assert_true(alone->logp[t] - e[i].logp[t] < 1e-5f && e[i].logp[t] - alone->logp[t] < 1e-5f);
+            assert_true(alone->logp[t] - e[i].logp[t] < 1e-5f &&
+                        e[i].logp[t] - alone->logp[t] < 1e-5f);
     }
 }
 
@@ -403,8 +414,8 @@ static void each_turn_has_draws_of_its_own(void **state) {
     r.sampling.stop = -1;
     const mg_episode *e = played(&r, &start, 1);
     assert_int_equal(e->n_turns, 2);
-    assert_memory_not_equal(e->tokens + e->turns[0].action_begin, e->tokens + e->turns[1].action_begin,
-                            sizeof(int32_t) * NEW_MAX);
+    assert_memory_not_equal(e->tokens + e->turns[0].action_begin,
+                            e->tokens + e->turns[1].action_begin, sizeof(int32_t) * NEW_MAX);
     mg_model_free(even);
 }
 
@@ -426,7 +437,8 @@ static void the_first_token_of_texts_comes_once(void **state) {
     const mg_episode *e = played(&r, &start, 1);
     assert_int_equal(e->n_turns, 2);
     for (int64_t k = 0; k < e->n_tokens; k++)
-        begins += e->role[k] == MG_ROLE_ENVIRONMENT && e->tokens[k] == mg_tokenizer_id(llama, "<|begin|>");
+        begins += e->role[k] == MG_ROLE_ENVIRONMENT &&
+                  e->tokens[k] == mg_tokenizer_id(llama, "<|begin|>");
     assert_int_equal(begins, 1);
     assert_int_equal(e->tokens[0], mg_tokenizer_id(llama, "<|begin|>"));
     mg_model_free(m);
@@ -451,7 +463,8 @@ static void without_a_stop_the_text_ends_at_the_stop_all_the_same(void **state) 
             assert_int_equal(turn->action_end - turn->action_begin, NEW_MAX);
             while (end < turn->action_end && e[i].tokens[end] != TINY_STOP) end++;
             assert_int_equal(mg_tokenizer_decode(tokenizer, e[i].tokens + turn->action_begin,
-                                                 end - turn->action_begin, false, &arena, &text, &size),
+                                                 end - turn->action_begin, false, &arena, &text,
+                                                 &size),
                              MG_OK);
             assert_int_equal(turn->action_size, size);
             assert_memory_equal(turn->action, text, size);
@@ -476,7 +489,8 @@ static void an_id_that_is_no_token_says_nothing(void **state) {
     r.model = wide;
     const mg_episode *e = played(&r, &start, 1);
     int64_t           beyond = 0;
-    for (int64_t k = 0; k < e->n_tokens; k++) beyond += e->tokens[k] >= mg_tokenizer_vocab_size(tokenizer);
+    for (int64_t k = 0; k < e->n_tokens; k++)
+        beyond += e->tokens[k] >= mg_tokenizer_vocab_size(tokenizer);
     assert_true(beyond > 4);
     assert_int_equal(e->verdict, MG_CLEAN);
     mg_model_free(wide);
@@ -489,7 +503,7 @@ static void cut_observations_are_counted(void **state) {
     mg_episode     e[2];
     int64_t        cut = -1, n;
     ids_of(BACK, &n);
-    r.rule.prompt_max = n + 1; // the frame takes two or more: BACK is cut, and a short question is not
+    r.rule.prompt_max = n + 1; // the frame takes two or more: BACK is cut, a short question is not
     assert_int_equal(mg_rollout_run(&r, &starts[1], 1, 0, 0, &arena, &scratch, e, &cut), MG_OK);
     assert_int_equal(cut, 1);
     r.rule.prompt_max = 0;

@@ -69,7 +69,8 @@ static mg_err judge_batch(const mg_judge *j, mg_model *policy, int64_t from, int
         x->text    = mg_arena_strdup(arena, e->turns[0].action);
         x->length  = e->n_tokens - p;
         x->stopped = e->stopped;
-        x->rouge_l = mg_rouge(x->text, strlen(x->text), j->rows[from + i].completion,
+        x->rouge_l = mg_rouge(e->turns[0].action, e->turns[0].action_size,
+                              j->rows[from + i].completion,
                               strlen(j->rows[from + i].completion), scratch).l.f;
         if (mg_reward_value(&gold, &score)) x->gold = score;
         prompts[clean] = (mg_prompt){e->tokens, p};

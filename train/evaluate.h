@@ -27,7 +27,7 @@ typedef struct mg_judge {
 // One answer, judged. NAN where there is no such judge.
 typedef struct mg_judged {
     bool        clean;   // false: nothing else says anything, and the numbers are NAN
-    const char *text;
+    const char *text;    // to show: a 0 byte ends it
     double      gold;    // the world's reward
     double      reward;  // the reward model's
     double      kl;      // sum of log pi - log pi_ref over the answer, under pi's own sample; both

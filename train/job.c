@@ -24,12 +24,34 @@ static mg_err find_algo(const char *path, const mg_override *overrides, int n, m
         mg_err err = mg_config_peek(path, "algo", arena, &name);
         if (err) return err;
     }
+    bool given = false; // on the command line
     for (int i = 0; i < n; i++)
-        if (strcmp(overrides[i].key, "algo") == 0) name = overrides[i].value;
+        if (strcmp(overrides[i].key, "algo") == 0) name = overrides[i].value, given = true;
     *out = mg_algo_find(name);
     if (*out) return MG_OK;
-    return mg_fail(MG_CONFIG, "%s%salgo: found '%s', wanted one of sft reward_model dpo ppo grpo drpo",
-                   path ? path : "", path ? ": " : "", name);
+    char        names[256];
+    const char *place = NULL;
+    mg_err      err   = path && !given ? mg_config_place(path, "algo", arena, &place) : MG_OK;
+    if (err) return err;
+    mg_algo_names(false, names, sizeof names);
+    return mg_fail(MG_CONFIG, "%s%salgo: found '%s', wanted one of %s", place ? place : "--",
+                   place ? ": " : "", name, names);
+}
+
+// Sections of other algorithms are refused with that word, not as keys that nobody knows. A name
+// that is a key as well (reward_model) is left to whoever reads the keys.
+static mg_err refuse_other_sections(const char *path, const mg_algo *algo, mg_arena *arena) {
+    for (const mg_algo *const *a = mg_algos; *a; a++) {
+        const char *place = NULL;
+        bool        key   = *a == algo;
+        for (const mg_field *f = run_fields; f->name; f++) key |= strcmp(f->name, (*a)->name) == 0;
+        mg_err err = key ? MG_OK : mg_config_place(path, (*a)->name, arena, &place);
+        if (err) return err;
+        if (place)
+            return mg_fail(MG_CONFIG, "%s: %s: found a section of another algorithm; this file's algo "
+                                      "is %s", place, (*a)->name, algo->name);
+    }
+    return MG_OK;
 }
 
 // A file can hold a name once: where the algorithm's section has a key's name, the key gives way.
@@ -60,7 +82,8 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
     mg_err err = find_algo(path, overrides, n, arena, &s->algo);
     if (err) return err;
     bind_sections(s, arena);
-    if (path) err = mg_config_read(s->sections, 3, path, arena);
+    if (path) err = refuse_other_sections(path, s->algo, arena);
+    if (path && !err) err = mg_config_read(s->sections, 3, path, arena);
     for (int i = 0; i < n && !err; i++)
         err = mg_config_set(s->sections, 3, overrides[i].key, overrides[i].value, arena);
     if (err) return err;
@@ -244,10 +267,11 @@ static mg_err check_needs(const mg_settings *s) {
     if (a->needs_preferences && !s->run.preferences[0])
         return mg_fail(MG_CONFIG, "preferences: found nothing, wanted a folder: %s learns from "
                                   "preference pairs", a->name);
-    if (!s->run.model[0] && strcmp(a->name, "sft"))
-        return mg_fail(MG_CONFIG, "model: found nothing, wanted a model folder: only sft starts from "
-                                  "nothing");
-    return MG_OK;
+    if (s->run.model[0] || a->starts_fresh) return MG_OK;
+    char fresh[256];
+    mg_algo_names(true, fresh, sizeof fresh);
+    return mg_fail(MG_CONFIG, "model: found nothing, wanted a model folder: only %s can start from "
+                              "nothing", fresh);
 }
 
 mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {

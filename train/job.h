@@ -4,7 +4,7 @@
 #include "algos/algo.h"
 
 #define MG_RUN_FIELDS(F)                                                                          \
-    F(name, algo, sft, 0, 0, "sft|reward_model|dpo|ppo|grpo|drpo: the algorithm")                  \
+    F(text, algo, "sft", 0, 0, "the algorithm, by its name in algos/algo.c")                       \
     F(text, out, "", 0, 0, "run folder to make; empty: runs/ALGO-SEED")                           \
     F(int, seed, 1, 0, 4294967295, "every random draw follows from it")                           \
     F(text, model, "", 0, 0, "model or run to start from; empty: a new model as in network.*")    \

@@ -89,7 +89,7 @@ static void test_what_is_wrong_is_refused(void **state) {
     (void)state;
     mg_settings s;
     refused(read_file(&s, file("b.yaml", "seed: 1\nsed: 2\n")), MG_CONFIG, "b.yaml:2", "sed");
-    refused(read_file(&s, file("c.yaml", "algo: sarsa\n")), MG_CONFIG, "c.yaml: algo: found 'sarsa'",
+    refused(read_file(&s, file("c.yaml", "algo: sarsa\n")), MG_CONFIG, "c.yaml:1:1: algo: found 'sarsa'",
             "reward_model dpo ppo grpo drpo");
     refused(read_file(&s, file("d.yaml", "algo: sft\nppo:\n  updates: 3\n")), MG_CONFIG, "d.yaml:2", "ppo");
     refused(read_file(&s, mg_path(&arena, "%s/none.yaml", root)), MG_IO, "none.yaml", "");

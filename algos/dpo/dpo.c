@@ -1,7 +1,8 @@
 // dpo.c - direct preference optimisation.
 //
 // Source: Rafailov et al. 2023, arXiv:2305.18290, eq. 7:
-//   L = -E log sigma(h),  h = beta ((log pi(y_w|x) - log ref(y_w|x)) - (log pi(y_l|x) - log ref(y_l|x)))
+//   L = -E log sigma(h)
+//   h = beta ((log pi(y_w|x) - log ref(y_w|x)) - (log pi(y_l|x) - log ref(y_l|x)))
 // with sums over tokens. With pi = ref, h = 0 and the loss is log 2.
 #include "algos/dpo/dpo.h"
 
@@ -43,7 +44,8 @@ static mg_err pass(void *self, const mg_answers *a, double weight, mg_pairwise_t
 
     int64_t row = 0;
     for (int64_t p = 0; p < a->n_answers / 2; p++) {
-        const double h = d->config.beta * (now[2 * p] - ref[2 * p] - now[2 * p + 1] + ref[2 * p + 1]);
+        const double h =
+            d->config.beta * (now[2 * p] - ref[2 * p] - now[2 * p + 1] + ref[2 * p + 1]);
         double       dh;
         sum->loss += mg_loss_bradley_terry(h, &dh);
         sum->right += h > 0;

@@ -1,5 +1,5 @@
-// Goal:   the loss is eq. 7 of arXiv:2305.18290, starts at log 2, and falls as chosen answers become
-//         likelier than rejected ones.
+// Goal:   the loss is eq. 7 of arXiv:2305.18290, starts at log 2, and falls as chosen answers
+//         become likelier than rejected ones.
 // Method: h once more, one answer at a time, after the policy has left the reference.
 #include "algos/dpo/dpo.h"
 

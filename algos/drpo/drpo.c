@@ -1,7 +1,8 @@
 // drpo.c - where DR-PO's episodes start. The rest is ppo/.
 //
 // Source: arXiv:2404.08495, Algorithm 1, lines "tau ~ Uniform(D_TR); h ~ random step of tau; reset
-// to s_h, roll out pi_t to the end". For a language model a state is a prompt and the answer so far.
+// to s_h, roll out pi_t to the end". For a language model a state is a prompt and the answer so
+// far.
 // Not in the paper: the range of the prefix and the empty prefix are settings (drpo.h); the coin of
 // reset_share is keyed by (seed, update, episode), so a run can be repeated.
 #include "algos/drpo/drpo.h"
@@ -87,12 +88,13 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     drpo *d   = MG_NEW(job->run, drpo, 1);
     d->config = *(const mg_drpo_config *)config;
     if (job->n_pairs == 0)
-        return mg_fail(MG_CONFIG, "drpo: reset_source: the data hold no reference answers to reset into");
+        return mg_fail(MG_CONFIG,
+                       "drpo: reset_source: the data hold no reference answers to reset into");
     const mg_ppo_config ppo = ppo_part(&d->config);
     mg_err              err = mg_ppo_open(&d->ppo, job, &ppo);
     if (!err && strcmp(d->config.reset_source, "reference") == 0 && !any_inside(&d->ppo.references))
-        err = mg_fail(MG_CONFIG, "drpo: reset_source: the data's reference answers are empty, wanted "
-                                 "some to reset into, or sft");
+        err = mg_fail(MG_CONFIG, "drpo: reset_source: the data's reference answers are empty, "
+                                 "wanted some to reset into, or sft");
     if (err)
         mg_ppo_close(&d->ppo);
     else

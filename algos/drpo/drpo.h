@@ -21,9 +21,9 @@ typedef struct mg_drpo_config {
 extern const mg_algo mg_algo_drpo;
 
 // Length of the prefix that a reset puts before an episode: Unif{lo .. hi} with lo = 1 (0 with
-// prefix_zero) and hi = min(L - 1, floor(prefix_share_max L)), where L counts the reference's tokens,
-// its stop included, up to response_max. So never the whole reference and never its stop. 0 when the
-// coin (reset_share) says no or nothing is left to draw from.
+// prefix_zero) and hi = min(L - 1, floor(prefix_share_max L)), where L counts the reference's
+// tokens, its stop included, up to response_max. So never the whole reference and never its stop. 0
+// when the coin (reset_share) says no or nothing is left to draw from.
 int64_t mg_drpo_prefix(const mg_drpo_config *c, int64_t reference_tokens, int64_t response_max,
                        mg_rng *rng);
 #endif

@@ -1,5 +1,5 @@
-// Goal:   resets put an episode behind 1 .. L-1 tokens of its reference, each length as often as any
-//         other, never behind all of it or its stop; without resets the plan is PPO's.
+// Goal:   resets put an episode behind 1 .. L-1 tokens of its reference, each length as often as
+//         any other, never behind all of it or its stop.
 // Method: chi-square over many draws at a fixed seed; bounds at every length; plans read token by
 //         token against the references.
 #include "algos/drpo/drpo.h"
@@ -11,7 +11,8 @@ enum { LENGTH = 12, DRAWS = 22000 };
 static mg_rng prefix_stream(void) { return mg_rng_stream(11, MG_PURPOSE_TEST, 0); }
 
 // n draws; counts [LENGTH + 1] by length.
-static void draw(const mg_drpo_config *c, int64_t reference, int64_t response_max, int64_t *counts) {
+static void draw(const mg_drpo_config *c, int64_t reference, int64_t response_max,
+                 int64_t *counts) {
     mg_rng rng = prefix_stream();
     memset(counts, 0, sizeof *counts * (LENGTH + 1));
     for (uint32_t i = 0; i < DRAWS; i++) {
@@ -67,7 +68,8 @@ static void the_share_says_how_often_and_how_far(void **state) {
 
     const mg_drpo_config half = {.reset_share = 1, .prefix_share_max = 0.5};
     draw(&half, LENGTH, 100, counts);
-    for (int64_t n = 0; n <= LENGTH; n++) assert_int_equal(counts[n] > 0, n >= 1 && n <= LENGTH / 2);
+    for (int64_t n = 0; n <= LENGTH; n++)
+        assert_int_equal(counts[n] > 0, n >= 1 && n <= LENGTH / 2);
 }
 
 static void short_references_give_no_reset(void **state) {
@@ -95,7 +97,7 @@ static planned plan_of(tiny *t, int64_t update) {
     return p;
 }
 
-// An episode's coin and length depend on its update and its number, not on how many others there are.
+// An episode's coin and length depend on its update and its number, not on how many there are.
 static void each_update_draws_anew(void **state) {
     (void)state;
     tiny *t = tiny_start("drpo", 1, "", "episodes=10 reset_share=0.5");
@@ -183,6 +185,12 @@ static void references_are_needed(void **state) {
     assert_int_equal(tiny_learner(t, ""), MG_CONFIG);
     assert_non_null(strstr(mg_err_detail(), "reference"));
     assert_null(t->learner);
+    const mg_pair empty[] = {{tiny_texts[0], ""}, {tiny_texts[1], ""}}; // their stops alone
+    t->job.pairs   = empty;
+    t->job.n_pairs = 2;
+    assert_int_equal(tiny_learner(t, ""), MG_CONFIG);
+    assert_null(t->learner);
+    ok(tiny_learner(t, "reset_source=sft"));
     tiny_stop(t);
 }
 

@@ -3,8 +3,8 @@
 // Source: Shao et al. 2024, arXiv:2402.03300, eq. 3 (objective), eq. 4 (KL), outcome supervision.
 // Not in the paper: 1e-4 beside the deviation, so that a group of equal rewards has advantage 0 and
 // not 0/0; the gradient's norm is limited; length_norm batch is the token mean of later work
-// (Yu et al. 2025, arXiv:2503.14476, eq. 8); after exclusions each answer weighs alike, so a smaller
-// group weighs less; an answer without its stop has missing_eos for its score.
+// (Yu et al. 2025, arXiv:2503.14476, eq. 8); after exclusions each answer weighs alike, so a
+// smaller group weighs less; an answer without its stop has missing_eos for its score.
 #include "algos/grpo/grpo.h"
 
 #include <math.h>
@@ -114,20 +114,22 @@ static mg_err gradient(grpo *g, const batch *b, double *loss, double *kl, mg_cli
         return mg_fail(MG_EMPTY, "none of %lld answers is in a group of %lld or more",
                        (long long)b->t.n, (long long)g->config.group_min);
     for (int64_t i = 0; i < b->t.n; i += g->config.microbatch) {
-        const int64_t    rest = b->t.n - i, size = rest < g->config.microbatch ? rest : g->config.microbatch;
+        const int64_t    rest = b->t.n - i;
+        const int64_t    size = rest < g->config.microbatch ? rest : g->config.microbatch;
         const mg_answers part = mg_answers_view(&b->t.answers, i, i + size);
         mg_tape          tape = mg_tape_make(step, g->job->team, true);
         mg_tensor       *logp;
         mg_err err = mg_answers_logp(&tape, g->policy, &part, g->config.temperature, &logp, NULL);
         if (err) return err;
         for (int64_t j = i; j < i + size; j++) {
-            const int64_t at = b->t.offset[j], n = b->t.offset[j + 1] - at, row = at - b->t.offset[i];
+            const int64_t at = b->t.offset[j], n = b->t.offset[j + 1] - at;
+            const int64_t row = at - b->t.offset[i]; // of logp
             if (kept(b, j) == 0) continue;
             const double weight = by_answer ? 1 / (answers * kept(b, j)) : 1 / tokens;
             const float *lp     = mg_f32(logp) + row;
             float       *dlp    = mg_grad_f32(logp) + row;
-            *loss += mg_loss_clip(n, lp, b->t.logp_old + at, b->A + at, b->keep + at, g->config.clip,
-                                  weight, dlp, counts);
+            *loss += mg_loss_clip(n, lp, b->t.logp_old + at, b->A + at, b->keep + at,
+                                  g->config.clip, weight, dlp, counts);
             *kl += mg_loss_k3(n, lp, b->ref + at, b->keep + at, weight * g->config.kl_coef, dlp);
         }
         mg_tape_backward(&tape);
@@ -173,7 +175,8 @@ static mg_err update(mg_learner *learner, int64_t u, mg_episode *episodes, int64
     return MG_OK;
 }
 
-static mg_err plan(mg_learner *learner, int64_t u, mg_start **starts, int64_t *n, mg_sampling *how) {
+static mg_err plan(mg_learner *learner, int64_t u, mg_start **starts, int64_t *n,
+                   mg_sampling *how) {
     grpo                 *g    = (grpo *)learner;
     const mg_grpo_config *c    = &g->config;
     const int64_t         rows = g->rows ? g->n_rows : g->job->n_items;

@@ -1,4 +1,4 @@
-// grpo.h - group relative policy optimisation: the group's mean is the baseline, there is no critic.
+// grpo.h - group relative policy optimisation: the group's mean is the baseline, not a critic.
 //
 // Shao et al. 2024, "DeepSeekMath", arXiv:2402.03300, section 4.1.
 #ifndef MG_ALGOS_GRPO_GRPO_H

@@ -43,10 +43,11 @@ static double *read_logp(tiny *t, mg_model *m, const mg_episode *e) {
 static void an_update_is_equation_three(void **state) {
     (void)state;
     for (int by_answer = 0; by_answer < 2; by_answer++) {
-        tiny *t = tiny_start("grpo", 1, "",
-                             by_answer ? "prompts=4 group=3 updates=9 lr=0.01 temperature=0.8 kl_coef=0.5"
-                                       : "prompts=4 group=3 updates=9 lr=0.01 temperature=0.8 "
-                                         "kl_coef=0.5 length_norm=batch divide_by_std=false");
+        tiny *t =
+            tiny_start("grpo", 1, "",
+                       by_answer ? "prompts=4 group=3 updates=9 lr=0.01 temperature=0.8 kl_coef=0.5"
+                                 : "prompts=4 group=3 updates=9 lr=0.01 temperature=0.8 "
+                                   "kl_coef=0.5 length_norm=batch divide_by_std=false");
         mg_model   *start = NULL, *policy = tiny_part(t, 0).model;
         mg_episode *e;
         int64_t     n;
@@ -67,7 +68,8 @@ static void an_update_is_equation_three(void **state) {
             double mean = 0, var = 0, r, A, own_clip = 0, own_kl = 0;
             const int64_t p = e[i].turns[0].action_begin, count = e[i].n_tokens - p;
             if (size[i] == 1) continue;
-            for (int j = first[i]; j < first[i] + size[i]; j++) mean += e[j].turns[0].reward.value / size[i];
+            for (int j = first[i]; j < first[i] + size[i]; j++)
+                mean += e[j].turns[0].reward.value / size[i];
             for (int j = first[i]; j < first[i] + size[i]; j++)
                 var += pow(e[j].turns[0].reward.value - mean, 2) / size[i];
             r = e[i].turns[0].reward.value;

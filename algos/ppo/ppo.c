@@ -30,7 +30,7 @@ static double *widen(mg_arena *arena, const float *x, int64_t n) {
     return out;
 }
 
-// Where turn j ends, as an index into the episode's tokens: at its first stop, else at its last token.
+// Where turn j ends, as an index into the episode's tokens: at its first stop, else its last token.
 static int64_t turn_end(const mg_episode *e, int64_t j, int32_t stop, bool *stopped) {
     const mg_turn *turn = &e->turns[j];
     int64_t        k    = turn->action_begin;
@@ -73,13 +73,14 @@ static mg_err score(mg_ppo *l, const mg_ppo_batch *b, mg_episode *episodes) {
         own[i].n = last + 1 - e->turns[0].action_begin;
     }
     cut.answers = own;
-    mg_err err  = mg_reward_model_score(&l->reward, l->job->team, &cut, l->config.microbatch, step, S);
+    mg_err err  = mg_reward_model_score(&l->reward, l->job->team, &cut, l->config.microbatch,
+                                        step, S);
     for (int64_t i = 0; i < b->t.n && !err; i++)
         episodes[i].learned = mg_reward_of(ends[i] ? S[i] : l->config.missing_eos);
     return err;
 }
 
-// R_t = -kl_coef kl_t + the rewards at the ends of turns, or the learned one at the end of the last.
+// R_t = -kl_coef kl_t + the rewards at the ends of turns, or the learned one at the last's.
 static void token_rewards(const mg_ppo *l, mg_ppo_batch *b, const mg_episode *episodes) {
     for (int64_t k = 0; k < b->t.count; k++) {
         b->kl[k]     = b->t.logp_old[k] - b->ref[k];
@@ -98,7 +99,8 @@ static void token_rewards(const mg_ppo *l, mg_ppo_batch *b, const mg_episode *ep
 }
 
 // V of the state in which somebody stopped watching; 0 where the task was over.
-static mg_err bootstrap(mg_ppo *l, const mg_ppo_batch *b, const mg_episode *e, int64_t i, double *out) {
+static mg_err bootstrap(mg_ppo *l, const mg_ppo_batch *b, const mg_episode *e, int64_t i,
+                        double *out) {
     *out = 0;
     if (!e->truncated || e->terminated) return MG_OK;
     const size_t     mark = mg_arena_mark(l->job->step);
@@ -304,7 +306,9 @@ mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_
     if (rows > 0) mg_shuffled_rows(l->job->seed, rows, update, prompts, l->job->step, take);
     for (int64_t i = 0; i < c->episodes; i++) {
         const int64_t p    = i / c->per_prompt;
-        const int64_t item = rows == 0 ? -1 : l->references.n ? l->references.rows[take[p]] : take[p];
+        const int64_t item = rows == 0         ? -1
+                             : l->references.n ? l->references.rows[take[p]]
+                                               : take[p];
         s[i] = (mg_start){.item = item, .group = (int32_t)p, .episode = (uint32_t)i};
     }
     *starts = s, *n = c->episodes;

@@ -1,5 +1,5 @@
-// Goal:   an update is the listing of DR-PO's PPO oracle (arXiv:2404.08495), in both mask modes, for
-//         episodes of one and of several turns; what is masked has no influence at all.
+// Goal:   an update is the listing of DR-PO's PPO oracle (arXiv:2404.08495), in both mask modes,
+//         for episodes of one and of several turns; what is masked has no influence at all.
 // Method: the listing once more, written from its formulas with plain sums over one episode at a
 //         time; numbers of masked tokens are changed and gradients compared byte for byte.
 #include "algos/ppo/ppo.h"
@@ -130,8 +130,8 @@ static void read_one(tiny *t, mg_model *m, const mg_episode *e, float *out) {
         ok(mg_answers_read_logp(m, NULL, &one, ppo(t)->config.temperature, 1, &t->step, out));
 }
 
-// What a turn is worth and where: at its stop, else at its last token; or the reward model's word at
-// the end of the last turn.
+// What a turn is worth and where: at its stop, else at its last token; or the reward model's word
+// at the end of the last turn.
 static void rewards_of(tiny *t, const told *x, const mg_episode *e, token *out) {
     const mg_ppo *l      = ppo(t);
     const bool    strict = strcmp(l->config.mask_mode, "strict") == 0;
@@ -526,7 +526,8 @@ static void an_update_makes_what_was_better_likelier(void **state) {
 
 static void the_value_loss_falls_on_the_same_batch(void **state) {
     (void)state;
-    tiny *t = tiny_start("ppo", 1, "", "lr=0 critic_lr=0.01 epochs=1 schedule=constant value_clip=9 lambda=1");
+    tiny *t = tiny_start("ppo", 1, "",
+                         "lr=0 critic_lr=0.01 epochs=1 schedule=constant value_clip=9 lambda=1");
     double first = 0;
     for (int64_t u = 0; u < 40; u++) {
         mg_episode *e = story(t);
@@ -595,7 +596,8 @@ static void a_nan_reward_ends_the_update_before_it_moves_anything(void **state) 
 
 static void a_critic_gone_wrong_does_not_move_the_policy(void **state) {
     (void)state;
-    tiny *t = tiny_start("ppo", 1, "", "episodes=6"), *twin = tiny_start("ppo", 1, "", "episodes=6");
+    tiny *t = tiny_start("ppo", 1, "", "episodes=6"),
+         *twin = tiny_start("ppo", 1, "", "episodes=6");
     mg_f32(ppo(t)->critic->head)[3] = mg_f32(ppo(twin)->critic->head)[3] = NAN;
     mg_model_touch(ppo(t)->critic);
     assert_int_equal(tiny_update(t, 0), MG_NUMERIC);

@@ -31,7 +31,8 @@ typedef struct learner {
 static mg_err pass(void *self, const mg_answers *a, double weight, mg_pairwise_totals *sum) {
     learner   *l     = self;
     mg_arena  *step  = l->job->step;
-    double    *score = MG_NEW(step, double, a->n_answers), *dscore = MG_NEW(step, double, a->n_answers);
+    double    *score  = MG_NEW(step, double, a->n_answers);
+    double    *dscore = MG_NEW(step, double, a->n_answers);
     mg_tape    tape  = mg_tape_make(step, l->job->team, weight > 0);
     mg_tensor *tokens;
     mg_err     err = mg_answers_scores(&tape, l->reward.model, a, &tokens);
@@ -53,7 +54,8 @@ static mg_err pass(void *self, const mg_answers *a, double weight, mg_pairwise_t
     return MG_OK;
 }
 
-static mg_err update(mg_learner *self, int64_t u, mg_episode *episodes, int64_t n, mg_metrics *out) {
+static mg_err update(mg_learner *self, int64_t u, mg_episode *episodes, int64_t n,
+                     mg_metrics *out) {
     (void)episodes, (void)n;
     learner                      *l  = (learner *)self;
     const mg_reward_model_config *c  = &l->config;
@@ -74,8 +76,8 @@ static mg_err evaluate(mg_learner *self, mg_metrics *out) {
     mg_err   err      = mg_pairwise_evaluate(&l->pairs, out, &accuracy);
     if (!err && accuracy < ACCURACY_WARN)
         mg_log(MG_LOG_WARN,
-               "reward model: held-out accuracy %.1f %% (n %lld) is below %.0f %%: a policy trained "
-               "on it learns its mistakes",
+               "reward model: held-out accuracy %.1f %% (n %lld) is below %.0f %%: a policy "
+               "trained on it learns its mistakes",
                100 * accuracy, (long long)l->pairs.held.n, 100 * ACCURACY_WARN);
     return err;
 }
@@ -124,8 +126,9 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     l->config  = *(const mg_reward_model_config *)config;
     l->reward.pool  = strcmp(l->config.pool, "mean") == 0 ? MG_POOL_MEAN : MG_POOL_LAST;
     l->reward.scale = 1;
-    const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = l->config.decay,
-                                  .clip = l->config.clip_norm};
+    const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+                                  .decay = l->config.decay,
+                                  .clip  = l->config.clip_norm};
     mg_model *body = NULL;
     mg_err    err  = mg_model_load(&body, job->model_folder, false);
     if (!err) err = mg_model_copy(&l->reward.model, body, true, true);

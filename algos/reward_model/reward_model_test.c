@@ -58,8 +58,8 @@ static void the_loss_is_bradleys_and_terrys(void **state) {
     const char *const pools[] = {"mean", "last"};
     for (int k = 0; k < 2; k++) {
         char settings[96];
-        snprintf(settings, sizeof settings, "batch=12 microbatch=5 epochs=40 lr=0.01 warmup=0 pool=%s",
-                 pools[k]);
+        snprintf(settings, sizeof settings,
+                 "batch=12 microbatch=5 epochs=40 lr=0.01 warmup=0 pool=%s", pools[k]);
         tiny           *t = started(settings);
         const char     *texts[2 * TINY_PAIRS];
         double          reward[2 * TINY_PAIRS], loss = 0, right = 0;

@@ -76,7 +76,8 @@ static mg_err update(mg_learner *learner, int64_t u, mg_episode *episodes, int64
     int64_t             *rows = MG_NEW(step, int64_t, c->batch);
     mg_answers           a;
     double               nll, norm;
-    const double lr = mg_schedule_lr(mg_schedule_named(c->schedule), c->lr, u, s->updates, c->warmup);
+    const double lr =
+        mg_schedule_lr(mg_schedule_named(c->schedule), c->lr, u, s->updates, c->warmup);
 
     mg_shuffled_rows(s->job->seed, s->train.n_rows, u, c->batch, step, rows);
     for (int64_t i = 0; i < c->batch; i++) rows[i] = s->train.rows[rows[i]];
@@ -121,8 +122,9 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     sft *s    = MG_NEW(job->run, sft, 1);
     s->job    = job;
     s->config = *(const mg_sft_config *)config;
-    const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = s->config.decay,
-                                  .clip = s->config.clip_norm};
+    const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+                                  .decay = s->config.decay,
+                                  .clip  = s->config.clip_norm};
     mg_err err = job->model_folder[0] ? mg_model_load(&s->model, job->model_folder, true)
                                       : mg_model_new(&s->model, job->fresh, true);
     if (!err && !job->model_folder[0]) mg_model_init(s->model, job->seed);
@@ -134,7 +136,8 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
         close_learner((mg_learner *)s);
         return err;
     }
-    s->updates = (int64_t)ceil(s->config.epochs * (double)s->train.n_rows / (double)s->config.batch);
+    s->updates =
+        (int64_t)ceil(s->config.epochs * (double)s->train.n_rows / (double)s->config.batch);
     *out       = (mg_learner *)s;
     return MG_OK;
 }
@@ -152,6 +155,7 @@ const mg_algo mg_algo_sft = {
     .fields      = fields,
     .config_size = sizeof(mg_sft_config),
     .needs_pairs = true,
+    .starts_fresh = true,
     .open        = open_learner,
     .updates     = updates,
     .update      = update,

@@ -13,8 +13,8 @@ static mg_answers encoded(tiny *t, int64_t i) {
     ok(mg_prompt_encode(tiny_words, &t->job.rule, row->prompt, strlen(row->prompt), &t->step, &ids,
                         &prompt->n, NULL));
     prompt->tokens = ids;
-    ok(mg_answer_encode(tiny_words, &t->job.rule, row->completion, strlen(row->completion), &t->step,
-                        &ids, &answer->n));
+    ok(mg_answer_encode(tiny_words, &t->job.rule, row->completion, strlen(row->completion),
+                        &t->step, &ids, &answer->n));
     answer->tokens = ids;
     return (mg_answers){prompt, 1, answer, 1};
 }
@@ -45,7 +45,8 @@ static void the_loss_is_the_mean_over_tokens(void **state) {
     for (int prompt_too = 0; prompt_too < 2; prompt_too++) {
         tiny *t = tiny_job("sft", 1);
         t->job.response_max = 32; // so that a batch of all rows is an epoch
-        ok(tiny_learner(t, prompt_too ? "batch=12 microbatch=5 prompt_loss=true" : "batch=12 microbatch=5"));
+        ok(tiny_learner(t, prompt_too ? "batch=12 microbatch=5 prompt_loss=true"
+                                      : "batch=12 microbatch=5"));
         double sum = 0, tokens = 0, held = 0, held_tokens = 0;
         for (int i = 0; i < TINY_PAIRS; i++) sum += log_likelihood(t, i, prompt_too, &tokens);
         for (int i = 0; i < TINY_HELD; i++) held += log_likelihood(t, i, false, &held_tokens);
