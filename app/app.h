@@ -38,9 +38,11 @@ void mg_catch_signals(void);
 // Makes the world that settings name over the job's training rows (mg_world_maker).
 mg_err mg_app_world(const mg_settings *s, const mg_job *job, mg_world *out) MG_MUST_USE;
 
-// The synopsis world over `rows`, with the gold reward learnt from the training rows.
-mg_err mg_app_synopsis(const mg_pair *train, int64_t n_train, const mg_pair *rows, int64_t n,
-                       mg_arena *arena, mg_world *out) MG_MUST_USE;
+// A world by its name over `rows`, with the gold reward learnt from the training rows.
+// Error: MG_CONFIG (no such world), and those of making it.
+mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train,
+                         const mg_pair *rows, int64_t n, mg_arena *arena,
+                         mg_world *out) MG_MUST_USE;
 void   mg_app_world_free(mg_world *w);
 
 // What gold says of one answer.

@@ -4,16 +4,26 @@
 #include <errno.h>
 #include <string.h>
 
+// Options are written with dashes, configuration keys with underscores; either is taken for either.
+static bool is_option(const char *option, const char *name, size_t size) {
+    if (strlen(option) != size) return false;
+    for (size_t i = 0; i < size; i++)
+        if (option[i] != (name[i] == '_' ? '-' : name[i])) return false;
+    return true;
+}
+
 static const mg_option *find(const mg_option *options, const char *name, size_t size) {
     for (const mg_option *o = options; o->name; o++)
-        if (strlen(o->name) == size && memcmp(o->name, name, size) == 0) return o;
+        if (is_option(o->name, name, size)) return o;
     return NULL;
 }
 
-// Room for the key of "--key=value", which stands in the caller's words without its end.
-static const char *cut(char *word, char *equals) {
-    *equals = 0;
-    return word;
+// The key of "--key" or "--key=value", which stands in the caller's words, there without its end.
+static const char *key_of(char *key, size_t size) {
+    key[size] = 0;
+    for (char *c = key; *c; c++)
+        if (*c == '-') *c = '_';
+    return key;
 }
 
 mg_err mg_args_parse(mg_args *out, int argc, char **argv, const mg_option *options, bool overrides) {
@@ -46,7 +56,7 @@ mg_err mg_args_parse(mg_args *out, int argc, char **argv, const mg_option *optio
             *o->value = value;
         else
             out->overrides[out->n_overrides++] =
-                (mg_override){equals ? cut(word + 2, equals) : word + 2, value};
+                (mg_override){key_of(word + 2, size), value};
     }
     return MG_OK;
 }

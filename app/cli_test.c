@@ -165,6 +165,10 @@ static void json_lines_are_checked_and_split(void **state) {
         json_decref(rows);
     }
     cli_refused(2, "import jsonl rows.jsonl --out split", "there already");
+    cli_refused(2, "import jsonl rows.jsonl --out greedy --test 200", "rows.jsonl", "200 rows");
+    r = cli_json("import jsonl rows.jsonl --out tenth --json"); // 20 and 20 are expected
+    assert_true(number(r, "train") > 140);
+    json_decref(r);
     cli_refused(3, "import jsonl rows.jsonl --out other --kind preferences", "rows.jsonl:1",
                 "chosen");
     cli_refused(2, "import jsonl rows.jsonl --out other --kind poems", "'poems'", "preferences");
@@ -195,6 +199,7 @@ static void train(const char *algo, const char *options) {
                                       : number(json_object_get(r, "metrics"), "loss");
     assert_int_equal(number(r, "updates"), 2);
     assert_true(isfinite(loss_or_reward));
+    json_dump_file(r, mg_path(&cli_arena, "%s.json", algo), 0); // for metrics_are_exported
     json_decref(r);
     static const char *const left[] = {"run.yaml",
                                        "run.db",
@@ -280,7 +285,16 @@ static void policies_are_judged(void **state) {
     assert_true(number(r, "low") > 0.5);
     json_decref(r);
     cli_refused(3, "eval reward_model --data data", "reward model");
-    cli_refused(3, "eval nowhere --data data", "nowhere/config.json");
+    cli_refused(2, "eval nowhere --data data", "nowhere: found nothing, wanted a run or model");
+    cli_refused(2, "compare base nowhere --data data", "nowhere: found nothing");
+    cli_refused(2, "rollout --model nowhere --data data --out r", "nowhere: found nothing");
+    cli_refused(2, "eval base --data data --split tset", "--split", "'tset'", "validation");
+    cli_refused(2, "train --help nonsense", "'nonsense'", "reward_model");
+    cli_status(cli("eval base --data data --reward_model reward_model --prompt_max 9"), 0);
+    r = cli_json("train --algo sft --dry-run --prompt-max 7 --json");
+    assert_int_equal(number(r, "prompt_max"), 7);
+    assert_string_equal(json_string_value(json_object_get(r, "algo")), "sft");
+    json_decref(r);
     cli_refused(2, "eval base", "--data");
 }
 
@@ -435,6 +449,12 @@ static void metrics_are_exported(void **state) {
     for (; (name = strsep(&names, ",")); n++)
         assert_true(number(row, name) == atof(strsep(&values, ",")));
     assert_int_equal(n, json_object_size(row));
+    // And those that the run itself gave for its last update.
+    json_t     *said = json_load_file("ppo.json", 0, NULL), *value;
+    const char *key;
+    json_object_foreach(json_object_get(said, "metrics"), key, value) assert_float_equal(
+        number(row, key), json_number_value(value), 1e-8 * (1 + fabs(json_number_value(value))));
+    json_decref(said);
     assert_int_equal(number(row, "update"), 1);
     json_decref(rows);
     cli_refused(2, "export ppo --metrics m.csv", "m.csv is there already");

@@ -15,7 +15,7 @@ typedef struct request {
 
 #define PANEL_OPTIONS(r)                                                                         \
     {"data", &(r).panel.data, NULL, "FOLDER  with train.jsonl and the judged split"},            \
-    {"split", &(r).panel.split, NULL, "NAME  test or validation (default test)"},                \
+    {"split", &(r).panel.split, NULL, "NAME  train, validation or test (default test)"},                \
     {"prompts", &(r).prompts, NULL, "N  how many of them (default 1000)"},                       \
     {"reward-model", &(r).panel.reward_model, NULL, "FOLDER  a learned reward as a judge"},      \
     {"reference", &(r).panel.reference, NULL, "FOLDER  the policy that KL is measured to"},      \
@@ -78,7 +78,8 @@ static int run_eval(int argc, char **argv) {
         return MG_EXIT_DONE;
     }
     if (!err && args.n_words != 1)
-        err = mg_fail(MG_CONFIG, "eval: found %d folders, wanted one run or model", args.n_words);
+        err = mg_fail(MG_CONFIG, "eval: found %d %s, wanted one run or model", args.n_words,
+                      args.n_words == 1 ? "folder" : "folders");
     if (!err) err = resolve(&r);
     r.panel.model = !err ? args.words[0] : NULL;
     if (!err) err = mg_panel_open(&panel, &r.panel);
@@ -137,7 +138,9 @@ static int run_compare(int argc, char **argv) {
         return MG_EXIT_DONE;
     }
     if (!err && args.n_words != 2)
-        err = mg_fail(MG_CONFIG, "compare: found %d folders, wanted two runs or models", args.n_words);
+        err = mg_fail(MG_CONFIG, "compare: found %d %s, wanted two runs or models", args.n_words,
+                      args.n_words == 1 ? "folder" : "folders");
+    if (!err) err = mg_panel_check(args.words[1]);
     if (!err) err = resolve(&r);
     r.panel.model = !err ? args.words[0] : NULL;
     if (!err) err = mg_panel_open(&panel, &r.panel);

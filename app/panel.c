@@ -46,7 +46,7 @@ static mg_err open_rows(mg_panel *p, const mg_panel_options *o, const mg_pair **
     shuffle(held, *n, &p->scratch);
     if (*n > o->rows) *n = o->rows;
     *rows = held;
-    return mg_app_synopsis(train, n_train, held, *n, &p->arena, &p->world);
+    return mg_app_world_over("synopsis", train, n_train, held, *n, &p->arena, &p->world);
 }
 
 // A person must see what the policies do not get to read. A prompt that cannot be read at all
@@ -102,13 +102,37 @@ static mg_err open_judges(mg_panel *p, const mg_panel_options *o) {
     return err || !o->reference ? err : mg_panel_policy(p, o->reference, &p->reference);
 }
 
-mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) {
-    *p = (mg_panel){0};
+mg_err mg_panel_check(const char *run_or_model) {
+    char path[4096];
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, i ? "%s/model/config.json" : "%s/config.json", run_or_model);
+        if (mg_file_exists(path)) return MG_OK;
+    }
+    return mg_fail(MG_CONFIG, "%s: found %s, wanted a run or model folder", run_or_model,
+                   mg_file_exists(run_or_model) ? "no model in it" : "nothing");
+}
+
+// What can be told before anything is loaded.
+static mg_err check_options(const mg_panel_options *o) {
+    static const char *const splits[] = {"train", "validation", "test"};
+    bool                     known    = false;
+    for (int i = 0; i < 3; i++) known |= strcmp(o->split, splits[i]) == 0;
     if (!o->data) return mg_fail(MG_CONFIG, "--data: found nothing, wanted a folder with train.jsonl");
+    if (!known)
+        return mg_fail(MG_CONFIG, "--split: found '%s', wanted train, validation or test", o->split);
+    mg_err err = mg_panel_check(o->model);
+    if (!err && o->reward_model) err = mg_panel_check(o->reward_model);
+    return err || !o->reference ? err : mg_panel_check(o->reference);
+}
+
+mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) {
+    *p         = (mg_panel){0};
+    mg_err err = check_options(o);
+    if (err) return err;
     mg_model_config config;
     const mg_pair  *rows;
     int64_t         n;
-    mg_err err = mg_arena_init(&p->arena, "panel", ARENA_MAX);
+    err = mg_arena_init(&p->arena, "panel", ARENA_MAX);
     if (!err) err = mg_arena_init(&p->scratch, "panel scratch", SCRATCH_MAX);
     if (!err) err = mg_team_open(&p->team, (int)o->threads);
     if (err) goto out;

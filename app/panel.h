@@ -7,7 +7,7 @@
 
 typedef struct mg_panel_options {
     const char *data;         // folder with train.jsonl (for gold) and the judged split
-    const char *split;        // "test", "validation"
+    const char *split;        // "train", "validation", "test"
     int64_t     rows;         // at most so many of the split, in one fixed random order
     const char *model;        // a run or model folder: its tokenizer is used for all
     const char *reward_model; // folder or NULL
@@ -30,6 +30,10 @@ typedef struct mg_panel {
     mg_judge        judge;
     int64_t         cut; // rows whose prompt is longer than the rule allows, and is cut
 } mg_panel;
+
+// Is it a folder with a model, as a run's or its own? For paths that are loaded late.
+// Error: MG_CONFIG.
+mg_err mg_panel_check(const char *run_or_model) MG_MUST_USE;
 
 mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) MG_MUST_USE;
 void   mg_panel_close(mg_panel *p);

@@ -2,24 +2,25 @@
 // and machines.
 //
 // A cell is one small file, repro/NAME/cells/ARM-SEED.json; results.json and RESULTS.md are written
-// from the cells that are there. Data, labels and the reward model are made once per machine in
-// runs/reproduce-NAME and shared by its cells.
+// from the cells that are there, after each cell and when nothing else is asked for. Data, labels and
+// the reward model are made once per machine in runs/reproduce-NAME and shared by its cells. A cell
+// that was stopped goes on where it was.
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "app/json.h"
+#include "app/reproduce.h"
 #include "app/study.h"
 #include "core/file.h"
 #include "core/log.h"
 
 #define ARENA_MAX ((size_t)16 << 30) // address space
-#define SEEDS_MAX 5
 
 // An arm of DR-PO's question on the synopsis world; `settings` differ from PPO's in nothing else.
 typedef struct arm {
     const char *name, *algo, *meaning;
-    int         seeds; // the core has five
+    int         seeds; // the core has MG_REPRODUCE_SEEDS_MAX
     mg_override settings[4];
 } arm;
 
@@ -105,6 +106,19 @@ static const char *commit(cells *c) {
     return text[0] ? mg_arena_strdup(&c->arena, text) : "unknown";
 }
 
+// The processor's name, or "unknown" where the system does not tell.
+static const char *machine(cells *c) {
+    char  line[512];
+    FILE *cpus = fopen("/proc/cpuinfo", "r");
+    char *name = NULL;
+    while (cpus && !name && fgets(line, sizeof line, cpus))
+        if (strncmp(line, "model name", 10) == 0) name = strstr(line, ": ");
+    if (cpus) fclose(cpus);
+    if (!name) return "unknown";
+    name[strcspn(name, "\n")] = 0;
+    return mg_arena_strdup(&c->arena, name + 2);
+}
+
 // Judges the arm beside the base policy and writes the cell.
 static mg_err judge(cells *c, const arm *a, int seed, const char *policy, double seconds) {
     mg_panel_options o = mg_panel_defaults;
@@ -118,11 +132,11 @@ static mg_err judge(cells *c, const arm *a, int seed, const char *policy, double
     err = mg_panel_judge(&p, c->study.base, sft, &unclean, NULL);
     if (!err) err = mg_panel_judge(&p, policy, own, &unclean, NULL);
     const mg_duel d    = mg_judged_duel(own, sft, p.judge.n, 0.05);
-    json_t       *cell = json_pack("{s:s, s:s, s:i, s:s, s:i, s:f, s:I, s:{s:f, s:f, s:f}}", "name", "drpo",
-                                   "arm", a->name, "seed", seed, "commit", commit(c), "threads",
-                                   mg_team_threads(p.team), "seconds", seconds, "unclean",
-                                   (json_int_t)unclean, "wins_over_sft", "estimate", d.rate, "low",
-                                   d.low, "high", d.high);
+    // seconds: of the life that finished the run
+    json_t       *cell = json_pack("{s:s, s:s, s:i, s:s, s:s, s:i, s:f, s:I, s:o}", "name", "drpo", "arm",
+                                   a->name, "seed", seed, "commit", commit(c), "machine", machine(c),
+                                   "threads", mg_team_threads(p.team), "seconds", seconds, "unclean",
+                                   (json_int_t)unclean, "wins_over_sft", mg_json_duel(&d));
     for (mg_column k = 0; k < MG_COLUMNS && !err; k++) {
         mg_mean m;
         err = mg_panel_mean(&p, own, k, 0.05, &m);
@@ -135,6 +149,12 @@ static mg_err judge(cells *c, const arm *a, int seed, const char *policy, double
         err = mg_json_write(cell_path(c, a, seed), cell);
     mg_panel_close(&p);
     return err;
+}
+
+static mg_err publish(cells *c) {
+    const char *names[ARMS];
+    for (int i = 0; i < ARMS; i++) names[i] = arms[i].name;
+    return mg_reproduce_publish(c->folder, names, ARMS, "ppo", &c->arena);
 }
 
 static mg_err run_cell(cells *c, const arm *a, int seed) {
@@ -150,7 +170,7 @@ static mg_err run_cell(cells *c, const arm *a, int seed) {
     if (!err) err = mg_study_train(&c->study, a->algo, name, all, n, &result);
     if (!err)
         err = judge(c, a, seed, mg_path(&c->arena, "%s/%s", c->study.folder, name), result.seconds);
-    return err;
+    return err ? err : publish(c);
 }
 
 static const arm *find_arm(const char *id, int *seed) {
@@ -170,7 +190,7 @@ static const arm *find_arm(const char *id, int *seed) {
 static mg_err run_budget(cells *c, double seconds) {
     const double started = mg_clock_seconds();
     mg_err       err     = MG_OK;
-    for (int seed = 1; seed <= SEEDS_MAX && !err; seed++)
+    for (int seed = 1; seed <= MG_REPRODUCE_SEEDS_MAX && !err; seed++)
         for (int i = 0; i < ARMS && !err; i++) {
             if (seed > arms[i].seeds || mg_file_exists(cell_path(c, &arms[i], seed))) continue;
             if (mg_clock_seconds() - started > seconds) return MG_OK;
@@ -202,7 +222,7 @@ static int run(int argc, char **argv) {
     const mg_option options[] = {
         {"list", NULL, &do_list, "print the cells, and which are done"},
         {"cell", &cell, NULL, "ID  run one cell, such as ppo-1"},
-        {"budget", &budget, NULL, "TIME  run missing cells for so long, such as 2h"},
+        {"budget", &budget, NULL, "TIME  run missing cells for so long: 45s, 90m or 2h"},
         {"data", &data, NULL, "FOLDER  pairs (default data/debian)"},
         {"base", &base, NULL, "FOLDER  starting policy (default models/synopsis-base)"},
         {"threads", &threads, NULL, "N  worker threads (default: all)"},
@@ -210,8 +230,9 @@ static int run(int argc, char **argv) {
         {0}};
     mg_err err = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {
-        printf("usage: martingale reproduce drpo --list | --cell ID | --budget TIME\n\n"
-               "Where do resets into reference answers help? Arms and seeds of DR-PO's question.\n\n");
+        printf("usage: martingale reproduce drpo [--list | --cell ID | --budget TIME]\n\n"
+               "Where do resets into reference answers help? Arms and seeds of DR-PO's question. Without\n"
+               "an option: results.json and RESULTS.md from the cells that are there.\n\n");
         mg_args_help(options, stdout);
         return MG_EXIT_DONE;
     }
@@ -222,18 +243,17 @@ static int run(int argc, char **argv) {
     const arm *a = cell ? find_arm(cell, &seed) : NULL;
     if (!err && cell && !a) err = mg_fail(MG_CONFIG, "--cell: found '%s'; --list names them", cell);
     if (!err && budget) err = parse_budget(budget, &seconds);
-    if (!err && !cell && !budget && !do_list)
-        err = mg_fail(MG_CONFIG, "reproduce: wanted --list, --cell ID or --budget TIME");
     c.folder       = out;
     c.study.folder = "runs/reproduce-drpo", c.study.arena = &c.arena;
     c.study.data = data, c.study.base = base;
     int status = MG_EXIT_DONE;
     if (!err && do_list) status = list(&c);
     else if (!err && a) err = run_cell(&c, a, seed);
-    else if (!err) err = run_budget(&c, seconds);
+    else if (!err && budget) err = run_budget(&c, seconds);
+    else if (!err) err = publish(&c);
     mg_arena_release(&c.arena);
     return err ? mg_exit_status(err) : status;
 }
 
-const mg_verb mg_verb_reproduce = {"reproduce", "drpo --list | --cell ID | --budget TIME",
+const mg_verb mg_verb_reproduce = {"reproduce", "drpo [--list | --cell ID | --budget TIME]",
                                    "the published claims, cell by cell", run};

@@ -5,12 +5,20 @@
 #include <time.h>
 
 #include "app/app.h"
+#include "app/json.h"
+#include "core/file.h"
 
 static int help(const char *algo_name) {
     const mg_algo *algo = algo_name ? mg_algo_find(algo_name) : NULL;
     mg_arena       arena;
+    if (algo_name && !algo) {
+        char names[256];
+        mg_algo_names(false, names, sizeof names);
+        return mg_exit_status(mg_fail(MG_CONFIG, "train --help: found '%s', wanted one of %s",
+                                      algo_name, names));
+    }
     if (mg_arena_init(&arena, "help", 1 << 20)) return MG_EXIT_BROKEN;
-    printf("usage: martingale train CONFIG.yaml [--resume] [--dry-run] [--key value ...]\n\n"
+    printf("usage: martingale train [CONFIG.yaml] [--resume] [--dry-run] [--key value ...]\n\n"
            "Trains what the configuration says. A key on the command line wins over the file; keys of\n"
            "a section are written with a dot: --ppo.lr 1e-4. `train --help ALGO` lists an algorithm's\n"
            "own keys.\n\n  --resume   go on with the run in its folder\n"
@@ -28,13 +36,41 @@ static int help(const char *algo_name) {
     return MG_EXIT_DONE;
 }
 
+static json_t *value_of(const mg_field *f, const void *values) {
+    const void *at = (const char *)values + f->offset;
+    switch (f->kind) {
+    case MG_FIELD_int: return json_integer(*(const int64_t *)at);
+    case MG_FIELD_real: return json_real(*(const double *)at);
+    case MG_FIELD_flag: return json_boolean(*(const bool *)at);
+    case MG_FIELD_text:
+    case MG_FIELD_name: break;
+    }
+    return json_string(*(const char *const *)at);
+}
+
+static json_t *settings_json(const mg_settings *s) {
+    json_t *root = json_object();
+    for (int i = 0; i < 3; i++) {
+        const mg_section *section = &s->sections[i];
+        json_t           *keys    = section->name[0] ? json_object() : json_incref(root);
+        for (const mg_field *f = section->fields; f->name; f++)
+            json_object_set_new(keys, f->name, value_of(f, section->values));
+        if (section->name[0])
+            json_object_set_new(root, section->name, keys);
+        else
+            json_decref(keys);
+    }
+    return root;
+}
+
 static mg_err dry_run(const mg_train_options *o) {
     mg_arena    arena;
     mg_settings s;
     mg_err      err = mg_arena_init(&arena, "settings", (size_t)64 << 20);
     if (err) return err;
     err = mg_settings_read(&s, o->config, o->overrides, o->n_overrides, &arena);
-    if (!err) mg_config_write(s.sections, 3, stdout);
+    if (!err && mg_json) mg_json_print(settings_json(&s));
+    if (!err && !mg_json) mg_config_write(s.sections, 3, stdout);
     mg_arena_release(&arena);
     return err;
 }
@@ -69,6 +105,8 @@ static int run(int argc, char **argv) {
         err = mg_fail(MG_CONFIG, "train: found %d files, wanted one configuration", args.n_words);
     if (!err && args.n_words == 0 && args.n_overrides == 0)
         err = mg_fail(MG_CONFIG, "train: found no configuration; try examples/ppo.yaml, or --help");
+    if (!err && args.n_words && !mg_file_exists(args.words[0]))
+        err = mg_fail(MG_CONFIG, "%s: found nothing, wanted a configuration file", args.words[0]);
     const mg_train_options o = {
         .config = args.n_words ? args.words[0] : NULL, .overrides = args.overrides,
         .n_overrides = args.n_overrides, .resume = resume, .make_world = mg_app_world, .end_world = mg_app_world_free,
@@ -79,5 +117,5 @@ static int run(int argc, char **argv) {
     return mg_exit_status(err);
 }
 
-const mg_verb mg_verb_train = {"train", "CONFIG.yaml [--key value ...]",
+const mg_verb mg_verb_train = {"train", "[CONFIG.yaml] [--key value ...]",
                                "train a policy or a reward model", run};

@@ -148,10 +148,10 @@ static void test_a_run_goes_on_with_its_own_settings(void **state) {
                 mg_path(&arena, "%s: ", key ? key + 1 : changes[i].key));
     }
     ok(READ(&again, NULL, {"algo", "ppo"}));
-    refused(mg_settings_same(&again, path, &arena), MG_CONFIG, ":1: ", "'algo: drpo'");
+    refused(mg_settings_same(&again, path, &arena), MG_CONFIG, ":1: ", "'algo: \"drpo\"'");
     // A file that ends early, and one that goes on.
     ok(read_file(&again, path));
-    refused(mg_settings_same(&again, file("short.yaml", "algo: drpo\n"), &arena), MG_CONFIG, "short.yaml:2", "");
+    refused(mg_settings_same(&again, file("short.yaml", "algo: \"drpo\"\n"), &arena), MG_CONFIG, "short.yaml:2", "");
     refused(mg_settings_same(&again, file("long.yaml", mg_path(&arena, "%s  more: 1\n", text)), &arena),
             MG_CONFIG, "'  more: 1'", "found ''");
 }

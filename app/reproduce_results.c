@@ -1,0 +1,119 @@
+// reproduce_results.c - from cells to claims.
+#include <math.h>
+#include <string.h>
+
+#include "app/json.h"
+#include "app/reproduce.h"
+#include "core/file.h"
+
+#define CELL_SIZE_MAX (1 << 20) // bytes
+
+// Student's t at 0.975 with 1 to 4 degrees of freedom (Student 1908; any table of the distribution).
+static const double t975[MG_REPRODUCE_SEEDS_MAX - 1] = {12.7062, 4.3027, 3.1824, 2.7764};
+
+static const char *const metrics[] = {"gold", "reward", "kl", "rouge_l", "length"};
+
+typedef struct table {
+    const char *folder;
+    mg_arena   *arena;
+    json_t     *rows;
+    FILE       *text; // RESULTS.md
+    int64_t     cells;
+} table;
+
+// *out NULL: there is no such cell.
+static mg_err read_cell(const table *t, const char *arm, int seed, json_t **out) {
+    const char *path = mg_path(t->arena, "%s/cells/%s-%d.json", t->folder, arm, seed);
+    char       *text;
+    size_t      size;
+    *out = NULL;
+    if (!mg_file_exists(path)) return MG_OK;
+    mg_err err = mg_file_read(path, CELL_SIZE_MAX, t->arena, &text, &size);
+    if (err) return err;
+    json_error_t at;
+    *out = json_loadb(text, size, 0, &at);
+    return *out ? MG_OK : mg_fail(MG_CORRUPT, "%s:%d: %s", path, at.line, at.text);
+}
+
+// NAN where the cell, which may be NULL, says nothing. *n: prompts behind the number.
+static double number(const json_t *cell, const char *metric, int64_t *n) {
+    const json_t *m = json_object_get(cell, metric), *x = json_object_get(m, "estimate");
+    if (!json_is_number(x)) return NAN;
+    *n += json_integer_value(json_object_get(m, "n"));
+    return json_number_value(x);
+}
+
+// One claim: the mean over seeds of x[0..seeds), against `null`.
+static void add(table *t, const char *claim, const char *arm, const char *metric, const double *x,
+                int seeds, int64_t n, double null) {
+    double mean = 0, squares = 0;
+    if (seeds == 0) return;
+    for (int i = 0; i < seeds; i++) mean += x[i] / seeds;
+    for (int i = 0; i < seeds; i++) squares += (x[i] - mean) * (x[i] - mean);
+    const double half = seeds > 1 ? t975[seeds - 2] * sqrt(squares / (seeds - 1) / seeds) : NAN;
+    const bool   decided = mean - half > null || mean + half < null;
+    const char  *command = mg_path(t->arena, "martingale reproduce drpo --cell %s-1", arm);
+    json_array_append_new(t->rows, json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:I, s:i, s:b, s:s}",
+                                             "claim", claim, "arm", arm, "metric", metric, "estimate",
+                                             mean, "low", mg_json_number(mean - half), "high",
+                                             mg_json_number(mean + half), "n", (json_int_t)n, "seeds",
+                                             seeds, "decided", decided, "command", command));
+    fprintf(t->text, "| %s | %s | %.4g | ", claim, metric, mean);
+    if (seeds > 1) fprintf(t->text, "%.4g to %.4g", mean - half, mean + half);
+    fprintf(t->text, " | %d | %lld | %s |\n", seeds, (long long)n, decided ? "yes" : "no");
+}
+
+// One metric of one arm, minus that of the baseline where there is one.
+static void add_metric(table *t, json_t *const own[], json_t *const base[], const char *arm,
+                       const char *baseline, const char *metric, double null) {
+    const char *claim = baseline ? mg_path(t->arena, "%s minus %s", arm, baseline)
+                                 : mg_path(t->arena, "%s against the starting policy", arm);
+    double      x[MG_REPRODUCE_SEEDS_MAX];
+    int         seeds = 0;
+    int64_t     n     = 0;
+    for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX; s++) {
+        int64_t      here = 0, there = 0;
+        const double a = number(own[s], metric, &here);
+        const double b = baseline ? number(base[s], metric, &there) : 0;
+        if (isnan(a) || isnan(b)) continue;
+        x[seeds++] = a - b, n += here;
+    }
+    add(t, claim, arm, metric, x, seeds, n, null);
+}
+
+static mg_err add_arm(table *t, const char *arm, const char *baseline) {
+    json_t *own[MG_REPRODUCE_SEEDS_MAX] = {0}, *base[MG_REPRODUCE_SEEDS_MAX] = {0};
+    mg_err  err = MG_OK;
+    for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX && !err; s++) {
+        err = read_cell(t, arm, s + 1, &own[s]);
+        if (!err) err = read_cell(t, baseline, s + 1, &base[s]);
+        t->cells += own[s] != NULL;
+    }
+    if (!err) add_metric(t, own, base, arm, NULL, "wins_over_sft", 0.5);
+    for (size_t m = 0; m < sizeof metrics / sizeof *metrics && !err && strcmp(arm, baseline); m++)
+        add_metric(t, own, base, arm, baseline, metrics[m], 0);
+    for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX; s++) json_decref(own[s]), json_decref(base[s]);
+    return err;
+}
+
+mg_err mg_reproduce_publish(const char *folder, const char *const *arms, int n_arms,
+                            const char *baseline, mg_arena *arena) {
+    char  *text = NULL;
+    size_t size;
+    table  t   = {.folder = folder, .arena = arena, .text = open_memstream(&text, &size)};
+    mg_err err = MG_OK;
+    if (!t.text) return mg_fail(MG_NOMEM, "%s/RESULTS.md", folder);
+    t.rows = json_array();
+    fprintf(t.text, "# Results\n\nWritten by `martingale reproduce drpo` from the cells in `cells/`. Intervals "
+                    "are Student's at 95 %% over seeds;\none seed has none. n counts prompts over all "
+                    "seeds. decided: the interval leaves out one half, or zero.\n\n"
+                    "| claim | metric | estimate | 95 %% | seeds | n | decided |\n|---|---|---|---|---|---|---|\n");
+    for (int i = 0; i < n_arms && !err; i++) err = add_arm(&t, arms[i], baseline);
+    if (!err && t.cells == 0) err = mg_fail(MG_EMPTY, "%s/cells: holds no cell yet; --list names them", folder);
+    if (fclose(t.text) != 0 && !err) err = mg_fail(MG_NOMEM, "%s/RESULTS.md", folder);
+    if (!err) err = mg_json_write(mg_path(arena, "%s/results.json", folder), json_incref(t.rows));
+    if (!err) err = mg_file_write(mg_path(arena, "%s/RESULTS.md", folder), text, size);
+    json_decref(t.rows);
+    free(text);
+    return err;
+}
