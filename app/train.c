@@ -100,7 +100,9 @@ static int run(int argc, char **argv) {
     const mg_option  options[] = {{"resume", NULL, &resume, ""}, {"dry-run", NULL, &dry, ""}, {0}};
     mg_train_result  result;
     mg_err           err = mg_args_parse(&args, argc, argv, options, true);
-    if (!err && args.help) return help(args.n_words ? args.words[0] : NULL);
+    // `train CONFIG.yaml --help` asks about the verb, `train --help ppo` about an algorithm.
+    const bool about = args.n_words && !mg_file_exists(args.words[0]);
+    if (!err && args.help) return help(about ? args.words[0] : NULL);
     if (!err && args.n_words > 1)
         err = mg_fail(MG_CONFIG, "train: found %d files, wanted one configuration", args.n_words);
     if (!err && args.n_words == 0 && args.n_overrides == 0)
