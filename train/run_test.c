@@ -3,6 +3,7 @@
 #include "train/run.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -68,6 +69,7 @@ static void test_the_lock_dies_with_its_process(void **state) {
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // should the test fail
         if (mg_run_open(&r, folder, false, &arena)) _exit(1);
         if (write(ready[1], "x", 1) != 1) _exit(1);
         for (;;) pause();
@@ -208,10 +210,12 @@ static void test_how_many_are_kept(void **state) {
     put("checkpoints/notes.txt");
     ok(mg_folder_make(at("checkpoints/000001.half/critic")));
     put("checkpoints/000001.half/critic/model.safetensors");
+    ok(mg_folder_make(at("checkpoints/1000001.half"))); // newer than all, and not one of the kept
     static const int64_t done[] = {2, 999998, 999999, 1000000};
     for (int i = 0; i < 4; i++) ok(mg_checkpoint_save(&r, done[i], a.parts, 2, 2, NULL, &arena));
     mg_run_close(&r);
     assert_false(mg_file_exists(at("checkpoints/000001.half")));
+    assert_false(mg_file_exists(at("checkpoints/1000001.half")));
     assert_false(mg_file_exists(at("checkpoints/000002")));
     assert_false(mg_file_exists(at("checkpoints/999998")));
     assert_true(mg_file_exists(at("checkpoints/999999/critic/config.json")));
