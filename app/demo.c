@@ -24,7 +24,7 @@
 #define SHARE_LABELS 0.10
 #define SHARE_JUDGES 0.14
 
-// Chosen for PPO on validation prompts, and used for DR-PO as they are.
+// PPO's, set by hand after two tries (docs/KNOWN.md), and used for DR-PO as they are.
 static const mg_override rl_settings[] = {
     {"episodes", "64"}, {"per_prompt", "2"}, {"epochs", "2"}, {"lr", "1e-4"}, {"critic_lr", "3e-4"},
     {"kl_coef", "0.2"}, {"temperature", "0.7"}, {"missing_eos", "-2"},

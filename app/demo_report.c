@@ -247,7 +247,7 @@ static mg_err write_report(mg_panel *p, const mg_demo_result *r, const summary *
                 (double)p->reference->n_weights / 1e6, (long long)r->labels.answers, r->labels.gold_mean, (long long)r->labels.pairs,
                 100 * r->rm_accuracy, (long long)r->labels.held_pairs),
         mg_path(&p->arena,
-                "PPO and DR-PO had %lld updates each, with the same settings, chosen for PPO. DR-PO "
+                "PPO and DR-PO had %lld updates each, with the same settings. DR-PO "
                 "starts half of its episodes inside a human answer.",
                 (long long)r->updates)};
     const mg_report_section sections[] = {{"How it was made", how, 2}};
