@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <openssl/sha.h>
+#include <string.h>
 
 #include "env/episode.h"
 
@@ -40,4 +41,22 @@ void mg_env_digest(const mg_env *e, uint8_t out[32]) {
         e->class->digest(e, out);
     else
         SHA256(e->state, e->class->state_size, out);
+}
+
+mg_err mg_env_open(mg_env *e, const mg_env_class *class, const void *world, mg_arena *arena) {
+    mg_env fresh = {.class = class, .world = world, .state = mg_arena_alloc(arena, class->state_size)};
+    mg_err err   = class->open ? class->open(&fresh) : MG_OK;
+    if (!err) *e = fresh;
+    return err;
+}
+
+void mg_env_close(mg_env *e) {
+    if (e->state && e->class->close) e->class->close(e);
+    e->state = NULL;
+}
+
+const mg_script *mg_env_script(const mg_env_class *class, const char *name) {
+    for (const mg_script *s = class->scripts; s && s->name; s++)
+        if (strcmp(s->name, name) == 0) return s;
+    return NULL;
 }

@@ -13,7 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/arena.h"
 #include "core/err.h"
+#include "core/rng.h"
+#include "env/evidence.h"
 #include "env/reward.h"
 
 typedef enum mg_space_kind { MG_SPACE_VECTOR, MG_SPACE_DISCRETE, MG_SPACE_TEXT } mg_space_kind;
@@ -41,12 +44,20 @@ typedef struct mg_reset_options {
 } mg_reset_options;
 
 typedef struct mg_transition {
-    mg_value  observation; // valid until the next reset or step
-    mg_reward reward;
-    bool      terminated, truncated;
+    mg_value    observation; // valid until the next reset or step
+    mg_reward   reward;
+    bool        terminated, truncated;
+    mg_evidence evidence;    // what can be checked about this call; zeroed: nothing can
 } mg_transition;
 
 typedef struct mg_env mg_env;
+
+// A policy that a world brings along: its oracle, its floor, rungs between them. One decision from
+// the state as it is; what `action` points to lives until the next call. Error: MG_UNSUPPORTED.
+typedef struct mg_script {
+    const char *name, *summary;
+    mg_err (*act)(const mg_env *e, mg_rng *rng, mg_value *action);
+} mg_script;
 
 typedef struct mg_env_class {
     const char *name, *summary;
@@ -63,13 +74,33 @@ typedef struct mg_env_class {
     int64_t (*items)(const mg_env *e); // number of tasks; NULL: the world has no list of tasks
     // Equal digests mean equal states. NULL: the state's bytes are hashed.
     void (*digest)(const mg_env *e, uint8_t out[32]);
+
+    // Optional powers; each unlocks checks and algorithms. NULL: not offered.
+    mg_err (*open)(mg_env *e);  // fills a zeroed state with what outlives an episode (a database)
+    void   (*close)(mg_env *e); // gives that back; called once for every open that went well
+    const char *(*manifest)(const mg_env *e); // JSON as in manifest.h, valid until the next call
+    // The whole state as bytes on the arena, and back: observation and digest are then those of the
+    // moment of the snapshot. Errors of restore: MG_CORRUPT.
+    mg_err (*snapshot)(const mg_env *e, mg_arena *arena, void **bytes, size_t *n);
+    mg_err (*restore)(mg_env *e, const void *bytes, size_t n, mg_value *observation);
+    // The texts that may be said now; valid until the next call. Returns how many.
+    int64_t (*admissible)(const mg_env *e, const char *const **actions);
+    const mg_script *scripts; // ended by a NULL name
 } mg_env_class;
 
 struct mg_env {
     const mg_env_class *class;
     const void         *world; // shared, read-only, outlives the environment
-    void               *state; // [class->state_size], owned by whoever made the env
+    void               *state; // [class->state_size], owned by mg_env_open and mg_env_close
+    const char         *fault; // taxonomy code of the call that just failed (static), such as
+                               // "E.timeout"; NULL: the caller's own default
 };
+
+// Allocates the state on the arena, zeroed, and opens it. A close belongs to every open that went
+// well; after an error of reset, step or restore only close may follow (E3).
+mg_err mg_env_open(mg_env *e, const mg_env_class *class, const void *world, mg_arena *arena) MG_MUST_USE;
+void   mg_env_close(mg_env *e); // an env that was not opened: no effect
+const mg_script *mg_env_script(const mg_env_class *class, const char *name); // or NULL
 
 // SHA-256 of the class's digest or of the state's bytes.
 void mg_env_digest(const mg_env *e, uint8_t out[32]);

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "env/evidence.h"
+#include "env/pair.h"
 #include "env/reward.h"
 
 // How far an episode can be trusted. A failure of the model is CLEAN; only CLEAN episodes enter a
@@ -24,7 +26,21 @@ typedef struct mg_start {
     uint32_t       episode, attempt; // coordinates of its random draws
     const int32_t *prefix;   // tokens of the answer so far; NULL: from the beginning
     int64_t        n_prefix;
+    // A start behind whole turns of a demonstration: its first demo_turns exchanges are in the past.
+    const mg_pair *demo;     // NULL: none. Borrowed; the item's own
+    int64_t        demo_turns;
 } mg_start;
+
+// One call as it went over the wire, times on the harness's clock.
+typedef struct mg_call {
+    uint64_t request;        // id within the environment's life, from 1; 0: no wire (in process)
+    uint64_t nonce;          // what had to come back with the answer
+    int64_t  intended_ns, sent_ns, received_ns;
+    const char *raw;         // the answer's bytes before anything was read from them; NULL: in process
+    size_t      raw_size;
+    const char *injected;    // fault put in on purpose, its name; NULL: none
+    int32_t     load;        // calls in flight on the environment's host when it was sent
+} mg_call;
 
 typedef struct mg_turn {
     const char *observation; // text, borrowed by the record
@@ -33,6 +49,8 @@ typedef struct mg_turn {
     size_t      action_size;
     int64_t     action_begin, action_end; // its tokens, [begin, end)
     mg_reward   reward;                   // as the environment gave it
+    mg_evidence evidence;                 // strings and touched copied by the record
+    mg_call     call;
 } mg_turn;
 
 // Arrays are owned by the arena of whoever made the episode (one update's).
@@ -54,8 +72,12 @@ typedef struct mg_episode {
 
     mg_reward learned;       // of the reward model, where one scores; filled by the algorithm
     mg_verdict  verdict;
-    const char *code;        // "E.step", "V.absent", ... ; NULL when clean; static
-    char        detail[256]; // one sentence; "" when clean
+    const char *code;        // of the taxonomy (harness/taxonomy.h), static; NULL: nothing to say. A CLEAN
+                             // episode may carry an M code: the model's failure is its own to learn from
+    char        detail[256]; // one sentence; "" where code is NULL
+    int32_t     code_turn;   // turn that the code is about; -1: none (reset, or the whole episode)
+    uint8_t     reset_digest[32]; // of the state after reset
+    uint8_t     end_digest[32];   // of the state after the last turn
 } mg_episode;
 
 // Sum of the turns' rewards, ABSENT or INVALID when one of them is.

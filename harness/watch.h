@@ -1,0 +1,62 @@
+// watch.h - the verdict of an episode, made while it happens.
+//
+// A watch is told of reset, of every call and of the end, and keeps the first fault of the harness's
+// side that it can prove, or the first that it suspects. It knows no world, tool or field by name: it
+// compares claims (answer, reward) with evidence (state, clock, manifest).
+//
+//   reset      digest equal to a fresh environment's for the same item, seed and start        E.dirty
+//   manifest   hash equal to the pinned one                                                   E.manifest
+//   action     one of the manifest's; its arguments keep their schema, or were refused        E.manifest, M.args
+//   freshness  what a read shows is what the state holds and was last acknowledged            E.stale
+//   effect     OK of a mutating action changed what it writes; REFUSED, ERROR, pure changed nothing  E.state
+//   deadline   OK with no effect after the promised time: a time-out passed off as an answer  E.timeout
+//   reward     a number, within range, on its grid, equal to what the state earns    V.invalid V.range V.rounded V.wrong
+//   text       an internal error shown as an observation (SUSPECT)                            E.traceback
+//   conditions the task ended and some postcondition does not hold                            M.wrong (CLEAN)
+//
+// Plain bytes, no allocation: a step costs well under a microsecond. Keys that were written are kept
+// in a table of MG_WATCH_KEYS; when it is full the read-your-writes check goes on for the keys it
+// has and `untestable` says so.
+#ifndef MG_HARNESS_WATCH_H
+#define MG_HARNESS_WATCH_H
+#include "env/env.h"
+#include "env/manifest.h"
+#include "harness/taxonomy.h"
+
+#define MG_WATCH_KEYS 64
+
+typedef struct mg_finding {
+    mg_verdict verdict;
+    mg_code    code;
+    int32_t    turn;        // -1: reset or the whole episode
+    char       detail[256]; // claim and evidence, in a sentence
+} mg_finding;
+
+typedef struct mg_watch {
+    const mg_manifest *manifest; // pinned at the run's start; NULL: its checks are not testable
+    mg_finding         finding;  // the gravest so far; of equals the first
+    int32_t            turns;
+    double             paid, owed;      // sums so far
+    bool               owed_known;
+    int32_t            conditions, held; // of the last call that knew
+    struct {
+        uint64_t key, value; // digests; key 0: empty
+        int64_t  written_ns;
+    } written[MG_WATCH_KEYS];
+    int32_t            n_written;
+    bool               untestable;
+} mg_watch;
+
+void mg_watch_begin(mg_watch *w, const mg_manifest *manifest);
+// `fresh`: the digest of a fresh environment after the same reset; NULL: nobody has one.
+void mg_watch_reset(mg_watch *w, const uint8_t digest[32], const uint8_t *fresh);
+// A manifest fetched during the run: its hash against the pinned one.
+void mg_watch_manifest(mg_watch *w, const uint8_t hash[32]);
+void mg_watch_step(mg_watch *w, const mg_transition *t, int64_t now_ns);
+// A call failed: `code` of the environment or its driver, and the sentence.
+void mg_watch_fault(mg_watch *w, mg_code code, const char *detail);
+// The episode is over. wants_reward: the learner needs the environment's own number.
+void mg_watch_end(mg_watch *w, bool terminated, bool wants_reward, const mg_reward *total);
+// Writes verdict, code, detail and code_turn.
+void mg_watch_verdict(const mg_watch *w, mg_episode *e);
+#endif
