@@ -1,6 +1,7 @@
 // study.c - sampling, labelling and training for a study.
 #include "app/study.h"
 
+#include <jansson.h>
 #include <string.h>
 #include <time.h>
 
@@ -19,6 +20,14 @@ typedef struct labeller {
     int64_t              n, room;
     mg_label_report      report;
 } labeller;
+
+// A byte-level tokenizer can say bytes that are no text; nobody could have preferred those.
+static bool is_text(const mg_turn *t) {
+    json_t    *s    = json_stringn(t->action, t->action_size);
+    const bool text = s != NULL;
+    json_decref(s);
+    return text;
+}
 
 // Answers to the prompts [from, from + n) of the panel's rows, and pairs of them.
 static mg_err label_batch(labeller *l, int64_t from, int64_t n) {
@@ -50,7 +59,8 @@ static mg_err label_batch(labeller *l, int64_t from, int64_t n) {
             const mg_episode *e    = &episodes[p * rule->answers + k];
             const mg_reward   gold = mg_episode_return(e);
             double            value;
-            if (e->verdict != MG_CLEAN || !mg_reward_value(&gold, &value)) continue;
+            if (e->verdict != MG_CLEAN || !mg_reward_value(&gold, &value) || !is_text(&e->turns[0]))
+                continue;
             c[count++] = (mg_candidate){mg_arena_strdup(&l->panel.arena, e->turns[0].action), value, false};
             l->report.gold_mean += value;
             l->report.answers++;
