@@ -24,6 +24,7 @@
     X(NUMERIC, "a number became NaN or infinite")                             \
     X(UNSUPPORTED, "a valid request that this build or machine cannot serve") \
     X(INTERRUPTED, "asked to stop")                                           \
+    X(UNFIT, "the environment is not fit to learn from")                      \
     X(CHILD, "a child process failed")
 
 typedef enum mg_err {

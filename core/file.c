@@ -88,6 +88,15 @@ mg_err mg_folder_make(const char *path) {
     return MG_OK;
 }
 
+mg_err mg_folder_sync(const char *path) {
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return mg_fail(MG_IO, "open folder %s: %s", path, strerror(errno));
+    // A file system that cannot do this for a folder (EINVAL) does it by itself.
+    const int failed = fsync(fd) != 0 && errno != EINVAL ? errno : 0;
+    close(fd);
+    return failed ? mg_fail(MG_IO, "flush folder %s: %s", path, strerror(failed)) : MG_OK;
+}
+
 bool mg_file_exists(const char *path) { return access(path, F_OK) == 0; }
 
 char *mg_path(mg_arena *arena, const char *fmt, ...) {

@@ -23,6 +23,10 @@ mg_err mg_file_write(const char *path, const void *data, size_t size) MG_MUST_US
 mg_err mg_folder_make(const char *path) MG_MUST_USE;
 bool   mg_file_exists(const char *path);
 
+// Waits until the names in the folder are on the disk: what was made, renamed or removed there.
+// Error: MG_IO.
+mg_err mg_folder_sync(const char *path) MG_MUST_USE;
+
 // printf into the arena: for paths.
 char *mg_path(mg_arena *arena, const char *fmt, ...) MG_PRINTF(2, 3);
 #endif

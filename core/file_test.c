@@ -182,6 +182,17 @@ static void a_file_in_the_way_of_a_folder_is_named(void **state) {
     assert_string_equal(mg_err_detail(), "make folder '': No such file or directory");
 }
 
+static void a_folder_is_flushed_and_nothing_else(void **state) {
+    fixture *f    = *state;
+    char    *path = mg_path(&f->arena, "%s/file", f->folder);
+    assert_int_equal(mg_folder_sync(f->folder), MG_OK);
+    assert_int_equal(mg_file_write(path, "x", 1), MG_OK);
+    assert_int_equal(mg_folder_sync(path), MG_IO);
+    assert_string_equal(mg_err_detail(), mg_path(&f->arena, "open folder %s: Not a directory", path));
+    assert_int_equal(mg_folder_sync("/nowhere/at/all"), MG_IO);
+    assert_string_equal(mg_err_detail(), "open folder /nowhere/at/all: No such file or directory");
+}
+
 static void endless_paths_are_refused(void **state) {
     fixture *f    = *state;
     char    *path = mg_path(&f->arena, "/%05000d", 0);
@@ -205,6 +216,7 @@ int main(void) {
         TEST(a_file_shorter_than_it_says_is_refused),
         TEST(folders_are_made_with_their_parents),
         TEST(a_file_in_the_way_of_a_folder_is_named),
+        TEST(a_folder_is_flushed_and_nothing_else),
         TEST(endless_paths_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ typedef enum mg_purpose {
     MG_PURPOSE_LABEL,   // noise of a preference label
     MG_PURPOSE_BOOTSTRAP,
     MG_PURPOSE_EVAL,
+    MG_PURPOSE_REPLAY,  // which episodes are played again
     MG_PURPOSE_TEST,
 } mg_purpose;
 

@@ -51,6 +51,7 @@ typedef struct mg_transition {
 } mg_transition;
 
 typedef struct mg_env mg_env;
+struct mg_call; // env/episode.h
 
 // A policy that a world brings along: its oracle, its floor, rungs between them. One decision from
 // the state as it is; what `action` points to lives until the next call. Error: MG_UNSUPPORTED.
@@ -86,6 +87,9 @@ typedef struct mg_env_class {
     // The texts that may be said now; valid until the next call. Returns how many.
     int64_t (*admissible)(const mg_env *e, const char *const **actions);
     const mg_script *scripts; // ended by a NULL name
+    // How the last reset, step or restore went over the wire, failed ones too; valid until the next.
+    // NULL: there is no wire.
+    const struct mg_call *(*call)(const mg_env *e);
 } mg_env_class;
 
 struct mg_env {

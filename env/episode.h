@@ -15,7 +15,7 @@ typedef enum mg_verdict { MG_CLEAN, MG_SUSPECT, MG_QUARANTINED } mg_verdict;
 // Who wrote a token.
 typedef enum mg_role {
     MG_ROLE_ENVIRONMENT, // an observation: never trained on
-    MG_ROLE_FORCED,      // a reset's prefix, from reference data
+    MG_ROLE_FORCED,      // a reset's prefix, or an answer of a demonstration's turns
     MG_ROLE_POLICY,      // sampled
 } mg_role;
 
@@ -27,8 +27,9 @@ typedef struct mg_start {
     const int32_t *prefix;   // tokens of the answer so far; NULL: from the beginning
     int64_t        n_prefix;
     // A start behind whole turns of a demonstration: its first demo_turns exchanges are in the past.
-    const mg_pair *demo;     // NULL: none. Borrowed; the item's own
-    int64_t        demo_turns;
+    // The environment is seeded as the demonstration was, and no prefix comes with it.
+    const mg_pair *demo;     // NULL: none. Borrowed; made on this item
+    int64_t        demo_turns; // 1 to its n_later
 } mg_start;
 
 // One call as it went over the wire, times on the harness's clock.
@@ -56,13 +57,14 @@ typedef struct mg_turn {
 // Arrays are owned by the arena of whoever made the episode (one update's).
 typedef struct mg_episode {
     mg_start start;
-    uint64_t seed;           // of the environment's reset
+    uint64_t seed;           // of the environment's reset, at most MG_SEED_MAX
     int64_t  policy_version; // updates done when it was sampled
 
     int32_t *tokens;         // [n_tokens] observation and answer, turn after turn; a truncated episode
                              // ends with what is seen after its last answer
     uint8_t *role;           // [n_tokens] mg_role
-    float   *logp;           // [n_tokens] of policy and forced tokens when sampled; 0 elsewhere
+    float   *logp;           // [n_tokens] of the policy's tokens and a prefix's when sampled; 0 elsewhere,
+                             // also in a demonstration's turns
     int64_t  n_tokens;
 
     mg_turn *turns;          // [n_turns]
@@ -76,8 +78,9 @@ typedef struct mg_episode {
                              // episode may carry an M code: the model's failure is its own to learn from
     char        detail[256]; // one sentence; "" where code is NULL
     int32_t     code_turn;   // turn that the code is about; -1: none (reset, or the whole episode)
-    uint8_t     reset_digest[32]; // of the state after reset
-    uint8_t     end_digest[32];   // of the state after the last turn
+    uint8_t     reset_digest[32]; // of the state in which the policy began: after reset, or behind the
+                                  // demonstration's turns; zeros where it was never reached
+    uint8_t     end_digest[32];   // of the state after the last turn; zeros after an environment's error
 } mg_episode;
 
 // Sum of the turns' rewards, ABSENT or INVALID when one of them is.

@@ -7,16 +7,22 @@
 //                 "effect": "pure|mutating|unknown", "reads": ["order/*"], "writes": ["order/*"],
 //                 "idempotent": false, "visibility_ms": 0, "timeout_ms": 2000}]}
 //
-// Everything but the name may be missing; what is missing makes its checks NOT TESTABLE. Keys that
+// Everything but the names may be missing; what is missing makes its checks NOT TESTABLE. Keys that
 // are not known are refused: a promise that nobody reads is none. Key patterns end in "*" or name one
-// key. The hash is over the canonical form (keys sorted, no white space), so two manifests that say
-// the same are the same.
+// key. Returns are min plus whole multiples of the resolution. The hash is over the canonical form
+// (keys sorted, actions sorted by name, 0 and 0.0 the same, no white space), so two manifests that
+// say the same are the same, also where a server lists its actions in another order each time.
 #ifndef MG_ENV_MANIFEST_H
 #define MG_ENV_MANIFEST_H
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "core/arena.h"
 #include "env/schema.h"
 
+#define MG_MANIFEST_SIZE_MAX    (1 << 20) // bytes of JSON
 #define MG_MANIFEST_ACTIONS_MAX 256
+#define MG_MANIFEST_KEYS_MAX    64        // patterns of one list of reads or writes
 
 typedef enum mg_effect { MG_EFFECT_UNKNOWN, MG_EFFECT_PURE, MG_EFFECT_MUTATING } mg_effect;
 typedef enum mg_determinism {
