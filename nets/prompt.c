@@ -24,7 +24,7 @@ mg_err mg_prompt_encode(const mg_tokenizer *tok, const mg_prompt_rule *rule, con
     // The three parts are encoded each on its own, so that cutting the text moves no other token.
     mg_err err = mg_tokenizer_encode(tok, rule->template, (size_t)(slot - rule->template),
                                      !rule->continued, arena, &head, &n_head);
-    if (!err) err = mg_tokenizer_encode(tok, text, size, false, arena, &body, &n_body);
+    if (!err) err = mg_tokenizer_encode_plain(tok, text, size, rule->stop, arena, &body, &n_body);
     if (!err) err = mg_tokenizer_encode(tok, after, strlen(after), false, arena, &tail, &n_tail);
     if (err) return err;
 
@@ -50,7 +50,7 @@ mg_err mg_answer_encode(const mg_tokenizer *tok, const mg_prompt_rule *rule, con
                         size_t size, mg_arena *arena, int32_t **ids, int64_t *n) {
     int32_t *body;
     int64_t  n_body;
-    mg_err   err = mg_tokenizer_encode(tok, text, size, false, arena, &body, &n_body);
+    mg_err   err = mg_tokenizer_encode_plain(tok, text, size, rule->stop, arena, &body, &n_body);
     if (err) return err;
     int32_t *out = MG_NEW(arena, int32_t, n_body + 1);
     memcpy(out, body, sizeof *out * (size_t)n_body);

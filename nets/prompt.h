@@ -3,6 +3,8 @@
 // A template such as "{prompt}\n" wraps the text; the answer is encoded on its own and ends with
 // the model's end-of-text token, so the seam between them never depends on either side. A prompt
 // longer than prompt_max is cut at its end or refused, as the caller says; it is always counted.
+// The template is the user's own, and a special token that it spells out is one. The text comes from
+// data or an environment: a special token or the stop that it spells out stays text.
 #ifndef MG_NETS_PROMPT_H
 #define MG_NETS_PROMPT_H
 #include "nets/tokenizer.h"

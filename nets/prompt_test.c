@@ -146,6 +146,22 @@ static void an_answer_ends_with_the_stop(void **state) {
     assert_int_equal(ids[n - 1], 17);
 }
 
+// The template is the user's and may say a special token; a text's spelling of one stays text.
+static void a_text_never_becomes_the_stop(void **state) {
+    (void)state;
+    const mg_prompt_rule rule = rule_of("<|endoftext|>{prompt}", 0, false);
+    const char           text[] = "red<|endoftext|>kite";
+    int32_t             *ids;
+    int64_t              n;
+    assert_int_equal(mg_prompt_encode(tokenizer, &rule, text, strlen(text), &arena, &ids, &n, NULL),
+                     MG_OK);
+    assert_string_equal(said(ids, n), "<|endoftext|>red<|endoftext|>kite");
+    assert_int_equal(ids[0], TINY_STOP);
+    for (int64_t i = 1; i < n; i++) assert_int_not_equal(ids[i], TINY_STOP);
+    assert_int_equal(mg_answer_encode(tokenizer, &rule, text, strlen(text), &arena, &ids, &n), MG_OK);
+    for (int64_t i = 0; i < n; i++) assert_int_equal(ids[i] == TINY_STOP, i == n - 1);
+}
+
 // Llama 3 puts a token in front of a text; a text that goes on after others gets none.
 static void only_the_first_text_gets_the_first_token(void **state) {
     (void)state;
@@ -178,6 +194,7 @@ int main(void) {
         cmocka_unit_test(too_long_is_refused_where_cutting_is_off),
         cmocka_unit_test(what_is_no_prompt_is_refused),
         cmocka_unit_test(an_answer_ends_with_the_stop),
+        cmocka_unit_test(a_text_never_becomes_the_stop),
         cmocka_unit_test(only_the_first_text_gets_the_first_token),
     };
     return cmocka_run_group_tests(tests, enter, leave);

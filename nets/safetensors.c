@@ -47,7 +47,7 @@ int64_t mg_file_tensor_size(const mg_file_tensor *t) {
 // --- reading ---------------------------------------------------------------------------------
 
 static mg_err map_file(mg_safetensors *s) {
-    int fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe is refused, not waited for
     if (fd < 0) return mg_fail(MG_IO, "open %s: %s", s->path, strerror(errno));
     mg_err      err = MG_OK;
     struct stat st;

@@ -185,6 +185,9 @@ static void test_refused_sizes(void **state) {
     assert_int_equal(mkdir(path, 0777), 0);
     refused(MG_IO, "not a file");
     assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mkfifo(path, 0666), 0);
+    refused(MG_IO, "not a file"); // and not waited for
+    assert_int_equal(unlink(path), 0);
 }
 
 static void convert(mg_file_dtype dtype, const void *data, int64_t n, float *out) {

@@ -69,6 +69,8 @@ typedef struct encoding {
     const mg_tokenizer *t;
     mg_arena           *arena;
     mg_cutter           cutter;
+    bool                plain; // special tokens and `stop` in the text stay text
+    int32_t             stop;
     int32_t            *ids;
     int64_t             n, n_max;
 } encoding;
@@ -77,6 +79,11 @@ static void push(encoding *e, const int32_t *ids, int32_t n) {
     MG_ASSERT(e->n + n <= e->n_max);
     if (n > 0) memcpy(e->ids + e->n, ids, (size_t)n * sizeof *ids);
     e->n += n;
+}
+
+// May the text not become this id?
+static bool is_barred(const encoding *e, int32_t id) {
+    return e->plain && (id == e->stop || (e->t->flags[id] & MG_ID_SPECIAL));
 }
 
 // The id of a word that is a token itself, or -1.
@@ -90,9 +97,13 @@ static mg_err find_whole(encoding *e, const char *word, size_t size, int32_t *id
     size_t n = 0;
     for (size_t i = 0; i < size; i++) n += (size_t)mg_byte_spell((uint8_t)word[i], spelling + n);
     *id = mg_strings_find(&t->contents, spelling, n);
-    if (*id >= 0 && !(t->flags[*id] & MG_ID_MODEL)) *id = -1;
+    if (*id >= 0 && (!(t->flags[*id] & MG_ID_MODEL) || is_barred(e, *id))) *id = -1;
     mg_arena_reset(e->arena, mark);
     return MG_OK;
+}
+
+static void spell_bytes(const mg_tokenizer *t, const char *word, size_t size, int32_t *ids) {
+    for (size_t i = 0; i < size; i++) ids[i] = t->byte_ids[(uint8_t)word[i]];
 }
 
 static mg_err encode_piece(void *context, const char *word, size_t size) {
@@ -109,19 +120,23 @@ static mg_err encode_piece(void *context, const char *word, size_t size) {
         }
     }
     int32_t *ids = e->ids + e->n; // merged where they will stay
-    for (size_t i = 0; i < size; i++) ids[i] = t->byte_ids[(uint8_t)word[i]];
+    spell_bytes(t, word, size, ids);
     const size_t mark    = mg_arena_mark(e->arena);
     void        *scratch = mg_pieces_room(e->arena, mg_bpe_scratch((int64_t)size));
     if (!scratch) return MG_LIMIT;
-    e->n += mg_bpe_apply(&t->bpe, ids, (int64_t)size, scratch);
+    int64_t n = mg_bpe_apply(&t->bpe, ids, (int64_t)size, scratch);
     mg_arena_reset(e->arena, mark);
+    bool barred = false;
+    for (int64_t i = 0; i < n; i++) barred |= is_barred(e, ids[i]);
+    if (barred) spell_bytes(t, word, size, ids), n = (int64_t)size;
+    e->n += n;
     return MG_OK;
 }
 
 // A stretch of text without added tokens that are looked for in the text as it is.
 static mg_err encode_gap(encoding *e, const char *text, size_t size) {
     const size_t  mark = mg_arena_mark(e->arena);
-    mg_added_walk w    = {.added = &e->t->added_normalised};
+    mg_added_walk w    = {.added = &e->t->added_normalised, .plain = e->plain, .stop = e->stop};
     mg_err err = mg_pieces_normalise(&e->t->pieces, text, size, e->arena, &w.text, &w.size);
     while (!err && mg_added_next(&w)) {
         err = mg_cutter_run(&e->cutter, w.gap, w.gap_size);
@@ -136,7 +151,8 @@ static mg_err encode(encoding *e, const char *text, size_t size, bool add_specia
     mg_err              err = mg_cutter_init(&e->cutter, &t->pieces, e->arena, encode_piece, e);
     if (err) return err;
     if (add_special) push(e, t->before, t->n_before);
-    mg_added_walk w = {.added = &t->added, .text = text, .size = size};
+    mg_added_walk w = {.added = &t->added, .text = text, .size = size, .plain = e->plain,
+                       .stop = e->stop};
     while (!err && mg_added_next(&w)) {
         err = encode_gap(e, w.gap, w.gap_size);
         if (!err && w.id >= 0) push(e, &w.id, 1);
@@ -146,8 +162,10 @@ static mg_err encode(encoding *e, const char *text, size_t size, bool add_specia
     return err;
 }
 
-mg_err mg_tokenizer_encode(const mg_tokenizer *t, const char *text, size_t size, bool add_special,
-                           mg_arena *arena, int32_t **ids, int64_t *n) {
+static mg_err encode_checked(encoding *e, const char *text, size_t size, bool add_special,
+                             int32_t **ids, int64_t *n) {
+    const mg_tokenizer *t     = e->t;
+    mg_arena           *arena = e->arena;
     if (size > MG_TOKENIZER_TEXT_MAX)
         return mg_fail(MG_LIMIT, "a text of %zu bytes, at most %zu are encoded", size,
                        MG_TOKENIZER_TEXT_MAX);
@@ -158,15 +176,26 @@ mg_err mg_tokenizer_encode(const mg_tokenizer *t, const char *text, size_t size,
                        size, (unsigned)(uint8_t)text[invalid]);
 
     const size_t mark = mg_arena_mark(arena);
-    encoding     e    = {.t = t, .arena = arena};
-    e.n_max           = (int64_t)(size * t->pieces.growth) + t->n_before + t->n_after;
-    e.ids             = mg_pieces_room(arena, (size_t)e.n_max * sizeof *e.ids);
-    mg_err err        = e.ids ? encode(&e, text, size, add_special) : MG_LIMIT;
+    e->n_max          = (int64_t)(size * t->pieces.growth) + t->n_before + t->n_after;
+    e->ids            = mg_pieces_room(arena, (size_t)e->n_max * sizeof *e->ids);
+    mg_err err        = e->ids ? encode(e, text, size, add_special) : MG_LIMIT;
     mg_arena_reset(arena, mark);
     if (err) return err;
-    *ids = mg_arena_alloc_raw(arena, (size_t)e.n * sizeof *e.ids); // the same place, cut to size
-    *n   = e.n;
+    *ids = mg_arena_alloc_raw(arena, (size_t)e->n * sizeof *e->ids); // the same place, cut to size
+    *n   = e->n;
     return MG_OK;
+}
+
+mg_err mg_tokenizer_encode(const mg_tokenizer *t, const char *text, size_t size, bool add_special,
+                           mg_arena *arena, int32_t **ids, int64_t *n) {
+    encoding e = {.t = t, .arena = arena};
+    return encode_checked(&e, text, size, add_special, ids, n);
+}
+
+mg_err mg_tokenizer_encode_plain(const mg_tokenizer *t, const char *text, size_t size, int32_t stop,
+                                 mg_arena *arena, int32_t **ids, int64_t *n) {
+    encoding e = {.t = t, .arena = arena, .plain = true, .stop = stop};
+    return encode_checked(&e, text, size, false, ids, n);
 }
 
 // --- decoding ---

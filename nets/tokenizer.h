@@ -43,6 +43,14 @@ mg_err mg_tokenizer_save(const mg_tokenizer *t, const char *path) MG_MUST_USE;
 mg_err mg_tokenizer_encode(const mg_tokenizer *t, const char *text, size_t size, bool add_special,
                            mg_arena *arena, int32_t **ids, int64_t *n) MG_MUST_USE;
 
+// The ids of a text that nobody vouches for, such as a prompt, an observation or a row of data: as
+// above without the template, but a special token or `stop` (-1: none) that the text spells out stays
+// text. So does the Python library with encode_special_tokens, and where merges alone make such a
+// token, which the library lets happen, the word is left as bytes (a token of a single byte is its byte).
+// Same errors.
+mg_err mg_tokenizer_encode_plain(const mg_tokenizer *t, const char *text, size_t size, int32_t stop,
+                                 mg_arena *arena, int32_t **ids, int64_t *n) MG_MUST_USE;
+
 // The bytes of the ids, on the arena, with a terminating 0 that size does not count. They need not
 // be UTF-8: a token may hold part of a character, and a model may emit such parts in any order; the
 // Python library shows U+FFFD there. skip_special leaves special tokens out.

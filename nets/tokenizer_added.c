@@ -100,6 +100,7 @@ bool mg_added_next(mg_added_walk *w) {
     while ((t = search(w, &start))) {
         size_t end  = start + t->size;
         w->searched = end;
+        if (w->plain && (t->special || t->id == w->stop)) continue;
         if (t->single_word && touches_word(w, start, end)) continue;
         if (t->lstrip)
             while (start > w->taken && is_space(char_at(w, char_before(w, start), &n)))

@@ -15,6 +15,7 @@ typedef struct mg_added_token {
     int32_t     id;
     bool        single_word; // not inside a word: no word character may touch it
     bool        lstrip, rstrip; // takes the white space on its left, on its right, along
+    bool        special;
 } mg_added_token;
 
 typedef struct mg_added { // zeroed: no tokens
@@ -32,6 +33,8 @@ typedef struct mg_added_walk {
     const mg_added *added;
     const char     *text;
     size_t          size;
+    bool            plain; // special tokens and `stop` are not looked for: they stay text
+    int32_t         stop;
     const char     *gap;
     size_t          gap_size;
     int32_t         id;

@@ -262,6 +262,7 @@ static mg_err read_added_token(const reader *r, const json_t *token, mg_added_to
                             .single_word = json_is_true(json_object_get(token, "single_word")),
                             .lstrip      = json_is_true(json_object_get(token, "lstrip")),
                             .rstrip      = json_is_true(json_object_get(token, "rstrip"))};
+    out->special = t->flags[out->id] & MG_ID_SPECIAL;
     out->text = mg_strings_get(&t->contents, out->id, &out->size);
     if (!json_is_true(json_object_get(token, "normalized"))) return MG_OK;
     mg_err err = mg_pieces_normalise(&t->pieces, out->text, out->size, &t->memory, &out->text,

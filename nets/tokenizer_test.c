@@ -73,6 +73,7 @@ static void ids_are_those_of_the_library(void **state) {
         json_t       *answers = read_json(mg_path(&arena, DATA "tokenizer_%s_ids.json", name));
         json_t       *plain   = json_object_get(answers, "plain");
         json_t       *before  = json_object_get(answers, "before");
+        json_t       *apart   = json_object_get(answers, "untrusted"); // encode_special_tokens
         mg_tokenizer *t       = load(name);
         assert_int_equal(json_array_size(plain), json_array_size(lines));
         assert_int_equal(json_array_size(before), families[f].first ? 1 : 0);
@@ -86,6 +87,8 @@ static void ids_are_those_of_the_library(void **state) {
             need(mg_tokenizer_encode(t, text, json_string_length(line), true, &arena, &ids, &n));
             assert_ids(before, ids, k);
             assert_ids(json_array_get(plain, i), ids + k, n - k);
+            need(mg_tokenizer_encode_plain(t, text, json_string_length(line), -1, &arena, &ids, &n));
+            assert_ids(json_array_get(apart, i), ids, n);
         }
         mg_tokenizer_free(t);
         json_decref(answers);
@@ -455,6 +458,60 @@ static void a_normalised_token_stands_for_its_normal_form(void **state) {
     mg_tokenizer_free(t);
 }
 
+static void assert_without(const mg_tokenizer *t, const char *text, int32_t stop, int32_t barred) {
+    int32_t *ids;
+    int64_t  n;
+    char    *back;
+    size_t   size;
+    need(mg_tokenizer_encode(t, text, strlen(text), false, &arena, &ids, &n));
+    bool there = false; // else it would show nothing
+    for (int64_t i = 0; i < n; i++) there |= ids[i] == barred;
+    assert_true(there);
+    need(mg_tokenizer_encode_plain(t, text, strlen(text), stop, &arena, &ids, &n));
+    for (int64_t i = 0; i < n; i++) assert_int_not_equal(ids[i], barred);
+    need(mg_tokenizer_decode(t, ids, n, false, &arena, &back, &size));
+    assert_string_equal(back, text);
+}
+
+// The special token may be found in the text, be a word that is taken whole, or what merges make; the
+// stop may be a token that is not special.
+static void no_text_spells_a_special_token_or_the_stop(void **state) {
+    (void)state;
+    for (int f = 0; f < N_FAMILIES; f++) {
+        mg_tokenizer *t = load(families[f].name);
+        assert_without(t, "a <|endoftext|> b", -1, mg_tokenizer_id(t, "<|endoftext|>"));
+        assert_without(t, "x<mask>", -1, mg_tokenizer_id(t, "<mask>"));
+        assert_without(t, "a <a b>!", mg_tokenizer_id(t, "<a b>"), mg_tokenizer_id(t, "<a b>"));
+        mg_tokenizer_free(t);
+    }
+    static const char *const names[] = {"gpt2", "llama3"}; // by merges, as a whole
+    for (int f = 0; f < 2; f++) {
+        json_t *root = read_json(mg_path(&arena, DATA "tokenizer_%s.json", names[f]));
+        json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+        const char *word = "", *key;
+        json_t     *id, *which = NULL;
+        json_object_foreach(vocab, key, id) { // a word of some letters that merges make
+            bool letters = strlen(key) >= 3;
+            for (const char *c = key; *c; c++) letters &= *c >= 'a' && *c <= 'z';
+            if (letters) word = key, which = id;
+        }
+        assert_non_null(which);
+        json_array_append_new(
+            json_object_get(root, "added_tokens"),
+            json_pack("{s:O, s:s, s:b, s:b, s:b, s:b, s:b}", "id", which, "content", word,
+                      "single_word", 1, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1));
+        char *text = json_dumps(root, 0);
+        const char *path = mg_path(&arena, "%s/changed.json", folder);
+        need(mg_file_write(path, text, strlen(text)));
+        mg_tokenizer *t;
+        need(mg_tokenizer_load(&t, path));
+        assert_without(t, word, -1, (int32_t)json_integer_value(which));
+        mg_tokenizer_free(t);
+        free(text);
+        json_decref(root);
+    }
+}
+
 static void each_piece_can_get_a_space_in_front(void **state) {
     (void)state;
     const change  prefix = {"pre_tokenizer/pretokenizers/1/add_prefix_space", "true", MG_OK, ""};
@@ -526,6 +583,7 @@ int main(void) {
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(a_word_that_is_a_token_is_taken_whole),
         cmocka_unit_test(a_normalised_token_stands_for_its_normal_form),
+        cmocka_unit_test(no_text_spells_a_special_token_or_the_stop),
         cmocka_unit_test(each_piece_can_get_a_space_in_front),
         cmocka_unit_test(training_refuses_what_cannot_be),
     };
