@@ -156,6 +156,73 @@ static void test_refusals(void **state) {
     assert_refused(MG_CORRUPT, ":2:", GOOD "\0\n", sizeof GOOD "\0\n" - 1);
 }
 
+#define USER "{\"role\":\"user\",\"content\":\"u\"}"
+#define ANSWER "{\"role\":\"assistant\",\"content\":\"a\"}"
+
+static void test_conversations(void **state) {
+    (void)state;
+    mg_pair *p = read_pairs(
+        "{\"messages\":[{\"role\":\"system\",\"content\":\"be brief\"},"
+        "{\"role\":\"user\",\"content\":\"why?\"},{\"role\":\"assistant\",\"content\":\"look\"},"
+        "{\"role\":\"tool\",\"content\":\"\\u00e9\",\"tool_call_id\":\"7\"},"
+        "{\"role\":\"developer\",\"content\":\"go on\"},{\"role\":\"assistant\",\"content\":\"\"},"
+        "{\"role\":\"user\",\"content\":\"\"},{\"role\":\"assistant\",\"content\":\"so\"}]}\n"
+        GOOD
+        "{\"seed\":9007199254740991,\"item\":3,\"messages\":[" USER "," ANSWER "],\"prompt\":\"x\"}\n"
+        "{\"seed\":12,\"messages\":[" USER "," ANSWER "]}\n"
+        "{\"item\":0,\"messages\":[" USER "," ANSWER "]}\n"
+        "{\"prompt\":\"p\",\"completion\":\"c\",\"messages\":7,\"seed\":\"x\"}\n",
+        6);
+    assert_pair(p[0], "be brief\nwhy?", "look");
+    assert_int_equal(p[0].n_later, 2);
+    assert_string_equal(p[0].later[0].observation, "\xc3\xa9\ngo on");
+    assert_string_equal(p[0].later[0].action, "");
+    assert_string_equal(p[0].later[1].observation, "");
+    assert_string_equal(p[0].later[1].action, "so");
+    assert_false(p[0].placed);
+    assert_pair(p[1], "a", "b");
+    assert_true(p[1].n_later == 0 && !p[1].later && !p[1].placed);
+    assert_pair(p[2], "u", "a");
+    assert_int_equal(p[2].n_later, 0);
+    assert_true(p[2].placed && p[2].item == 3 && p[2].seed == UINT64_C(9007199254740991));
+    assert_true(p[3].placed && p[3].item == -1 && p[3].seed == 12);
+    assert_true(p[4].placed && p[4].item == 0 && p[4].seed == 0);
+    assert_pair(p[5], "p", "c"); // a completion makes it a pair, whatever else it has
+    assert_false(p[5].placed);
+}
+
+static void test_conversations_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *sentence;
+    } cases[] = {
+        {GOOD "{\"messages\":[]}", ":2: messages: found an empty list, wanted a list of messages"},
+        {"{\"messages\":\"x\"}", ":1: messages: found a text"},
+        {"{\"prompt\":\"x\",\"messages\":null}", ":1: messages: found null"},
+        {"{\"messages\":[" USER ",7]}", ":1: messages[1].role: found nothing, wanted a text"},
+        {"{\"messages\":[" USER ",{\"role\":\"assistant\",\"content\":null}]}",
+         ":1: messages[1].content: found null, wanted a text"},
+        {"{\"messages\":[" USER ",{\"role\":\"Assistant\",\"content\":\"x\"}]}",
+         ":1: messages[1].role: found 'Assistant', wanted system, user, tool or assistant"},
+        {"{\"messages\":[" ANSWER "]}",
+         ":1: messages[0].role: found 'assistant', wanted something to answer"},
+        {"{\"messages\":[" USER "," ANSWER "," ANSWER "]}",
+         ":1: messages[2].role: found 'assistant', wanted something to answer"},
+        {"{\"messages\":[" USER "," ANSWER "," USER "]}",
+         ":1: messages[2].role: found 'user', wanted assistant: the last word is an answer"},
+        {"{\"messages\":[" USER "]}", ":1: messages[0].role: found 'user', wanted assistant"},
+        {"{\"messages\":[" USER "," ANSWER "],\"seed\":\"1\"}",
+         ":1: seed: found a text, wanted a whole number from 0 to 9007199254740991"},
+        {"{\"messages\":[" USER "," ANSWER "],\"seed\":-1}", ":1: seed: found another number"},
+        {"{\"messages\":[" USER "," ANSWER "],\"seed\":9007199254740992}", ":1: seed: found another"},
+        {"{\"messages\":[" USER "," ANSWER "],\"item\":1.5}",
+         ":1: item: found another number, wanted a whole number from -1 to"},
+        {"{\"messages\":[" USER "," ANSWER "],\"item\":null}", ":1: item: found null"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_refused(MG_CORRUPT, cases[i].sentence, cases[i].text, strlen(cases[i].text));
+}
+
 static void test_empty(void **state) {
     (void)state;
     assert_refused(MG_EMPTY, "the data set is empty", "", 0);
@@ -249,6 +316,55 @@ static void test_written_and_read(void **state) {
     assert_int_equal(mg_pairs_write("/nowhere/train.jsonl", pairs, 2), MG_IO);
 }
 
+static void test_conversations_written_and_read(void **state) {
+    (void)state;
+    const mg_exchange later[] = {{"then\n", "\xc3\xa9"}, {"", "end"}};
+    const mg_pair     pairs[] = {
+        {.prompt = "p", .completion = "c", .later = later, .n_later = 2},
+        {.prompt = "p", .completion = "c"},
+        {.prompt = "p", .completion = "", .placed = true, .item = -1, .seed = MG_SEED_MAX},
+        {.prompt = "p", .completion = "c", .later = later, .n_later = 1, .placed = true, .item = 4}};
+    mg_pair *p;
+    int64_t  n;
+    char    *text;
+    size_t   size;
+    if (mg_pairs_write(path, pairs, 4)) fail_msg("%s", mg_err_detail());
+    assert_int_equal(mg_file_read(path, 4096, &arena, &text, &size), MG_OK);
+    assert_string_equal(
+        text,
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"p\"},{\"role\":\"assistant\",\"content\":\"c\"},"
+        "{\"role\":\"user\",\"content\":\"then\\n\"},{\"role\":\"assistant\",\"content\":\"\xc3\xa9\"},"
+        "{\"role\":\"user\",\"content\":\"\"},{\"role\":\"assistant\",\"content\":\"end\"}]}\n"
+        "{\"prompt\":\"p\",\"completion\":\"c\"}\n"
+        "{\"item\":-1,\"seed\":9007199254740991,\"messages\":[{\"role\":\"user\",\"content\":\"p\"},"
+        "{\"role\":\"assistant\",\"content\":\"\"}]}\n"
+        "{\"item\":4,\"seed\":0,\"messages\":[{\"role\":\"user\",\"content\":\"p\"},"
+        "{\"role\":\"assistant\",\"content\":\"c\"},{\"role\":\"user\",\"content\":\"then\\n\"},"
+        "{\"role\":\"assistant\",\"content\":\"\xc3\xa9\"}]}\n");
+    assert_int_equal(mg_pairs_read(path, &arena, &p, &n), MG_OK);
+    assert_int_equal(n, 4);
+    for (int i = 0; i < 4; i++) {
+        assert_pair(p[i], pairs[i].prompt, pairs[i].completion);
+        assert_int_equal(p[i].n_later, pairs[i].n_later);
+        for (int64_t k = 0; k < p[i].n_later; k++) {
+            assert_string_equal(p[i].later[k].observation, later[k].observation);
+            assert_string_equal(p[i].later[k].action, later[k].action);
+        }
+        assert_int_equal(p[i].placed, pairs[i].placed);
+        assert_true(p[i].item == pairs[i].item && p[i].seed == pairs[i].seed);
+    }
+    // What no file can carry: the row is named and the old file stays.
+    const mg_exchange odd  = {"\xff", "x"};
+    mg_pair           bad[] = {pairs[0], {.prompt = "p", .completion = "c", .later = &odd, .n_later = 1}};
+    assert_int_equal(mg_pairs_write(path, bad, 2), MG_CORRUPT);
+    assert_non_null(strstr(mg_err_detail(), ": row 2: found bytes that are not UTF-8"));
+    bad[1] = (mg_pair){.prompt = "p", .completion = "c", .placed = true, .seed = MG_SEED_MAX + 1};
+    assert_int_equal(mg_pairs_write(path, bad, 2), MG_LIMIT);
+    assert_non_null(strstr(mg_err_detail(), ": row 2: found item 0 and seed 9007199254740992"));
+    assert_int_equal(mg_pairs_read(path, &arena, &p, &n), MG_OK);
+    assert_int_equal(n, 4);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -258,6 +374,9 @@ int main(void) {
         TEST(test_further_keys_are_let_pass),
         TEST(test_many_rows),
         TEST(test_refusals),
+        TEST(test_conversations),
+        TEST(test_conversations_refused),
+        TEST(test_conversations_written_and_read),
         TEST(test_empty),
         TEST(test_sizes),
         TEST(test_no_file),

@@ -55,6 +55,13 @@ static mg_store *opened(const char *path) {
     return s;
 }
 
+// Opened to write, in a new life behind `from` updates.
+static mg_store *living(const char *path, int64_t from) {
+    mg_store *s = opened(path);
+    OK(mg_store_life(s, from, "test"));
+    return s;
+}
+
 // SQL beside the store's own connection.
 static int64_t sql(const char *path, const char *text) {
     sqlite3      *db;
@@ -91,16 +98,18 @@ static void test_round_trip(void **state) {
         {.observation = "end", .observation_size = 3, .action = "ok", .action_size = 2,
          .action_begin = 7, .action_end = 7, .reward = mg_reward_invalid("text")},
     };
-    const mg_episode first = {
+    const int32_t    prefix[] = {-3, 70000};
+    const mg_episode first    = {
         .start = {.item = 1234567890123, .group = -7, .episode = 4294967295u, .attempt = 3,
-                  .n_prefix = 2},
+                  .prefix = prefix, .n_prefix = 2, .demo_turns = 5},
         .seed = 0xfedcba9876543210u, .policy_version = 41, .tokens = tokens, .role = role,
         .logp = logp, .n_tokens = 7, .turns = turns, .n_turns = 3, .truncated = true,
         .stopped = true, .learned = mg_reward_of(-2.5), .verdict = MG_QUARANTINED,
-        .code = "V.invalid", .detail = "it's a \"text\""};
+        .code = "V.invalid", .detail = "it's a \"text\"", .code_turn = -1,
+        .reset_digest = {1, 2, 3}, .end_digest = {[31] = 255}};
     const mg_episode second = {.terminated = true};
 
-    mg_store *s = opened(f->path);
+    mg_store *s = living(f->path, 0);
     OK(mg_store_begin(s, 41));
     OK(mg_store_episode(s, &first));
     OK(mg_store_episode(s, &second));
@@ -115,7 +124,10 @@ static void test_round_trip(void **state) {
     assert_int_equal(e->start.item, 1234567890123);
     assert_int_equal(e->start.group, -7);
     assert_true(e->start.episode == 4294967295u && e->start.attempt == 3);
-    assert_true(e->start.n_prefix == 2 && !e->start.prefix);
+    assert_true(e->start.n_prefix == 2 && e->start.demo_turns == 5 && e->code_turn == -1);
+    assert_memory_equal(e->start.prefix, prefix, sizeof prefix);
+    assert_memory_equal(e->reset_digest, first.reset_digest, 32);
+    assert_memory_equal(e->end_digest, first.end_digest, 32);
     assert_true(e->seed == 0xfedcba9876543210u && e->policy_version == 41);
     assert_int_equal(e->n_tokens, 7);
     assert_memory_equal(e->tokens, tokens, sizeof tokens);
@@ -149,7 +161,7 @@ static void test_rewards_are_kept_apart(void **state) {
         mg_reward_of(1.0 / 3), mg_reward_of(9007199254740993.0), mg_reward_absent("nobody said"),
         mg_reward_invalid("nonsense"), mg_reward_absent(NULL)};
     enum { KINDS = sizeof kinds / sizeof *kinds };
-    mg_store *s = opened(f->path);
+    mg_store *s = living(f->path, 0);
     OK(mg_store_begin(s, 0));
     for (int i = 0; i < KINDS; i++) {
         mg_turn    turn = {.reward = kinds[i]};
@@ -172,11 +184,8 @@ static void test_rewards_are_kept_apart(void **state) {
     assert_same_bits(p[0].value, -0.0);
     mg_store_close(s);
 
-    // For a reader with SQL as well: no number stands where none was said, nor can one be put.
-    assert_int_equal(sql(f->path, "select count(*) from turn where reward is null"), 3);
-    assert_int_equal(sql(f->path, "select count(*) from turn where reward is null and"
-                                  " reward_kind = 1"), 0);
-    assert_int_equal(sql(f->path, "update turn set reward = 0 where reward_kind = 0"),
+    // Nor can another program put a number where none was said, or take one away.
+    assert_int_equal(sql(f->path, "update episode set learned = 0 where learned_kind = 0"),
                      -SQLITE_CONSTRAINT);
     assert_int_equal(sql(f->path, "update episode set learned = null where learned_kind = 1"),
                      -SQLITE_CONSTRAINT);
@@ -184,7 +193,7 @@ static void test_rewards_are_kept_apart(void **state) {
 
 static void test_what_is_not_finite_is_refused(void **state) {
     fixture   *f    = *state;
-    mg_store  *s    = opened(f->path);
+    mg_store  *s    = living(f->path, 0);
     mg_turn    turn = {.reward = {.kind = MG_REWARD_VALUE, .value = NAN}};
     mg_episode bad  = {.turns = &turn, .n_turns = 1};
     mg_episode odd  = {.learned = {.kind = MG_REWARD_VALUE, .value = INFINITY}};
@@ -216,14 +225,14 @@ static void put_update(mg_store *s, int64_t update, double value, int64_t item) 
 
 static void test_a_later_life_replaces(void **state) {
     fixture  *f = *state;
-    mg_store *s = opened(f->path);
+    mg_store *s = living(f->path, 0);
     for (int u = 0; u < 2; u++) put_update(s, u, u, 100 + u);
     OK(mg_store_begin(s, 2));
     OK(mg_store_metric(s, "held_out", 0.5)); // which the later life does not write again
     OK(mg_store_commit(s));
     for (int u = 3; u < 5; u++) put_update(s, u, u, 100 + u);
     mg_store_close(s);
-    s = opened(f->path);
+    s = living(f->path, 2);
     put_update(s, 2, 20, 200);
 
     mg_point   *p;
@@ -244,12 +253,14 @@ static void test_a_later_life_replaces(void **state) {
     OK(mg_store_episodes_read(s, 0, 3, 3, &f->arena, &e, &n));
     assert_true(n == 3 && e[2].start.item == 101);
     mg_store_close(s);
-    assert_int_equal(sql(f->path, "select count(*) from turn"), 12);
+    // What the first life did is kept all the same.
+    assert_int_equal(sql(f->path, "select count(*) from episode"), 10);
+    assert_int_equal(sql(f->path, "select count(*) from metric where name = 'held_out'"), 1);
 }
 
 static void test_nothing_is_there_before_commit(void **state) {
     fixture  *f = *state;
-    mg_store *s = opened(f->path), *reader = opened(f->path);
+    mg_store *s = living(f->path, 0), *reader = opened(f->path);
     char    **names;
     mg_point *p;
     int64_t   n;
@@ -263,6 +274,7 @@ static void test_nothing_is_there_before_commit(void **state) {
     OK(mg_store_metric(s, "accuracy", 0.5));
     OK(mg_store_metric(s, "kl", 3));
     OK(mg_store_commit(s));
+    OK(mg_store_wait(s));
     OK(mg_store_metric_names(reader, &f->arena, &names, &n));
     assert_int_equal(n, 3);
     assert_string_equal(names[0], "accuracy");
@@ -317,13 +329,14 @@ static bool killed_in_update(const char *path, int64_t update, int64_t writes) {
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        mg_store    *s   = opened(path);
+        mg_store    *s   = living(path, update);
         sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
         left             = writes;
         vfs->xSetSystemCall(vfs, "write", (sqlite3_syscall_ptr)dying_write);
         vfs->xSetSystemCall(vfs, "pwrite", (sqlite3_syscall_ptr)dying_pwrite);
         vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)dying_pwrite);
         put_update(s, update, -1, 999);
+        OK(mg_store_wait(s));
         _exit(0);
     }
     int status;
@@ -342,7 +355,7 @@ static void test_killed_in_an_update(void **state) {
     for (int64_t writes = 1; killed; writes++) {
         nftw(f->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
         assert_int_equal(mkdir(f->folder, 0700), 0);
-        mg_store *s = opened(f->path);
+        mg_store *s = living(f->path, 0);
         put_update(s, 0, 0, 100);
         put_update(s, 1, 1, 101);
         mg_store_close(s);
@@ -363,8 +376,10 @@ static void test_killed_in_an_update(void **state) {
             assert_int_equal(e[i].n_turns, 2);
             assert_int_equal(e[i].turns[0].action[2999], i < 2 ? 'a' : 'b');
         }
+        OK(mg_store_verify(s));
+        OK(mg_store_life(s, 1, "test"));
         put_update(s, 1, 7, 102); // the next life writes on
-        mg_store_close(s);
+        OK(mg_store_close(s));
         *(new ? &whole : &absent) += 1;
         assert_true(killed || new);
     }
@@ -400,10 +415,13 @@ static void test_not_a_run(void **state) {
     remove(f->path);
     s = opened(f->path);
     mg_store_close(s);
-    assert_int_equal(sql(f->path, "pragma user_version = 2"), -1);
+    assert_int_equal(sql(f->path, "pragma user_version = 1"), -1);
     assert_int_equal(mg_store_open(&s, f->path), MG_CORRUPT);
-    assert_non_null(strstr(mg_err_detail(), "run.db: schema version 2, wanted 1"));
-    sql(f->path, "pragma user_version = 1");
+    assert_non_null(strstr(mg_err_detail(), "run.db: schema version 1, wanted 2: written by an older"));
+    sql(f->path, "pragma user_version = 3");
+    assert_int_equal(mg_store_open(&s, f->path), MG_CORRUPT);
+    assert_non_null(strstr(mg_err_detail(), "run.db: schema version 3, wanted 2: written by a newer"));
+    sql(f->path, "pragma user_version = 2");
     mg_store_close(opened(f->path));
 }
 
@@ -453,57 +471,66 @@ static void test_locked(void **state) {
     vfs.zName       = "no-sleep";
     vfs.xSleep      = no_sleep;
     assert_int_equal(sqlite3_vfs_register(&vfs, 1), SQLITE_OK);
-    mg_store *s = opened(f->path), *other = opened(f->path);
-    OK(mg_store_begin(other, 0));
+    mg_store *s = living(f->path, 0);
+    sqlite3  *other;
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "begin immediate", NULL, NULL, NULL), SQLITE_OK);
     slept_us = 0;
-    assert_int_equal(mg_store_begin(s, 0), MG_BUSY);
-    assert_non_null(strstr(mg_err_detail(), f->path));
+    put_update(s, 0, 0, 1); // handed over: whether it goes well is not known yet
+    assert_int_equal(mg_store_wait(s), MG_BUSY);
+    assert_non_null(strstr(mg_err_detail(), "run.db: update 0: database is locked"));
     assert_true(slept_us > 4900 * 1000 && slept_us <= MG_STORE_BUSY_MS * 1000);
+    // A record with a hole is worse than one that ends.
+    mg_point *p;
+    int64_t   n;
+    assert_int_equal(mg_store_begin(s, 1), MG_BUSY);
     assert_int_equal(mg_store_note(s, "config", ""), MG_BUSY);
-    OK(mg_store_commit(other));
-    OK(mg_store_begin(s, 0)); // and nothing is left behind
-    OK(mg_store_commit(s));
-    mg_store_close(s);
-    mg_store_close(other);
+    assert_int_equal(mg_store_metric_read(s, "loss", &f->arena, &p, &n), MG_BUSY);
+    assert_int_equal(mg_store_close(s), MG_BUSY);
+    assert_non_null(strstr(mg_err_detail(), "run.db: update 0: database is locked"));
+    assert_int_equal(sqlite3_exec(other, "commit", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    s = living(f->path, 0); // and nothing is left behind
+    put_update(s, 0, 0, 1);
+    OK(mg_store_close(s));
     assert_int_equal(sqlite3_vfs_unregister(&vfs), SQLITE_OK);
 }
 
 static void test_damaged_rows(void **state) {
     fixture    *f = *state;
-    mg_store   *s = opened(f->path);
+    mg_store   *s = living(f->path, 0);
     mg_episode *e = NULL;
     int64_t     n = -1;
     put_update(s, 0, 0, 1);
+    OK(mg_store_wait(s));
     static const struct {
         const char *damage, *repair, *said;
     } cases[] = {
         {"update episode set tokens = x'010203' where id = 2",
-         "update episode set tokens = x'01000000' where id = 2", "episode 2: 3 bytes of tokens"},
+         "update episode set tokens = x'01000000' where id = 2", "episode 0: 3 bytes of tokens"},
         {"update episode set logp = x'' where id = 1",
-         "update episode set logp = x'01000000' where id = 1", "episode 1: 4 bytes of tokens"},
-        {"update turn set action_end = 2 where episode = 1 and turn = 1",
-         "update turn set action_end = 1 where turn = 1", "episode 1: an action outside"},
-        {"update turn set action_begin = -1 where turn = 0",
-         "update turn set action_begin = 0 where turn = 0", "episode 1: an action outside"},
-        {"update turn set action_begin = 1, action_end = 0",
-         "update turn set action_begin = 0, action_end = 1", "episode 1: an action outside"},
+         "update episode set logp = x'000080bf' where id = 1", "episode 0: 4 bytes of tokens"},
+        {"update episode set n_turns = 1", "update episode set n_turns = 2", "turn 0: its bytes are no turn"},
+        {"update episode set n_turns = 3", "update episode set n_turns = 2", "turn 2: its bytes are no turn"},
+        {"update episode set n_turns = -1", "update episode set n_turns = 2", "-1 turns"},
+        {"update episode set turns = substr(turns, 2)", NULL, "turn 0: its bytes are no turn"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(sql(f->path, cases[i].damage), -1);
         assert_int_equal(mg_store_episodes_read(s, 0, 1, 10, &f->arena, &e, &n), MG_CORRUPT);
         if (!strstr(mg_err_detail(), cases[i].said)) fail_msg("%s", mg_err_detail());
         assert_true(e == NULL && n == -1);
+        if (!cases[i].repair) continue;
         assert_int_equal(sql(f->path, cases[i].repair), -1);
+        OK(mg_store_verify(s));
     }
-    OK(mg_store_episodes_read(s, 0, 1, 10, &f->arena, &e, &n));
-    assert_int_equal(n, 2);
     mg_store_close(s);
 }
 
 // A page of the table overwritten: an error, and not the rows up to there.
 static void test_damaged_pages(void **state) {
     fixture *f = *state;
-    mg_store *s = opened(f->path);
+    mg_store *s = living(f->path, 0);
     for (int u = 0; u < 400; u++) put_update(s, u, u, u);
     mg_store_close(s);
     const int64_t size = sql(f->path, "pragma page_size");
