@@ -1,10 +1,15 @@
 // attribution.h - model or harness? A suspect is played again on a fresh, unloaded environment with
 // the same actions, and what comes out decides.
 //
-//   it comes out otherwise           the harness's side: H.replay, or the code that was suspected
+//   it comes out otherwise           the harness's side: the code that was suspected, or H.replay
 //   the same fault again             T.invalid where the oracle meets it too; else the environment's code
 //   the same, without the fault      the suspicion stands as the harness's: unknown counts as harness
 //   a failure of the model alone     CLEAN with its M code
+//
+// What was proven stays proven (QUARANTINED is not played again), and a suspect never becomes CLEAN:
+// an environment that hides its fault the second time would earn its episodes back.
+// An environment that declares itself stochastic comes out otherwise by right; whoever plays again
+// leaves those out.
 //
 // A state machine of one decision; who plays again is the driver's business (rollout/).
 #ifndef MG_HARNESS_ATTRIBUTION_H
@@ -27,6 +32,9 @@ bool mg_attribution_wanted(const mg_finding *f, double share, mg_rng *rng);
 // The finding that stands.
 void mg_attribution_decide(const mg_finding *first, const mg_replayed *second, mg_finding *out);
 
-// The first turn at which two records of an episode differ, as mg_replayed.differs_at counts.
+// The first turn at which two records of an episode differ, as mg_replayed.differs_at counts, and in
+// what: "observation", "action", "status", "error", "reward", "length", "end", "digest"; "" for none.
+// An observation that is NULL is not there (a replayable record), nor is that turn's evidence.
+// The observation of turn 0 is the reset's; that of a later turn was shown by the call before it.
 int32_t mg_episode_differs(const mg_episode *a, const mg_episode *b, char what[64]);
 #endif

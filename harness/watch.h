@@ -6,17 +6,21 @@
 //
 //   reset      digest equal to a fresh environment's for the same item, seed and start        E.dirty
 //   manifest   hash equal to the pinned one                                                   E.manifest
-//   action     one of the manifest's; its arguments keep their schema, or were refused        E.manifest, M.args
+//   action     one of the manifest's; its arguments keep their schema, or were refused  E.manifest, M.parse, M.args
 //   freshness  what a read shows is what the state holds and was last acknowledged            E.stale
 //   effect     OK of a mutating action changed what it writes; REFUSED, ERROR, pure changed nothing  E.state
 //   deadline   OK with no effect after the promised time: a time-out passed off as an answer  E.timeout
 //   reward     a number, within range, on its grid, equal to what the state earns    V.invalid V.range V.rounded V.wrong
 //   text       an internal error shown as an observation (SUSPECT)                            E.traceback
-//   conditions the task ended and some postcondition does not hold                            M.wrong (CLEAN)
+//   conditions the task ended and some postcondition does not hold                   M.wrong, M.limit (CLEAN)
 //
-// Plain bytes, no allocation: a step costs well under a microsecond. Keys that were written are kept
-// in a table of MG_WATCH_KEYS; when it is full the read-your-writes check goes on for the keys it
-// has and `untestable` says so.
+// What exactly is a fault, and what is not known, is in README.md ("What the watch decides").
+//
+// Plain bytes, no allocation (but for the parser of arguments, where the manifest has a schema): a
+// step costs well under a microsecond. Keys that were shown or written are kept in a table of
+// MG_WATCH_KEYS; when it is full the read-your-writes check goes on for the keys it has and
+// `untestable` says so. Evidence may be a stranger's: any value of any field is looked at safely.
+// Strings must be UTF-8 and end, arrays have their lengths; the driver sees to that.
 #ifndef MG_HARNESS_WATCH_H
 #define MG_HARNESS_WATCH_H
 #include "env/env.h"
@@ -35,16 +39,20 @@ typedef struct mg_finding {
 typedef struct mg_watch {
     const mg_manifest *manifest; // pinned at the run's start; NULL: its checks are not testable
     mg_finding         finding;  // the gravest so far; of equals the first
-    int32_t            turns;
-    double             paid, owed;      // sums so far
-    bool               owed_known;
+    int32_t            turns;    // calls that were answered
+    bool               reset;    // it went well: what fails now fails in a turn
+    double             paid, owed;      // sums over the turns for which both are known
+    int32_t            weighed;         // how many these are
+    int32_t            differs_at;      // first of them behind which the sums differ; -1: none
     int32_t            conditions, held; // of the last call that knew
     struct {
-        uint64_t key, value; // digests; key 0: empty
-        int64_t  written_ns;
-    } written[MG_WATCH_KEYS];
-    int32_t            n_written;
-    bool               untestable;
+        uint64_t key;        // digest; 0: empty
+        uint64_t value;      // last acknowledged or shown; 0: no longer known
+        uint64_t older;      // what the last write replaced; 0: not known
+        int64_t  written_ns; // when that was acknowledged; INT64_MIN: not written in this episode
+    } seen[MG_WATCH_KEYS];
+    int32_t            n_seen;
+    bool               untestable; // some freshness check had to be left out
 } mg_watch;
 
 void mg_watch_begin(mg_watch *w, const mg_manifest *manifest);
@@ -52,8 +60,9 @@ void mg_watch_begin(mg_watch *w, const mg_manifest *manifest);
 void mg_watch_reset(mg_watch *w, const uint8_t digest[32], const uint8_t *fresh);
 // A manifest fetched during the run: its hash against the pinned one.
 void mg_watch_manifest(mg_watch *w, const uint8_t hash[32]);
-void mg_watch_step(mg_watch *w, const mg_transition *t, int64_t now_ns);
-// A call failed: `code` of the environment or its driver, and the sentence.
+void mg_watch_step(mg_watch *w, const mg_transition *t, int64_t now_ns); // now: when the call began
+// A call failed: `code` of the environment or its driver, and the sentence or NULL. A code of the
+// model leaves the episode CLEAN; MG_CODE_NONE counts as H.unknown.
 void mg_watch_fault(mg_watch *w, mg_code code, const char *detail);
 // The episode is over. wants_reward: the learner needs the environment's own number.
 void mg_watch_end(mg_watch *w, bool terminated, bool wants_reward, const mg_reward *total);
