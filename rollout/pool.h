@@ -1,0 +1,26 @@
+// pool.h - environments that outlive an episode, as they do wherever opening one is dear. That is how
+// one episode's leavings can reach the next, which the digest after reset shows (harness/watch.h).
+#ifndef MG_ROLLOUT_POOL_H
+#define MG_ROLLOUT_POOL_H
+#include "env/env.h"
+
+typedef struct mg_env_pool {
+    const mg_env_class *class;
+    const void         *world;
+    mg_arena           *arena; // of the environments' state, as long as the pool lives
+    mg_env             *envs;  // [room], owned
+    bool               *open;  // [room]
+    int64_t             room;
+    mg_env              reference; // reset, never played on; owned
+} mg_env_pool;
+
+void mg_env_pool_init(mg_env_pool *p, const mg_env_class *class, const void *world, mg_arena *arena);
+// Slot i's environment: the one that was there, or a fresh one. Errors: those of opening it.
+mg_err mg_env_pool_take(mg_env_pool *p, int64_t i, mg_env **out) MG_MUST_USE;
+// Closes slot i's: after a failure, and before an attempt that is to be on a fresh one.
+void mg_env_pool_drop(mg_env_pool *p, int64_t i);
+// The digest after the same reset on an environment on which nobody has ever played. False: it has none,
+// or will not be reset.
+bool mg_env_pool_fresh(mg_env_pool *p, uint64_t seed, const mg_reset_options *options, uint8_t digest[32]);
+void mg_env_pool_close(mg_env_pool *p);
+#endif

@@ -1,0 +1,119 @@
+// stage.c - an environment's calls, recorded and watched.
+#include "rollout/stage.h"
+
+#include <string.h>
+
+#include "rollout/record.h"
+
+// Times and bytes of the last call, where there is a wire.
+static void record_call(mg_stage *s, mg_turn *turn) {
+    const mg_call *c = s->env->class->call ? s->env->class->call(s->env) : NULL;
+    if (!c) return;
+    turn->call = *c;
+    if (c->raw) turn->call.raw = mg_record_bytes(s->arena, c->raw, c->raw_size);
+}
+
+static void see(mg_stage *s, const mg_value *seen) {
+    mg_turn *turn = mg_record_room(&s->turns, &s->room, s->episode->n_turns, s->arena);
+    *turn         = (mg_turn){0};
+    turn->observation = mg_record_value(seen, &s->env->class->observation, false, s->arena,
+                                        &turn->observation_size);
+    s->sees = true;
+}
+
+static void watch_manifest(mg_stage *s) {
+    const char *json = s->env->class->manifest ? s->env->class->manifest(s->env) : NULL;
+    uint8_t     hash[32];
+    if (!json || !s->r->manifest) return;
+    if (mg_manifest_hash(json, strlen(json), hash))
+        mg_watch_fault(&s->watch, MG_E_MANIFEST, mg_err_detail());
+    else
+        mg_watch_manifest(&s->watch, hash);
+}
+
+void mg_stage_open(mg_stage *s, const mg_rollout *r, int64_t slot, const mg_start *start,
+                   int64_t policy_version, uint64_t seed, int64_t turns_max, mg_arena *arena,
+                   mg_episode *e) {
+    mg_env_pool *pool = r->pool;
+    mg_err   err;
+    *s = (mg_stage){.r = r, .arena = arena, .episode = e, .slot = slot, .turns_max = turns_max};
+    *e = (mg_episode){.start = *start, .policy_version = policy_version, .seed = seed, .code_turn = -1};
+    mg_watch_begin(&s->watch, r->manifest);
+    if (pool && start->attempt > 0) mg_env_pool_drop(pool, slot);
+    if (pool) {
+        err = mg_env_pool_take(pool, slot, &s->env);
+    } else {
+        err    = mg_env_open(&s->own, r->class, r->world, arena);
+        s->env = &s->own;
+    }
+    if (err) {
+        s->env = NULL, s->over = true;
+        mg_watch_fault(&s->watch, MG_E_OPEN, mg_err_detail());
+        return;
+    }
+    watch_manifest(s);
+}
+
+bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen) {
+    uint8_t digest[32], fresh[32];
+    if (s->over) return false;
+    if (s->env->class->reset(s->env, s->episode->seed, options, s->now_ns, seen)) {
+        mg_stage_broke(s, "E.reset");
+        return false;
+    }
+    const bool compared = s->r->pool && mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh);
+    mg_env_digest(s->env, digest);
+    mg_watch_reset(&s->watch, digest, compared ? fresh : NULL);
+    see(s, seen);
+    return true;
+}
+
+void mg_stage_start(mg_stage *s) {
+    if (!s->broken && s->env) mg_env_digest(s->env, s->episode->reset_digest);
+}
+
+mg_turn *mg_stage_turn(mg_stage *s) { return &s->turns[s->episode->n_turns]; }
+
+bool mg_stage_step(mg_stage *s, const mg_value *action, mg_value *seen) {
+    mg_episode    *e    = s->episode;
+    mg_turn       *turn = mg_stage_turn(s);
+    mg_transition  next = {0};
+    e->n_turns++;
+    s->sees = false;
+    if (s->env->class->step(s->env, action, s->now_ns, &next)) {
+        record_call(s, turn);
+        mg_stage_broke(s, "E.step");
+        return false;
+    }
+    record_call(s, turn);
+    s->now_ns += next.evidence.took_ns;
+    mg_watch_step(&s->watch, &next, s->now_ns);
+    mg_record_transition(e, turn, &next, s->env->class, s->turns_max, s->arena);
+    s->over = e->terminated || e->truncated || turn->reward.kind == MG_REWARD_INVALID;
+    *seen   = next.observation;
+    if (!s->over || (e->truncated && turn->reward.kind != MG_REWARD_INVALID)) see(s, seen);
+    return !s->over;
+}
+
+void mg_stage_fault(mg_stage *s, const char *code, const char *sentence) {
+    mg_watch_fault(&s->watch, mg_code_find(code), sentence);
+    s->over = true;
+}
+
+void mg_stage_broke(mg_stage *s, const char *code) {
+    s->broken = true;
+    mg_stage_fault(s, s->env->fault ? s->env->fault : code, mg_err_detail());
+}
+
+void mg_stage_close(mg_stage *s) {
+    mg_episode     *e     = s->episode;
+    e->turns              = s->turns;
+    const mg_reward total = mg_episode_return(e);
+    if (s->env && !s->broken) mg_env_digest(s->env, e->end_digest);
+    mg_watch_end(&s->watch, e->terminated, s->r->wants_reward, &total);
+    mg_watch_verdict(&s->watch, e);
+    if (!s->r->pool)
+        mg_env_close(&s->own);
+    else if (s->broken)
+        mg_env_pool_drop(s->r->pool, s->slot);
+}
