@@ -41,10 +41,11 @@ typedef struct mg_job {
     const mg_tokenizer *tokenizer;
     mg_prompt_rule      rule;
     int64_t             response_max; // tokens of an answer, its stop token included
+    int64_t             context_max;  // tokens that the model reads in all; 0: not known, no limit
     const char         *model_folder;  // policy at the start, and the reference ("" for fresh)
     const char         *reward_folder; // reward model; "" : the environment's reward
     const mg_model_config *fresh;      // shape of a new model, when model_folder is ""
-    const mg_pair       *pairs;        // training rows; row i is the world's item i
+    const mg_pair       *pairs;        // training rows; mg_pair_item says which of the world's items
     int64_t              n_pairs;
     int64_t              n_items;      // tasks of the world; 0: its seed decides
     const mg_pair       *held_pairs;   // validation rows, for held-out numbers; may be empty
@@ -68,7 +69,8 @@ typedef struct mg_algo {
     const char     *name, *summary, *citation;
     const mg_field *fields;      // its config section, named like the algorithm
     size_t          config_size; // bytes of the config struct
-    bool            needs_pairs, needs_preferences, needs_world, needs_resets;
+    bool            needs_pairs, needs_preferences, needs_world;
+    bool            needs_resets; // into prefixes, or with data of several turns by snapshots
     bool            starts_fresh; // can do without a model: makes one of the job's `fresh` shape
 
     // On success *out is owned by the caller and ended by close. Errors: those of loading models

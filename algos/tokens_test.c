@@ -132,9 +132,130 @@ static void updates_take_the_stream_of_rows_in_order(void **state) {
     mg_arena_release(&scratch);
 }
 
+// Appends the text's tokens, and the stop where one ends it.
+static void put(tiny *t, const char *text, bool stop, mg_role role, int32_t *ids, uint8_t *roles,
+                int64_t *n) {
+    int32_t *part;
+    int64_t  size;
+    ok(mg_tokenizer_encode(tiny_words, text, strlen(text), false, &t->run, &part, &size));
+    for (int64_t k = 0; k < size + stop; k++) {
+        ids[*n]       = k < size ? part[k] : TINY_STOP;
+        roles[(*n)++] = (uint8_t)role;
+    }
+}
+
+static void turns_follow_each_other_in_one_answer(void **state) {
+    (void)state;
+    tiny             *t       = tiny_job("sft", 1);
+    const mg_exchange later[] = {{"bread and salt", "a boat"}, {"the fox", ""}};
+    const mg_pair     pairs[] = {{.prompt = "rain", .completion = "red kite", .later = later, .n_later = 2},
+                                 {.prompt = "rain", .completion = "red kite"}};
+    mg_pair_tokens    x;
+    int32_t           ids[100];
+    uint8_t           roles[100];
+    int64_t           n = 0, longest;
+    put(t, "red kite", true, MG_ROLE_POLICY, ids, roles, &n);
+    const int64_t first = n;
+    put(t, "bread and salt", false, MG_ROLE_ENVIRONMENT, ids, roles, &n);
+    put(t, "\n", false, MG_ROLE_ENVIRONMENT, ids, roles, &n);
+    put(t, "a boat", true, MG_ROLE_POLICY, ids, roles, &n);
+    put(t, "the fox", false, MG_ROLE_ENVIRONMENT, ids, roles, &n);
+    put(t, "\n", false, MG_ROLE_ENVIRONMENT, ids, roles, &n);
+    longest = length(t, "rain\n") + n; // where the last answer begins
+    put(t, "", true, MG_ROLE_POLICY, ids, roles, &n);
+    ok(mg_pair_tokens_make(&t->job, pairs, 2, &x));
+    assert_int_equal(x.n_rows, 2);
+    assert_int_equal(x.cut + x.dropped, 0);
+    assert_int_equal(x.first[0], first);
+    assert_int_equal(x.answers[0].n, n);
+    assert_memory_equal(x.answers[0].tokens, ids, sizeof *ids * (size_t)n);
+    assert_memory_equal(x.role[0], roles, (size_t)n);
+    assert_int_equal(x.answers[1].n, first); // one turn is as it was
+    assert_int_equal(x.first[1], first);
+    assert_memory_equal(x.role[1], roles, (size_t)first);
+
+    // The last turn, too, has room for an answer of response_max; one token less, and the row goes.
+    t->job.context_max = longest + t->job.response_max;
+    ok(mg_pair_tokens_make(&t->job, pairs, 2, &x));
+    assert_int_equal(x.n_rows, 2);
+    t->job.context_max--;
+    ok(mg_pair_tokens_make(&t->job, pairs, 2, &x));
+    assert_int_equal(x.dropped, 1);
+    assert_true(x.n_rows == 1 && x.rows[0] == 1);
+    assert_true(x.answers[0].n == 0 && x.first[0] == 0 && !x.role[0]);
+    tiny_stop(t);
+}
+
+static void a_turn_that_cannot_be_used_drops_its_row(void **state) {
+    (void)state;
+    tiny             *t       = tiny_job("sft", 1);
+    const char *const longer  = "bread and salt on the table";
+    const mg_exchange later[] = {{longer, "rain"}, {"rain", longer}, {"rain", "ra<|endoftext|>in"}};
+    mg_pair           pairs[3];
+    mg_pair_tokens    x;
+    for (int i = 0; i < 3; i++)
+        pairs[i] = (mg_pair){.prompt = "rain", .completion = "rain", .later = &later[i], .n_later = 1};
+    t->job.rule.template   = "{prompt}";
+    t->job.rule.prompt_max = length(t, longer) - 1;
+    t->job.response_max    = length(t, longer);
+    ok(mg_pair_tokens_make(&t->job, pairs, 3, &x)); // the observation is cut, and counted
+    assert_int_equal(x.cut, 1);
+    assert_int_equal(x.dropped, 2);
+    assert_true(x.n_rows == 1 && x.rows[0] == 0);
+    assert_int_equal(x.answers[0].n, 2 * (length(t, "rain") + 1) + length(t, longer) - 1);
+    t->job.rule.cut = false;
+    t->job.response_max++;
+    ok(mg_pair_tokens_make(&t->job, pairs, 3, &x));
+    assert_true(x.n_rows == 1 && x.rows[0] == 1);
+
+    const mg_exchange odd = {"rain", "r\xFF"};
+    pairs[1].later = &odd;
+    assert_int_equal(mg_pair_tokens_make(&t->job, pairs, 3, &x), MG_CORRUPT);
+    assert_non_null(strstr(mg_err_detail(), "row 2: turn 2: "));
+    tiny_stop(t);
+}
+
+// Llama 3's begin-of-text stands before the first observation alone, as in rollout_test.
+static void the_first_token_of_texts_comes_once(void **state) {
+    (void)state;
+    static const char *const special[] = {"<|endoftext|>", "<|begin|>"};
+    const mg_text            text      = {tiny_texts[0], strlen(tiny_texts[0])};
+    const mg_exchange        later     = {"rain", "rain"};
+    const mg_pair pair = {.prompt = "rain", .completion = "rain", .later = &later, .n_later = 1};
+    tiny         *t    = tiny_job("sft", 1);
+    mg_tokenizer *llama = NULL;
+    mg_pair_tokens x;
+    ok(mg_tokenizer_train(&llama, &(mg_tokenizer_training){
+           .family = MG_TOKENIZER_LLAMA3, .texts = &text, .n_texts = 1, .vocab_size = 270,
+           .special = special, .n_special = 2, .first = "<|begin|>"}));
+    t->job.tokenizer = llama;
+    ok(mg_pair_tokens_make(&t->job, &pair, 1, &x));
+    assert_int_equal(x.prompts[0].tokens[0], mg_tokenizer_id(llama, "<|begin|>"));
+    for (int64_t k = 0; k < x.answers[0].n; k++)
+        assert_int_not_equal(x.answers[0].tokens[k], mg_tokenizer_id(llama, "<|begin|>"));
+    mg_tokenizer_free(llama);
+    tiny_stop(t);
+}
+
+static void rows_are_tasks_of_the_item_they_were_made_on(void **state) {
+    (void)state;
+    const mg_exchange later  = {"rain", "rain"};
+    const mg_pair     rows[] = {{"rain", "rain"}, {.placed = true, .item = 7}, {.placed = true, .item = -1},
+                                {.item = 9, .later = &later, .n_later = 1}};
+    const int64_t     items[] = {0, 7, -1, 3};
+    for (int i = 0; i < 4; i++) assert_int_equal(mg_pair_item(rows, i), items[i]);
+    assert_true(mg_pairs_have_turns(rows, 4));
+    assert_false(mg_pairs_have_turns(rows, 3));
+    assert_false(mg_pairs_have_turns(NULL, 0));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_used_cut_or_dropped),
+        cmocka_unit_test(turns_follow_each_other_in_one_answer),
+        cmocka_unit_test(a_turn_that_cannot_be_used_drops_its_row),
+        cmocka_unit_test(the_first_token_of_texts_comes_once),
+        cmocka_unit_test(rows_are_tasks_of_the_item_they_were_made_on),
         cmocka_unit_test(preferences_need_both_answers),
         cmocka_unit_test(data_that_cannot_be_used_are_refused),
         cmocka_unit_test(each_epoch_is_another_permutation),

@@ -2,7 +2,7 @@
 //
 // Source: arXiv:2404.08495, Algorithm 1, lines "tau ~ Uniform(D_TR); h ~ random step of tau; reset
 // to s_h, roll out pi_t to the end". For a language model a state is a prompt and the answer so
-// far.
+// far; in data of several turns it is a world between two turns of a demonstration.
 // Not in the paper: the range of the prefix and the empty prefix are settings (drpo.h); the coin of
 // reset_share is keyed by (seed, update, episode), so a run can be repeated.
 #include "algos/drpo/drpo.h"
@@ -16,6 +16,7 @@ static const mg_field fields[] = {MG_CONFIG_TABLE(MG_DRPO_FIELDS) MG_CONFIG_END}
 typedef struct drpo {
     mg_ppo         ppo;
     mg_drpo_config config;
+    bool           turns; // the data have pairs of several turns: resets go between turns
 } drpo;
 
 // ppo.c reads its own struct: drpo's first fields, copied by name.
@@ -36,13 +37,13 @@ int64_t mg_drpo_prefix(const mg_drpo_config *c, int64_t reference_tokens, int64_
 }
 
 // Roll-ins of the starting policy (the theory's resets, Remark 5.1): one full sample per start.
-static mg_err sample_roll_ins(drpo *d, int64_t update, const mg_start *starts, int64_t n,
-                              mg_sample **out) {
+static mg_err sample_roll_ins(drpo *d, int64_t update, const mg_start *starts, const int64_t *rows,
+                              int64_t n, mg_sample **out) {
     const mg_job *job     = d->ppo.job;
     mg_prompt    *prompts = MG_NEW(job->step, mg_prompt, n);
     mg_sample    *s       = MG_NEW(job->step, mg_sample, n);
     for (int64_t i = 0; i < n; i++) {
-        prompts[i] = d->ppo.references.prompts[starts[i].item];
+        prompts[i] = d->ppo.references.prompts[rows[i]];
         // Attempt 1 keeps these draws apart from the episodes' own, which are attempt 0.
         s[i] = (mg_sample){.prompt = (int32_t)i, .episode = starts[i].episode, .attempt = 1};
     }
@@ -54,34 +55,65 @@ static mg_err sample_roll_ins(drpo *d, int64_t update, const mg_start *starts, i
                        job->step);
 }
 
+// Behind a prefix of the answer `tokens`.
+static void into_answer(const drpo *d, const int32_t *tokens, int64_t n, mg_rng *rng, mg_start *s) {
+    s->n_prefix = mg_drpo_prefix(&d->config, n, d->ppo.job->response_max, rng);
+    s->prefix   = s->n_prefix == 0 ? NULL : tokens;
+}
+
+// Behind whole turns of the demonstration: what holds for a prefix's tokens holds for these. One of a
+// single turn has nothing behind which the policy could go on.
+static void between_turns(const drpo *d, const mg_pair *demo, mg_rng *rng, mg_start *s) {
+    s->demo_turns = mg_drpo_prefix(&d->config, demo->n_later + 1, INT64_MAX, rng);
+    s->demo       = s->demo_turns == 0 ? NULL : demo;
+}
+
 static mg_err plan(mg_learner *learner, int64_t update, mg_start **starts, int64_t *n,
                    mg_sampling *how) {
-    drpo  *d   = (drpo *)learner;
-    mg_err err = mg_ppo_plan(&d->ppo, update, starts, n, how);
+    drpo    *d = (drpo *)learner;
+    int64_t *rows;
+    mg_err   err = mg_ppo_plan(&d->ppo, update, starts, n, how, &rows);
     if (err || d->config.reset_share == 0) return err;
 
     const bool roll_in = strcmp(d->config.reset_source, "sft") == 0;
     mg_sample *samples = NULL;
-    if (roll_in && (err = sample_roll_ins(d, update, *starts, *n, &samples))) return err;
+    if (roll_in && (err = sample_roll_ins(d, update, *starts, rows, *n, &samples))) return err;
 
     mg_rng rng = mg_rng_stream(d->ppo.job->seed, MG_PURPOSE_RESET, 0);
     for (int64_t i = 0; i < *n; i++) {
         mg_start        *s   = &(*starts)[i];
-        const mg_answer *ref = &d->ppo.references.answers[s->item];
+        const mg_answer *ref = &d->ppo.references.answers[rows[i]];
         mg_rng_seek(&rng, (uint32_t)update, 0, (uint32_t)i);
-        s->n_prefix = mg_drpo_prefix(&d->config, roll_in ? samples[i].n : ref->n,
-                                     d->ppo.job->response_max, &rng);
-        s->prefix   = s->n_prefix == 0 ? NULL : roll_in ? samples[i].tokens : ref->tokens;
+        if (d->turns)
+            between_turns(d, &d->ppo.job->pairs[rows[i]], &rng, s);
+        else if (roll_in)
+            into_answer(d, samples[i].tokens, samples[i].n, &rng, s);
+        else
+            into_answer(d, ref->tokens, ref->n, &rng, s);
     }
     return MG_OK;
 }
 
-// Whether some reference has a token besides its stop: without one every episode would start at the
-// beginning, in silence.
-static bool any_inside(const mg_pair_tokens *t) {
+// Whether some usable reference has a token besides its stop, or a turn besides its first: without one
+// every episode would start at the beginning, in silence.
+static bool any_inside(const drpo *d) {
+    const mg_pair_tokens *t = &d->ppo.references;
     for (int64_t i = 0; i < t->n_rows; i++)
-        if (t->answers[t->rows[i]].n > 1) return true;
+        if (d->turns ? d->ppo.job->pairs[t->rows[i]].n_later > 0 : t->answers[t->rows[i]].n > 1)
+            return true;
     return false;
+}
+
+// A world between two turns comes from a recorded demonstration alone, and the log-probabilities of what
+// was said there are not computed.
+static mg_err check_turns(const mg_drpo_config *c) {
+    if (strcmp(c->reset_source, "reference") != 0)
+        return mg_fail(MG_CONFIG, "drpo.reset_source: found %s, wanted reference: the data have several "
+                                  "turns", c->reset_source);
+    if (strcmp(c->mask_mode, "strict") != 0)
+        return mg_fail(MG_CONFIG, "drpo.mask_mode: found %s, wanted strict: the data have several turns",
+                       c->mask_mode);
+    return MG_OK;
 }
 
 static mg_err open_learner(mg_learner **out, const mg_job *job, const void *config) {
@@ -91,10 +123,14 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
         return mg_fail(MG_CONFIG,
                        "drpo: reset_source: the data hold no reference answers to reset into");
     const mg_ppo_config ppo = ppo_part(&d->config);
-    mg_err              err = mg_ppo_open(&d->ppo, job, &ppo);
-    if (!err && strcmp(d->config.reset_source, "reference") == 0 && !any_inside(&d->ppo.references))
-        err = mg_fail(MG_CONFIG, "drpo: reset_source: the data's reference answers are empty, "
-                                 "wanted some to reset into, or sft");
+    d->turns                = mg_pairs_have_turns(job->pairs, job->n_pairs);
+    mg_err err = d->turns ? check_turns(&d->config) : MG_OK;
+    if (!err) err = mg_ppo_open(&d->ppo, job, &ppo);
+    if (!err && strcmp(d->config.reset_source, "reference") == 0 && !any_inside(d))
+        err = d->turns ? mg_fail(MG_CONFIG, "drpo: reset_source: none of the data's conversations of several "
+                                            "turns fits, wanted some to reset into")
+                       : mg_fail(MG_CONFIG, "drpo: reset_source: the data's reference answers are empty, "
+                                            "wanted some to reset into, or sft");
     if (err)
         mg_ppo_close(&d->ppo);
     else

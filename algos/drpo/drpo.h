@@ -2,6 +2,10 @@
 //
 // Chang et al. 2024, "Dataset reset policy optimization for RLHF", arXiv:2404.08495, Algorithm 1
 // with PPO as its oracle. With reset_share 0 it is ppo, bit for bit.
+//
+// Where the data have pairs of several turns, resets go between turns, and read "turns" for "tokens"
+// below: an episode starts behind 1 .. L-1 of a demonstration's L turns, which the rollout plays or
+// restores (mg_start.demo). A row of one turn then starts at its beginning.
 #ifndef MG_ALGOS_DRPO_DRPO_H
 #define MG_ALGOS_DRPO_DRPO_H
 #include "algos/ppo/ppo.h"

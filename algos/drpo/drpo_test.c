@@ -194,6 +194,67 @@ static void references_are_needed(void **state) {
     tiny_stop(t);
 }
 
+// Four demonstrations of four turns, made elsewhere in the world, and one of a single turn.
+enum { CHATS = 5, TURNS = 4 };
+static const mg_exchange chat[TURNS - 1] = {{"rain", "red"}, {"kite", "far"}, {"snow", "old"}};
+
+static tiny *chatting(mg_pair pairs[CHATS], const char *settings, mg_err wanted) {
+    tiny *t = tiny_job("drpo", 1);
+    for (int i = 0; i < CHATS; i++)
+        pairs[i] = (mg_pair){.prompt = "a boat", .completion = "boat", .later = i < 4 ? chat : NULL,
+                             .n_later = i < 4 ? TURNS - 1 : 0, .placed = true, .item = 100 + i,
+                             .seed = 7 + (uint64_t)i};
+    t->job.pairs = pairs, t->job.n_pairs = CHATS, t->job.n_items = 200;
+    assert_int_equal(tiny_learner(t, settings), wanted);
+    return t;
+}
+
+static void resets_go_between_the_turns_of_a_demonstration(void **state) {
+    (void)state;
+    enum { UPDATES = 30, EPISODES = 100 };
+    mg_pair pairs[CHATS];
+    int64_t turns[2][TURNS + 1] = {{0}};
+    for (int zero = 0; zero < 2; zero++) {
+        tiny *t = chatting(pairs, zero ? "episodes=100 prefix_zero=true" : "episodes=100", MG_OK);
+        for (int64_t update = 0; update < UPDATES; update++) {
+            const planned p = plan_of(t, update);
+            for (int64_t i = 0; i < p.n; i++) {
+                const mg_start *s = &p.starts[i];
+                const int64_t   k = s->item - 100;
+                assert_in_range(k, 0, CHATS - 1);
+                assert_true(!s->prefix && s->n_prefix == 0);
+                assert_ptr_equal(s->demo, s->demo_turns > 0 ? &pairs[k] : NULL);
+                if (k == 4) assert_int_equal(s->demo_turns, 0); // a single turn
+                if (k < 4) turns[zero][s->demo_turns]++;
+            }
+            mg_arena_reset(&t->step, 0);
+        }
+        tiny_stop(t);
+    }
+    assert_int_equal(turns[0][0] + turns[0][TURNS] + turns[1][TURNS], 0);
+    for (int64_t k = 0; k < TURNS; k++) {
+        const double n = UPDATES * EPISODES * 4 / 5.0, share = 1.0 / 3; // four standard deviations:
+        if (k > 0) near((double)turns[0][k] / n, share, 4 * sqrt(share * (1 - share) / n));
+        near((double)turns[1][k] / n, 0.25, 4 * sqrt(0.25 * 0.75 / n));
+    }
+}
+
+static void what_turns_cannot_do_is_refused(void **state) {
+    (void)state;
+    mg_pair pairs[CHATS];
+    tiny_stop(chatting(pairs, "reset_source=sft", MG_CONFIG));
+    assert_non_null(strstr(mg_err_detail(), "drpo.reset_source: found sft, wanted reference"));
+    tiny_stop(chatting(pairs, "mask_mode=code", MG_CONFIG));
+    assert_non_null(strstr(mg_err_detail(), "drpo.mask_mode: found code, wanted strict"));
+    // Where every row of several turns is too long, none is left to go into.
+    tiny *t = tiny_job("drpo", 1);
+    t->job.pairs = pairs, t->job.n_pairs = CHATS, t->job.context_max = 20;
+    assert_int_equal(tiny_learner(t, ""), MG_CONFIG);
+    assert_non_null(strstr(mg_err_detail(), "none of the data's conversations"));
+    assert_null(t->learner);
+    tiny_stop(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lengths_are_uniform_from_one_to_the_last_but_one),
@@ -203,6 +264,8 @@ int main(void) {
         cmocka_unit_test(prefixes_are_of_the_items_own_reference),
         cmocka_unit_test(roll_ins_are_samples_of_the_starting_policy),
         cmocka_unit_test(references_are_needed),
+        cmocka_unit_test(resets_go_between_the_turns_of_a_demonstration),
+        cmocka_unit_test(what_turns_cannot_do_is_refused),
     };
     return cmocka_run_group_tests(tests, tiny_open, tiny_close);
 }

@@ -184,7 +184,8 @@ static mg_err plan(mg_learner *learner, int64_t u, mg_start **starts, int64_t *n
     int64_t              *take = MG_NEW(g->job->step, int64_t, c->prompts);
     mg_shuffled_rows(g->job->seed, rows, u, c->prompts, g->job->step, take);
     for (int64_t i = 0; i < c->prompts * c->group; i++) {
-        const int64_t p = i / c->group, item = g->rows ? g->rows[take[p]] : take[p];
+        const int64_t p = i / c->group, item = g->rows ? mg_pair_item(g->job->pairs, g->rows[take[p]])
+                                                              : take[p];
         s[i] = (mg_start){.item = item, .group = (int32_t)p, .episode = (uint32_t)i};
     }
     *starts = s, *n = c->prompts * c->group;

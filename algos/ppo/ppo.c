@@ -240,6 +240,7 @@ static void report(const mg_ppo *l, const mg_ppo_batch *b, const mg_episode *epi
     double kl = 0, steps = 0, length = 0, stops = 0, forced = 0, env = 0, env_n = 0, x;
     for (int64_t k = 0; k < b->t.count; k++)
         if (b->in_mdp[k]) kl += b->kl[k], steps++;
+    for (int64_t k = 0; k < b->t.count; k++) forced += b->t.role[k] == MG_ROLE_FORCED;
     for (int64_t i = 0; i < b->t.n; i++) {
         const mg_episode *e    = &episodes[i];
         const mg_reward   from = mg_episode_return(e);
@@ -248,7 +249,6 @@ static void report(const mg_ppo *l, const mg_ppo_batch *b, const mg_episode *epi
             length += (double)(turn_end(e, j, l->job->rule.stop, &stopped) + 1 -
                                e->turns[j].action_begin);
         stops += stopped;
-        forced += (double)e->start.n_prefix;
         if (mg_reward_value(&from, &x)) env += x, env_n++;
     }
     const double n = (double)b->t.n;
@@ -297,21 +297,24 @@ mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
 }
 
 // Which tasks: a fresh shuffle of the usable rows per pass over them.
-mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how) {
+mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how,
+                   int64_t **rows) {
     const mg_ppo_config *c       = &l->config;
-    const int64_t        rows    = l->references.n ? l->references.n_rows : l->job->n_items;
+    const bool           data    = l->references.n > 0;
+    const int64_t        tasks   = data ? l->references.n_rows : l->job->n_items;
     const int64_t        prompts = mg_pieces(c->episodes, c->per_prompt);
     mg_start            *s       = MG_NEW(l->job->step, mg_start, c->episodes);
+    int64_t             *row     = MG_NEW(l->job->step, int64_t, c->episodes);
     int64_t             *take    = MG_NEW(l->job->step, int64_t, prompts);
-    if (rows > 0) mg_shuffled_rows(l->job->seed, rows, update, prompts, l->job->step, take);
+    if (tasks > 0) mg_shuffled_rows(l->job->seed, tasks, update, prompts, l->job->step, take);
     for (int64_t i = 0; i < c->episodes; i++) {
-        const int64_t p    = i / c->per_prompt;
-        const int64_t item = rows == 0         ? -1
-                             : l->references.n ? l->references.rows[take[p]]
-                                               : take[p];
-        s[i] = (mg_start){.item = item, .group = (int32_t)p, .episode = (uint32_t)i};
+        const int64_t p = i / c->per_prompt;
+        row[i] = tasks == 0 ? -1 : data ? l->references.rows[take[p]] : take[p];
+        s[i]   = (mg_start){.item  = data ? mg_pair_item(l->job->pairs, row[i]) : row[i],
+                            .group = (int32_t)p, .episode = (uint32_t)i};
     }
     *starts = s, *n = c->episodes;
+    if (rows) *rows = row;
     *how = (mg_sampling){.temperature = c->temperature, .top_p = 1, .new_max = l->job->response_max,
                          .stop = strict(l) ? l->job->rule.stop : -1};
     return MG_OK;
@@ -371,7 +374,7 @@ static int     parts(mg_learner *l, mg_part out[MG_PARTS_MAX]) {
     return mg_ppo_parts((mg_ppo *)l, out);
 }
 static mg_err plan(mg_learner *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how) {
-    return mg_ppo_plan((mg_ppo *)l, update, starts, n, how);
+    return mg_ppo_plan((mg_ppo *)l, update, starts, n, how, NULL);
 }
 static mg_err update(mg_learner *l, int64_t u, mg_episode *episodes, int64_t n, mg_metrics *out) {
     return mg_ppo_update((mg_ppo *)l, u, episodes, n, out);

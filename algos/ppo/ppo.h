@@ -60,7 +60,9 @@ extern const mg_algo mg_algo_ppo;
 mg_err mg_ppo_open(mg_ppo *l, const mg_job *job, const mg_ppo_config *config) MG_MUST_USE;
 void   mg_ppo_close(mg_ppo *l);
 int    mg_ppo_parts(mg_ppo *l, mg_part parts[MG_PARTS_MAX]);
-mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how);
+// rows (may be NULL): [n] the row of the job's pairs that each start is a task of; without pairs its item.
+mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how,
+                   int64_t **rows);
 mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
                      mg_metrics *out) MG_MUST_USE;
 

@@ -1,7 +1,8 @@
 // sft.c - maximum likelihood on reference answers.
 //
-// loss = - sum_t log pi(y_t | x, y_<t) / number of tokens, over the rows of an update; the prompt's
-// tokens are left out unless prompt_loss asks for them.
+// loss = - sum_t log pi(y_t | x, y_<t) / number of tokens, over the rows of an update. Of a conversation
+// the answers of all turns are learnt; what the environment says, the prompt first of all, is left out
+// unless prompt_loss asks for it.
 #include "algos/sft/sft.h"
 
 #include <math.h>
@@ -22,17 +23,23 @@ typedef struct sft {
     int64_t        updates;
 } sft;
 
-// A row as the network is to learn it: prompt and answer, or with prompt_loss the first token and
-// all that follows.
-static void row_answers(const sft *s, const mg_pair_tokens *t, const int64_t *rows, int64_t n,
-                        mg_arena *arena, mg_answers *out) {
+// Rows as the network reads them, and which of their tokens it is to learn.
+typedef struct lesson {
+    mg_answers a;
+    uint8_t   *learnt; // [mg_answers_count(a)]
+    double     tokens; // how many of them are
+} lesson;
+
+// With `everything` a row is its first token and all that follows, else prompt and answer.
+static void lesson_make(const mg_pair_tokens *t, const int64_t *rows, int64_t n, bool everything,
+                        mg_arena *arena, lesson *out) {
     mg_prompt *prompts = MG_NEW(arena, mg_prompt, n);
     mg_answer *answers = MG_NEW(arena, mg_answer, n);
     for (int64_t i = 0; i < n; i++) {
         prompts[i]        = t->prompts[rows[i]];
         answers[i]        = t->answers[rows[i]];
         answers[i].prompt = (int32_t)i;
-        if (!s->config.prompt_loss) continue;
+        if (!everything) continue;
         const int64_t rest = prompts[i].n - 1, own = answers[i].n;
         int32_t      *all  = MG_NEW(arena, int32_t, rest + own);
         memcpy(all, prompts[i].tokens + 1, sizeof(int32_t) * (size_t)rest);
@@ -40,26 +47,34 @@ static void row_answers(const sft *s, const mg_pair_tokens *t, const int64_t *ro
         prompts[i].n = 1;
         answers[i]   = (mg_answer){(int32_t)i, all, rest + own};
     }
-    *out = (mg_answers){prompts, n, answers, n};
+    *out        = (lesson){.a = {prompts, n, answers, n}};
+    out->learnt = MG_NEW(arena, uint8_t, mg_answers_count(&out->a));
+    uint8_t *at = out->learnt;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < answers[i].n; k++, at++) {
+            *at = everything || t->role[rows[i]][k] == MG_ROLE_POLICY;
+            out->tokens += *at;
+        }
 }
 
 // Adds d loss / d weights over the rows in slices of `microbatch`; the loss per token in *nll.
-static mg_err gradient(sft *s, const mg_answers *a, double *nll) {
-    mg_arena    *step   = s->job->step;
-    const double tokens = (double)mg_answers_count(a);
-    const size_t mark   = mg_arena_mark(step);
-    *nll                = 0;
-    for (int64_t i = 0; i < a->n_answers; i += s->config.microbatch) {
-        const int64_t rest = a->n_answers - i;
+static mg_err gradient(sft *s, const lesson *x, double *nll) {
+    mg_arena      *step   = s->job->step;
+    const uint8_t *learnt = x->learnt;
+    const size_t   mark   = mg_arena_mark(step);
+    *nll                  = 0;
+    for (int64_t i = 0; i < x->a.n_answers; i += s->config.microbatch) {
+        const int64_t rest = x->a.n_answers - i;
         const int64_t size = rest < s->config.microbatch ? rest : s->config.microbatch;
-        const mg_answers part = mg_answers_view(a, i, i + size);
+        const mg_answers part = mg_answers_view(&x->a, i, i + size);
         mg_tape          tape = mg_tape_make(step, s->job->team, true);
         mg_tensor       *logp;
         mg_err           err = mg_answers_logp(&tape, s->model, &part, 1, &logp, NULL);
         if (err) return err;
         for (int64_t k = 0; k < logp->rows; k++) {
-            *nll -= (double)mg_f32(logp)[k] / tokens;
-            mg_grad_f32(logp)[k] = (float)(-1 / tokens);
+            if (!*learnt++) continue;
+            *nll -= (double)mg_f32(logp)[k] / x->tokens;
+            mg_grad_f32(logp)[k] = (float)(-1 / x->tokens);
         }
         mg_tape_backward(&tape);
         mg_arena_reset(step, mark);
@@ -74,20 +89,20 @@ static mg_err update(mg_learner *learner, int64_t u, mg_episode *episodes, int64
     const mg_sft_config *c    = &s->config;
     mg_arena            *step = s->job->step;
     int64_t             *rows = MG_NEW(step, int64_t, c->batch);
-    mg_answers           a;
+    lesson               x;
     double               nll, norm;
     const double lr =
         mg_schedule_lr(mg_schedule_named(c->schedule), c->lr, u, s->updates, c->warmup);
 
     mg_shuffled_rows(s->job->seed, s->train.n_rows, u, c->batch, step, rows);
     for (int64_t i = 0; i < c->batch; i++) rows[i] = s->train.rows[rows[i]];
-    row_answers(s, &s->train, rows, c->batch, step, &a);
-    mg_err err = gradient(s, &a, &nll);
+    lesson_make(&s->train, rows, c->batch, c->prompt_loss, step, &x);
+    mg_err err = gradient(s, &x, &nll);
     if (!err && !isfinite(nll)) err = mg_fail(MG_NUMERIC, "loss is %g", nll);
     if (!err) err = mg_adamw_step(&s->opt, s->model, lr, s->job->team, &norm);
     if (err) return err;
     mg_metrics_add(out, "loss", nll);
-    mg_metrics_add(out, "tokens", (double)mg_answers_count(&a));
+    mg_metrics_add(out, "tokens", x.tokens);
     mg_metrics_add(out, "grad_norm", norm);
     mg_metrics_add(out, "lr", lr);
     return MG_OK;
@@ -97,17 +112,15 @@ static mg_err update(mg_learner *learner, int64_t u, mg_episode *episodes, int64
 static mg_err evaluate(mg_learner *learner, mg_metrics *out) {
     sft *s = (sft *)learner;
     if (s->held.n == 0) return MG_OK;
-    mg_answers a    = {s->held.prompts, s->held.n, NULL, s->held.n_rows};
-    mg_answer *rows = MG_NEW(s->job->step, mg_answer, s->held.n_rows);
-    for (int64_t i = 0; i < s->held.n_rows; i++) rows[i] = s->held.answers[s->held.rows[i]];
-    a.answers           = rows;
-    const int64_t count = mg_answers_count(&a);
-    float        *logp  = MG_NEW(s->job->step, float, count);
-    mg_err        err   = mg_answers_read_logp(s->model, s->job->team, &a, 1, s->config.microbatch,
-                                               s->job->step, logp);
+    lesson x;
+    lesson_make(&s->held, s->held.rows, s->held.n_rows, false, s->job->step, &x);
+    float *logp = MG_NEW(s->job->step, float, mg_answers_count(&x.a));
+    mg_err err  = mg_answers_read_logp(s->model, s->job->team, &x.a, 1, s->config.microbatch,
+                                       s->job->step, logp);
     if (err) return err;
     double nll = 0;
-    for (int64_t k = 0; k < count; k++) nll -= (double)logp[k] / (double)count;
+    for (int64_t k = 0; k < mg_answers_count(&x.a); k++)
+        if (x.learnt[k]) nll -= (double)logp[k] / x.tokens;
     mg_metrics_add(out, "held_out_loss", nll);
     return MG_OK;
 }

@@ -59,6 +59,57 @@ static void the_loss_is_the_mean_over_tokens(void **state) {
     }
 }
 
+// Of a conversation every answer counts, each behind all that was seen and said before it; what was seen
+// does not, unless it is asked for.
+static void all_answers_of_a_conversation_are_learnt(void **state) {
+    (void)state;
+    const mg_exchange later[] = {{"rain on a tin roof", "grey seals"}, {"a boat", "old mill"}};
+    const mg_pair     pair    = {.prompt = "a red kite", .completion = "red kite", .later = later,
+                                 .n_later = 2};
+    const char *const texts[] = {"a red kite\n", "red kite", "rain on a tin roof\n", "grey seals", "a boat\n",
+                                 "old mill"};
+    for (int everything = 0; everything < 2; everything++) {
+        tiny *t = tiny_job("sft", 1);
+        t->job.pairs = t->job.held_pairs = &pair;
+        t->job.n_pairs = t->job.n_held_pairs = 1;
+        ok(tiny_learner(t, everything ? "batch=2 prompt_loss=true" : "batch=2"));
+        int32_t ids[TINY_CONTEXT];
+        bool    said[TINY_CONTEXT];
+        int64_t n = 0;
+        double  sums[2] = {0}, counts[2] = {0}; // of what was said, of everything
+        for (int k = 0; k < 6; k++) {
+            // The text and its newline apart, as the template has it.
+            char     text[64];
+            int32_t *part;
+            int64_t  size;
+            snprintf(text, sizeof text, "%.*s", (int)strcspn(texts[k], "\n"), texts[k]);
+            for (int j = 0; j < 2; j++) {
+                if (j == 1 && k % 2 == 1) {
+                    said[n]  = true;
+                    ids[n++] = TINY_STOP;
+                    continue;
+                }
+                ok(mg_tokenizer_encode(tiny_words, j ? "\n" : text, j ? 1 : strlen(text), false, &t->step,
+                                       &part, &size));
+                for (int64_t i = 0; i < size; i++) said[n] = k % 2 == 1, ids[n++] = part[i];
+            }
+        }
+        const mg_prompt  first = {ids, 1};
+        const mg_answer  rest  = {0, ids + 1, n - 1};
+        const mg_answers a     = {&first, 1, &rest, 1};
+        float            logp[TINY_CONTEXT];
+        ok(mg_answers_read_logp(tiny_part(t, 0).model, NULL, &a, 1, 1, &t->step, logp));
+        for (int64_t k = 1; k < n; k++)
+            for (int all = !said[k]; all < 2; all++) sums[all] += (double)logp[k - 1], counts[all]++;
+        ok(t->algo->evaluate(t->learner, &t->metrics));
+        near(metric(&t->metrics, "held_out_loss"), -sums[0] / counts[0], 1e-5);
+        ok(t->algo->update(t->learner, 0, NULL, 0, &t->metrics)); // the row twice
+        near(metric(&t->metrics, "loss"), -sums[everything] / counts[everything], 1e-5);
+        assert_true(metric(&t->metrics, "tokens") == 2 * counts[everything]);
+        tiny_stop(t);
+    }
+}
+
 static void a_tiny_set_is_learnt_by_heart(void **state) {
     (void)state;
     tiny *t = tiny_job("sft", 1);
@@ -116,6 +167,7 @@ static void a_nan_ends_the_update_before_it_moves_anything(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_loss_is_the_mean_over_tokens),
+        cmocka_unit_test(all_answers_of_a_conversation_are_learnt),
         cmocka_unit_test(a_tiny_set_is_learnt_by_heart),
         cmocka_unit_test(a_model_from_nothing_depends_on_the_seed_alone),
         cmocka_unit_test(a_nan_ends_the_update_before_it_moves_anything),
