@@ -2,6 +2,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
+#include <libgen.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,7 +37,8 @@ static mg_err save_part(const mg_part *p, const char *folder, const char *origin
          .data = o->v},
         {.name = "steps", .dtype = MG_FILE_I64, .dims = 1, .shape = {1}, .count = 1, .data = &steps},
     };
-    return mg_safetensors_write(mg_path(a, "%s/optimiser.safetensors", folder), state, 3);
+    err = mg_safetensors_write(mg_path(a, "%s/optimiser.safetensors", folder), state, 3);
+    return err ? err : mg_folder_sync(folder);
 }
 
 // The updates of a name, which is six digits or more; 0: not a checkpoint's. *half: one that was not
@@ -85,14 +88,21 @@ static void remove_old(const mg_run *r, int64_t kept, mg_arena *a) {
     if (count >= 0) free(names);
 }
 
+// On the disk in this order: what is in the folder, its name, and only then may anything that it
+// stands for be removed.
 mg_err mg_folder_replace(const char *fresh, const char *path) {
+    char   above[PATH_MAX];
+    mg_err err = mg_folder_sync(fresh);
+    if (err) return err;
     remove_tree(path);
-    if (rename(fresh, path) == 0) return MG_OK;
-    return mg_fail(MG_IO, "rename %s to %s: %s", fresh, path, strerror(errno));
+    if (rename(fresh, path) != 0)
+        return mg_fail(MG_IO, "rename %s to %s: %s", fresh, path, strerror(errno));
+    snprintf(above, sizeof above, "%s", path);
+    return mg_folder_sync(dirname(above));
 }
 
-mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n, int64_t kept,
-                          const char *origin, mg_arena *a) {
+mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n,
+                          const mg_gate *gate, int64_t kept, const char *origin, mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
     const char  *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)updates_done);
     const char  *half = mg_path(a, "%s" HALF, path);
@@ -100,6 +110,7 @@ mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts,
     remove_tree(half);
     for (int i = 0; i < n && !err; i++)
         err = save_part(&parts[i], part_folder(a, half, &parts[i]), origin, a);
+    if (!err) err = mg_file_write(mg_path(a, "%s/gate.bin", half), gate, sizeof *gate);
     if (!err) err = mg_folder_replace(half, path);
     if (err) {
         char *sentence = mg_arena_strdup(a, mg_err_detail());
@@ -146,12 +157,23 @@ static mg_err load_part(const mg_part *p, const char *folder, mg_arena *a) {
     return err;
 }
 
-mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_arena *a) {
+static mg_err load_gate(const char *path, mg_gate *gate, mg_arena *a) {
+    char  *bytes;
+    size_t size;
+    mg_err err = mg_file_read(path, sizeof *gate, a, &bytes, &size);
+    if (!err && size != sizeof *gate)
+        err = mg_fail(MG_MISMATCH, "%s: %zu bytes, wanted %zu: of another build", path, size, sizeof *gate);
+    if (!err) memcpy(gate, bytes, sizeof *gate);
+    return err;
+}
+
+mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_gate *gate, mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
     const char  *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)r->updates_done);
     mg_err       err  = MG_OK;
     for (int i = 0; i < n && !err; i++)
         err = load_part(&parts[i], part_folder(a, path, &parts[i]), a);
+    if (!err) err = load_gate(mg_path(a, "%s/gate.bin", path), gate, a);
     mg_arena_reset(a, mark);
     return err;
 }

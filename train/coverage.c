@@ -41,8 +41,7 @@ mg_err mg_coverage_measure(mg_model *policy, const mg_job *job, int64_t rows, mg
     double       *ref_logp = MG_NEW(scratch, double, n), *own_logp = MG_NEW(scratch, double, n * MG_COVERAGE_SAMPLES);
     for (int64_t i = 0; i < n; i++) {
         prompts[i]     = t.prompts[t.rows[i]];
-        refs[i]        = t.answers[t.rows[i]];
-        refs[i].prompt = (int32_t)i;
+        refs[i] = (mg_answer){(int32_t)i, t.answers[t.rows[i]].tokens, t.first[t.rows[i]]};
     }
     err = draw_samples(policy, job, prompts, n, scratch, own);
     const mg_answers references = {prompts, n, refs, n}, samples = {prompts, n, own, n * MG_COVERAGE_SAMPLES};

@@ -13,6 +13,9 @@ static const mg_field run_fields[] = {MG_CONFIG_TABLE(MG_RUN_FIELDS) MG_CONFIG_E
 #define MG_CONFIG_OF mg_network_config
 static const mg_field network_fields[] = {MG_CONFIG_TABLE(MG_NETWORK_FIELDS) MG_CONFIG_END};
 #undef MG_CONFIG_OF
+#define MG_CONFIG_OF mg_environment_config
+static const mg_field environment_fields[] = {MG_CONFIG_TABLE(MG_ENVIRONMENT_FIELDS) MG_CONFIG_END};
+#undef MG_CONFIG_OF
 
 #define STOP_TOKEN "<|endoftext|>"
 
@@ -69,7 +72,9 @@ static void bind_sections(mg_settings *s, mg_arena *arena) {
     s->sections[0] = (mg_section){"", keys_of(s->algo, arena), &s->run};
     s->sections[1] = (mg_section){"network", network_fields, &s->network};
     s->sections[2] = (mg_section){s->algo->name, s->algo->fields, s->algo_config};
-    mg_config_defaults(s->sections, 3, arena);
+    s->sections[3] = (mg_section){"environment", environment_fields, &s->environment};
+    s->sections[4] = (mg_section){"gate", mg_gate_fields, &s->gate};
+    mg_config_defaults(s->sections, MG_SECTIONS, arena);
 }
 
 const char *mg_policy_folder(const char *run_or_model, mg_arena *arena) {
@@ -83,9 +88,9 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
     if (err) return err;
     bind_sections(s, arena);
     if (path) err = refuse_other_sections(path, s->algo, arena);
-    if (path && !err) err = mg_config_read(s->sections, 3, path, arena);
+    if (path && !err) err = mg_config_read(s->sections, MG_SECTIONS, path, arena);
     for (int i = 0; i < n && !err; i++)
-        err = mg_config_set(s->sections, 3, overrides[i].key, overrides[i].value, arena);
+        err = mg_config_set(s->sections, MG_SECTIONS, overrides[i].key, overrides[i].value, arena);
     if (err) return err;
     s->run.algo = s->algo->name;
     if (s->run.model[0]) s->run.model = mg_policy_folder(s->run.model, arena);
@@ -100,7 +105,7 @@ mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text
     size_t size;
     FILE  *out = open_memstream(&all, &size);
     if (!out) return mg_fail(MG_NOMEM, "settings as text");
-    mg_config_write(s->sections, 3, out);
+    mg_config_write(s->sections, MG_SECTIONS, out);
     const bool whole = fclose(out) == 0;
     if (whole) *text = mg_arena_strdup(arena, all);
     free(all);
@@ -109,7 +114,7 @@ mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text
 
 static bool may_differ(const char *line) {
     static const char *const keys[] = {"out:", "threads:", "checkpoint_every:", "checkpoints_kept:",
-                                       "evaluate_every:", "record_every:", "save_dtype:"};
+                                       "evaluate_every:", "record:", "save_dtype:"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strncmp(line, keys[i], strlen(keys[i])) == 0) return true;
     return false;
@@ -134,13 +139,19 @@ mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena)
     return MG_OK;
 }
 
+mg_record mg_record_named(const char *word) {
+    return strcmp(word, "replayable") == 0 ? MG_RECORD_REPLAYABLE : MG_RECORD_FULL;
+}
+
 void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena) {
     mg_settings s = {.algo = algo ? algo : mg_algos[0]};
     bind_sections(&s, arena);
-    if (algo)
+    if (algo) {
         mg_config_help(&s.sections[2], 1, out);
-    else
-        mg_config_help(s.sections, 2, out);
+        return;
+    }
+    s.sections[2] = s.sections[4]; // an algorithm's own keys are its own help
+    mg_config_help(s.sections, MG_SECTIONS - 1, out);
 }
 
 static const mg_model_config *fresh_config(const mg_settings *s, int32_t vocab, mg_arena *arena) {
@@ -169,18 +180,25 @@ static mg_err check_network(const mg_network_config *n) {
 static mg_err train_tokenizer(const mg_settings *s, const mg_job *job, mg_tokenizer **out) {
     static const char *const special[] = {STOP_TOKEN};
     const char              *cut       = s->network.tokenizer;
-    mg_text                 *texts     = MG_NEW(job->run, mg_text, 2 * job->n_pairs);
+    int64_t                  n         = 0, n_texts = 0;
+    for (int64_t i = 0; i < job->n_pairs; i++) n += 2 + 2 * job->pairs[i].n_later;
+    mg_text *texts = MG_NEW(job->run, mg_text, n);
     for (int64_t i = 0; i < job->n_pairs; i++) {
-        texts[2 * i]     = (mg_text){job->pairs[i].prompt, strlen(job->pairs[i].prompt)};
-        texts[2 * i + 1] = (mg_text){job->pairs[i].completion, strlen(job->pairs[i].completion)};
+        const mg_pair *p = &job->pairs[i];
+        texts[n_texts++] = (mg_text){p->prompt, strlen(p->prompt)};
+        texts[n_texts++] = (mg_text){p->completion, strlen(p->completion)};
+        for (int64_t k = 0; k < p->n_later; k++) {
+            texts[n_texts++] = (mg_text){p->later[k].observation, strlen(p->later[k].observation)};
+            texts[n_texts++] = (mg_text){p->later[k].action, strlen(p->later[k].action)};
+        }
     }
     mg_log(MG_LOG_INFO, "learning a tokenizer of %lld tokens from %lld texts",
-           (long long)s->network.vocab, (long long)(2 * job->n_pairs));
+           (long long)s->network.vocab, (long long)n_texts);
     return mg_tokenizer_train(out, &(mg_tokenizer_training){
         .family = strcmp(cut, "qwen2") == 0    ? MG_TOKENIZER_QWEN2
                   : strcmp(cut, "llama3") == 0 ? MG_TOKENIZER_LLAMA3
                                                : MG_TOKENIZER_GPT2,
-        .texts = texts, .n_texts = 2 * job->n_pairs, .vocab_size = (int32_t)s->network.vocab,
+        .texts = texts, .n_texts = n_texts, .vocab_size = (int32_t)s->network.vocab,
         .special = special, .n_special = 1});
 }
 
@@ -230,8 +248,9 @@ static mg_err load_tokenizer(const mg_settings *s, mg_job *job, mg_tokenizer **t
         mg_tokenizer_free(t);
         return err;
     }
-    job->rule.stop = c.eos;
-    *tokenizer     = t;
+    job->rule.stop   = c.eos;
+    job->context_max = c.context_max;
+    *tokenizer       = t;
     return MG_OK;
 }
 
@@ -294,6 +313,7 @@ mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) 
     if (fresh) {
         job->rule.stop = mg_tokenizer_id(t, STOP_TOKEN);
         job->fresh     = fresh_config(s, mg_tokenizer_vocab_size(t), job->run);
+        job->context_max = s->network.context;
     }
     job->tokenizer = *tokenizer = t;
     return MG_OK;

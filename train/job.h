@@ -2,6 +2,8 @@
 #ifndef MG_TRAIN_JOB_H
 #define MG_TRAIN_JOB_H
 #include "algos/algo.h"
+#include "harness/gate.h"
+#include "store/store.h"
 
 #define MG_RUN_FIELDS(F)                                                                          \
     F(text, algo, "sft", 0, 0, "the algorithm, by its name in algos/algo.c")                       \
@@ -12,7 +14,7 @@
     F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
-    F(name, world, synopsis, 0, 0, "synopsis: where on-policy algorithms act")                    \
+    F(name, world, synopsis, 0, 0, "synopsis|support-desk|cartpole: where a policy acts")         \
     F(int, threads, 0, 0, 256, "worker threads; 0: as many as the process may use")               \
     F(text, template, "{prompt}\n", 0, 0, "how a prompt is put to the model")                     \
     F(int, prompt_max, 72, 0, 1000000, "tokens of a prompt; 0: what the model can read")          \
@@ -21,7 +23,8 @@
     F(int, checkpoint_every, 50, 1, 1000000, "updates between checkpoints")                       \
     F(int, checkpoints_kept, 2, 1, 1000, "older ones are removed")                                \
     F(int, evaluate_every, 100, 1, 1000000, "updates between looks at held-out data")             \
-    F(int, record_every, 10, 1, 1000000, "updates between those whose episodes are recorded")     \
+    F(name, record, full, 0, 0,                                                                   \
+      "full|replayable: replayable keeps of an episode what plays it again, not what was seen")   \
     F(name, save_dtype, f32, 0, 0, "f32|bf16: numbers of the final model's file")
 
 typedef struct mg_run_config {
@@ -47,13 +50,34 @@ typedef struct mg_network_config {
     MG_CONFIG_STRUCT(MG_NETWORK_FIELDS)
 } mg_network_config;
 
-// A resolved configuration: three sections, "", "network" and the algorithm's own.
+// The environment that on-policy algorithms act in, where it is more than its name.
+#define MG_ENVIRONMENT_FIELDS(F)                                                                  \
+    F(text, command, "", 0, 0,                                                                    \
+      "a process that is the environment, instead of a bundled world: docs/ENVIRONMENTS.md")      \
+    F(int, timeout_ms, 10000, 1, 3600000, "for each call to that process")                        \
+    F(int, start_timeout_ms, 30000, 1, 3600000, "for its first answer")                           \
+    F(name, form, words, 0, 0, "words|tools: how actions are written, where a world has both")    \
+    F(name, mutant, none, 0, 0,                                                                   \
+      "none|stale_read|false_resolution|timeout_default|dirty_reset|reward_rounding|lying_status|traceback: "\
+      "a bug put into the world on purpose, to measure what notices it")                          \
+    F(real, mutant_rate, 1, 0, 1, "share of episodes that have it")                               \
+    F(name, mutant_when, always, 0, 0, "always|load|late: only under load, only after many episodes")
+
+typedef struct mg_environment_config {
+    MG_CONFIG_STRUCT(MG_ENVIRONMENT_FIELDS)
+} mg_environment_config;
+
+#define MG_SECTIONS 5
+
+// A resolved configuration: the sections "", "network", the algorithm's own, "environment", "gate".
 typedef struct mg_settings {
-    mg_run_config     run;
-    mg_network_config network;
-    const mg_algo    *algo;
-    void             *algo_config;
-    mg_section        sections[3];
+    mg_run_config         run;
+    mg_network_config     network;
+    mg_environment_config environment;
+    mg_gate_config        gate;
+    const mg_algo        *algo;
+    void                 *algo_config;
+    mg_section            sections[MG_SECTIONS];
 } mg_settings;
 
 typedef struct mg_override { // --key value
@@ -72,9 +96,11 @@ mg_err mg_settings_read(mg_settings *out, const char *path, const mg_override *o
 // Error: MG_NOMEM.
 mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text) MG_MUST_USE;
 // Are these the settings that a run was begun with, of which `path` holds the text? What changes no
-// weight may differ: out, threads, and how often is checkpointed, evaluated and recorded.
+// weight may differ: out, threads, how often is checkpointed and evaluated.
 // Errors: MG_CONFIG, naming the line, what it says and what was wanted now; MG_IO, MG_LIMIT.
 mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena) MG_MUST_USE;
+// What `record` says.
+mg_record mg_record_named(const char *word);
 // All keys of an algorithm with their defaults, for --help. algo NULL: the keys of every run.
 void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena);
 

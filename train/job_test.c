@@ -136,7 +136,7 @@ static void test_a_run_goes_on_with_its_own_settings(void **state) {
     ok(mg_settings_same(&again, path, &arena));
 
     ok(READ(&again, path, {"threads", "7"}, {"out", "elsewhere"}, {"checkpoint_every", "3"},
-            {"checkpoints_kept", "9"}, {"evaluate_every", "4"}, {"record_every", "1"},
+            {"checkpoints_kept", "9"}, {"evaluate_every", "4"}, {"record", "replayable"},
             {"save_dtype", "bf16"}));
     ok(mg_settings_same(&again, path, &arena));
     static const mg_override changes[] = {{"seed", "2"}, {"drpo.lr", "4e-5"}, {"response_max", "9"},

@@ -129,6 +129,26 @@ static void put_action(FILE *out, const char *name, const mg_turn *t, size_t pre
     fputs("</div></dd>\n", out);
 }
 
+// What the world claimed of a call, and what its state showed.
+static void put_evidence(FILE *out, const mg_evidence *v) {
+    static const char *const status[] = {"none", "ok", "refused", "error", "timeout"};
+    if (!v->action) return;
+    put(out, "<dt>call</dt><dd class=\"facts\">", v->action, ": ");
+    put(out, "", status[v->status], "");
+    if (v->error) put(out, " (", v->error, ")");
+    if (v->took_ns) fprintf(out, ", %.3g ms", (double)v->took_ns / 1e6);
+    if (v->conditions) fprintf(out, ", %d of %d conditions hold", v->held, v->conditions);
+    for (int64_t k = 0; k < v->n_touched; k++) {
+        const mg_touch *t = &v->touched[k];
+        put(out, "; ", t->key, "");
+        if (t->shown) fprintf(out, " shown %08x,", (unsigned)(t->shown >> 32));
+        fprintf(out, " state %08x", (unsigned)(t->before >> 32));
+        if (t->after != t->before) fprintf(out, " became %08x", (unsigned)(t->after >> 32));
+        else if (t->wrote) fputs(" unchanged", out);
+    }
+    fputs("</dd>\n", out);
+}
+
 static void put_turns(FILE *out, const mg_report_episode *shown) {
     const mg_episode *e = shown->episode;
     for (int64_t i = 0; i < e->n_turns; i++) {
@@ -141,6 +161,7 @@ static void put_turns(FILE *out, const mg_report_episode *shown) {
         }
         put_words(out, seen, t->observation, t->observation_size, NULL);
         put_action(out, said, t, i == 0 ? shown->prefix_size : 0);
+        put_evidence(out, &t->evidence);
         put_reward(out, reward, &t->reward);
     }
 }
@@ -153,6 +174,7 @@ static void put_facts(FILE *out, const mg_episode *e) {
     fputs("<dt>verdict</dt><dd class=\"facts\">", out);
     if (e->verdict == MG_CLEAN) {
         fputs("clean", out);
+        if (e->code) put(out, " (", e->code, ")");
     } else {
         put(out, "<span class=\"bad\">", e->verdict == MG_SUSPECT ? "suspect" : "quarantined",
             "</span> ");
@@ -189,6 +211,7 @@ static void put_episode(FILE *out, const mg_report_episode *shown, int64_t numbe
 static void put_navigation(FILE *out, const mg_report *r) {
     fputs("<nav aria-label=\"Contents\"><ul>\n", out);
     if (r->n_tables) fputs("<li><a href=\"#results\">Results</a></li>\n", out);
+    if (r->harness) fputs("<li><a href=\"#harness\">Harness</a></li>\n", out);
     if (r->n_curves) fputs("<li><a href=\"#curves\">Curves</a></li>\n", out);
     if (r->n_samples) fputs("<li><a href=\"#answers\">Side by side</a></li>\n", out);
     if (r->n_episodes) fputs("<li><a href=\"#episodes\">Episodes</a></li>\n", out);
@@ -224,11 +247,23 @@ static void put_sections(FILE *out, const mg_report *r) {
     }
 }
 
+static void put_harness(FILE *out, const mg_report_harness *h) {
+    put(out, "<section>\n<h2 id=\"harness\">Harness</h2>\n<p>", h->summary, "</p>\n");
+    for (int64_t i = 0; i < h->n_tables; i++) put_table(out, &h->tables[i]);
+    if (h->n_witnesses)
+        fputs("<h3>Witnesses</h3>\n<p class=\"quiet\">Episodes that were kept out: what was claimed, and "
+              "what the state showed.</p>\n", out);
+    for (int64_t i = 0; i < h->n_witnesses; i++) put_episode(out, &h->witnesses[i], i + 1);
+    fputs("</section>\n", out);
+}
+
 static void put_page(FILE *out, const mg_report *r) {
     put_head(out, r);
     if (r->n_tables) fputs("<section>\n<h2 id=\"results\">Results</h2>\n", out);
     for (int64_t i = 0; i < r->n_tables; i++) put_table(out, &r->tables[i]);
     if (r->n_tables) fputs("</section>\n", out);
+
+    if (r->harness) put_harness(out, r->harness);
 
     if (r->n_curves)
         fputs("<section>\n<h2 id=\"curves\">Curves</h2>\n<p class=\"quiet\">Horizontally: updates. "

@@ -13,6 +13,7 @@
 #define MG_REPORT_POINTS_MAX 600 // drawn per series; longer ones keep the extremes of each stretch
 #define MG_REPORT_SERIES_MAX 8   // told apart by colour and dash; further ones repeat the looks
 #define MG_REPORT_EPISODES   20  // that mg_report_run shows
+#define MG_REPORT_WITNESSES  12  // of episodes that were kept out, at most 3 of a code
 
 // Shown in place of the number when text is not NULL. value NAN: a dash. low < high: its interval.
 typedef struct mg_report_cell {
@@ -70,6 +71,14 @@ typedef struct mg_report_section { // free text: data card, notes
     int64_t            n_paragraphs;
 } mg_report_section;
 
+typedef struct mg_report_harness { // is the environment fit to learn from?
+    const char              *summary;
+    const mg_report_table   *tables;
+    int64_t                  n_tables;
+    const mg_report_episode *witnesses; // episodes that were kept out
+    int64_t                  n_witnesses;
+} mg_report_harness;
+
 typedef struct mg_report {
     const char              *title;
     const char              *summary; // the outcome in one sentence
@@ -84,6 +93,7 @@ typedef struct mg_report {
     int64_t                  n_episodes;
     const mg_report_section *sections;
     int64_t                  n_sections;
+    const mg_report_harness *harness;
 } mg_report;
 
 // Written atomically. Errors: MG_IO, MG_NOMEM.
@@ -93,6 +103,10 @@ mg_err mg_report_write(const char *path, const mg_report *r) MG_MUST_USE;
 // per store that has it. Errors: those of reading a store.
 mg_err mg_report_add_metrics(mg_report *r, mg_store *const *stores, const char *const *names,
                              int64_t n_stores, mg_arena *arena) MG_MUST_USE;
+
+// Sets r->harness from the note "harness" and the store's episodes that are not CLEAN; a store without
+// that note: no effect. Errors: those of reading a store; MG_CORRUPT for a note that is not one.
+mg_err mg_report_add_harness(mg_report *r, mg_store *store, mg_arena *arena) MG_MUST_USE;
 
 // folder/report.html of a finished run: what its store holds, with prefixes marked by the tokenizer
 // in folder/model where there is one. Errors: those of reading and writing.

@@ -189,6 +189,7 @@ mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) {
         r.summary = summary_of(&r, arena);
         add_table(&r, arena);
         err = add_episodes(&r, store, tokenizer, arena);
+        if (!err) err = mg_report_add_harness(&r, store, arena);
     }
     if (!err) err = mg_report_write(mg_path(arena, "%s/report.html", folder), &r);
     mg_tokenizer_free(tokenizer);

@@ -446,6 +446,7 @@ static void test_metrics_of_two_stores(void **state) {
     const char *const names[] = {"PPO", "DR-PO"};
     mg_report         r       = {.title = "t"};
     for (int i = 0; i < 2; i++) {
+        OK(mg_store_life(s[i], 0, ""));
         OK(mg_store_begin(s[i], 3));
         OK(mg_store_metric(s[i], "reward", 1 + i));
         OK(mg_store_metric(s[i], i ? "kl" : "zeal", 5));
@@ -494,6 +495,7 @@ static void test_run(void **state) {
 
     assert_has(run_page(s), "The run made 0 updates.");
     OK(mg_store_note(s, "config", "algo: drpo # <&>\n"));
+    OK(mg_store_life(s, 0, ""));
     for (int u = 0; u < 20; u++) {
         OK(mg_store_begin(s, u));
         OK(mg_store_metric(s, "reward", u));

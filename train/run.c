@@ -31,7 +31,7 @@ mg_err mg_run_check(const char *folder, bool resume, mg_arena *arena) {
     return MG_OK;
 }
 
-mg_err mg_run_open(mg_run *r, const char *folder, bool resume, mg_arena *arena) {
+mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *identity, mg_arena *arena) {
     *r         = (mg_run){.folder = folder, .lock = -1};
     mg_err err = mg_run_check(folder, resume, arena);
     if (!err) err = mg_folder_make(mg_path(arena, "%s/checkpoints", folder));
@@ -39,6 +39,7 @@ mg_err mg_run_open(mg_run *r, const char *folder, bool resume, mg_arena *arena) 
     if (!err) err = mg_run_check(folder, resume, arena); // somebody may have been quicker
     if (!err) err = mg_store_open(&r->store, mg_path(arena, "%s/run.db", folder));
     if (!err && resume) r->updates_done = mg_checkpoint_newest(folder, arena);
+    if (!err) err = mg_store_life(r->store, r->updates_done, identity);
     if (err) mg_run_close(r);
     return err;
 }

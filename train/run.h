@@ -5,6 +5,7 @@
 #ifndef MG_TRAIN_RUN_H
 #define MG_TRAIN_RUN_H
 #include "algos/algo.h"
+#include "harness/gate.h"
 #include "store/store.h"
 
 typedef struct mg_run {
@@ -19,22 +20,27 @@ typedef struct mg_run {
 mg_err mg_run_check(const char *folder, bool resume, mg_arena *arena) MG_MUST_USE;
 
 // Makes or opens the folder. Errors: those of the check; MG_BUSY when another process has the run.
-mg_err mg_run_open(mg_run *r, const char *folder, bool resume, mg_arena *arena) MG_MUST_USE;
+// `identity`: what must be equal for two runs to have equal heads (store.h).
+mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *identity,
+                   mg_arena *arena) MG_MUST_USE;
 void   mg_run_close(mg_run *r);
 
 // checkpoints/NNNNNN/: per part a model folder (the policy at the top, others below) with
 // optimiser.safetensors, written beside the place and renamed into it, so that a checkpoint is whole
 // or absent. Older ones beyond `kept` are removed after. Error: MG_IO; older checkpoints survive.
-mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n, int64_t kept,
-                          const char *origin, mg_arena *scratch) MG_MUST_USE;
+// gate.bin is the gate's account so far, in this build's bytes.
+mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n,
+                          const mg_gate *gate, int64_t kept, const char *origin,
+                          mg_arena *scratch) MG_MUST_USE;
 
 // Updates behind the newest whole checkpoint of a run's folder; 0: none. Files and folders that are
 // not named like a checkpoint are neither looked at nor removed.
 int64_t mg_checkpoint_newest(const char *folder, mg_arena *scratch);
 
-// Restores the parts from the newest checkpoint (r->updates_done > 0); after an error they are spoilt.
-// Errors: MG_IO, MG_CORRUPT, MG_MISMATCH.
-mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_arena *scratch) MG_MUST_USE;
+// Restores parts and gate from the newest checkpoint (r->updates_done > 0); after an error they are
+// spoilt. Errors: MG_IO, MG_CORRUPT, MG_MISMATCH.
+mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_gate *gate,
+                          mg_arena *scratch) MG_MUST_USE;
 
 // Puts the folder `fresh` where `path` is, or is to be; what was there is removed. Error: MG_IO.
 mg_err mg_folder_replace(const char *fresh, const char *path) MG_MUST_USE;

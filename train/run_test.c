@@ -11,6 +11,7 @@
 
 static mg_arena arena;
 static char    *folder; // of this test's run
+static mg_gate  gate;
 
 static int setup(void **state) {
     static int tests;
@@ -40,22 +41,22 @@ static void put(const char *name) { ok(mg_file_write(at(name), "x", 1)); }
 static void test_a_run_is_never_overwritten(void **state) {
     (void)state;
     mg_run r;
-    refused(mg_run_open(&r, folder, true, &arena), MG_IO, "there is no run to resume");
+    refused(mg_run_open(&r, folder, true, "", &arena), MG_IO, "there is no run to resume");
     assert_false(mg_file_exists(folder)); // asking makes nothing
-    ok(mg_run_open(&r, folder, false, &arena));
+    ok(mg_run_open(&r, folder, false, "", &arena));
     assert_int_equal(r.updates_done, 0);
     mg_run_close(&r);
-    refused(mg_run_open(&r, folder, false, &arena), MG_BUSY, "--resume goes on with it");
+    refused(mg_run_open(&r, folder, false, "", &arena), MG_BUSY, "--resume goes on with it");
     assert_true(r.lock == -1 && !r.store);
     mg_run_close(&r); // half-built: no effect
-    ok(mg_run_open(&r, folder, true, &arena));
+    ok(mg_run_open(&r, folder, true, "", &arena));
     assert_int_equal(r.updates_done, 0);
     mg_run_close(&r);
 
     // Without its database a run's checkpoints would pass for those of the next.
     ok(mg_folder_make(at("checkpoints/000007")));
     assert_int_equal(remove(at("run.db")), 0);
-    refused(mg_run_open(&r, folder, false, &arena), MG_BUSY, "holds checkpoints");
+    refused(mg_run_open(&r, folder, false, "", &arena), MG_BUSY, "holds checkpoints");
     assert_false(mg_file_exists(at("run.db")));
 }
 
@@ -70,17 +71,17 @@ static void test_the_lock_dies_with_its_process(void **state) {
     assert_true(child >= 0);
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); // should the test fail
-        if (mg_run_open(&r, folder, false, &arena)) _exit(1);
+        if (mg_run_open(&r, folder, false, "", &arena)) _exit(1);
         if (write(ready[1], "x", 1) != 1) _exit(1);
         for (;;) pause();
     }
     close(ready[1]);
     assert_int_equal(read(ready[0], &byte, 1), 1);
     close(ready[0]);
-    refused(mg_run_open(&r, folder, true, &arena), MG_BUSY, "another process is using this run");
+    refused(mg_run_open(&r, folder, true, "", &arena), MG_BUSY, "another process is using this run");
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    ok(mg_run_open(&r, folder, true, &arena));
+    ok(mg_run_open(&r, folder, true, "", &arena));
     mg_run_close(&r);
 }
 
@@ -145,6 +146,14 @@ static bool same(const pair *a, const pair *b) {
     return equal;
 }
 
+// A checkpoint behind n updates goes with n updates on record.
+static void record_updates(mg_run *r, int64_t n) {
+    for (int64_t u = 0; u < n; u++) {
+        ok(mg_store_begin(r->store, u));
+        ok(mg_store_commit(r->store));
+    }
+}
+
 static void test_every_bit_comes_back(void **state) {
     (void)state;
     pair   a, b;
@@ -152,16 +161,27 @@ static void test_every_bit_comes_back(void **state) {
     make_pair(&a, 3);
     make_pair(&b, 30);
     assert_false(same(&a, &b));
-    ok(mg_run_open(&r, folder, false, &arena));
+    ok(mg_run_open(&r, folder, false, "", &arena));
+    record_updates(&r, 4);
     const size_t mark = mg_arena_mark(&arena);
-    ok(mg_checkpoint_save(&r, 5, a.parts, 2, 2, NULL, &arena));
+    gate.attempts = 17;
+    ok(mg_checkpoint_save(&r, 5, a.parts, 2, &gate, 2, NULL, &arena));
+    gate.attempts = 0;
     assert_int_equal(mg_arena_mark(&arena), mark);
+    mg_run_close(&r);
+    refused(mg_run_open(&r, folder, true, "", &arena), MG_MISMATCH, "holds 4 updates, wanted 5");
+    assert_int_equal(rename(at("checkpoints/000005"), at("kept")), 0);
+    ok(mg_run_open(&r, folder, true, "", &arena)); // from the beginning
+    record_updates(&r, 5);
+    assert_int_equal(rename(at("kept"), at("checkpoints/000005")), 0);
+    r.updates_done = 5;
     assert_int_equal(r.updates_done, 5);
     mg_run_close(&r);
-    ok(mg_run_open(&r, folder, true, &arena));
+    ok(mg_run_open(&r, folder, true, "", &arena));
     assert_int_equal(r.updates_done, 5);
-    ok(mg_checkpoint_load(&r, b.parts, 2, &arena));
+    ok(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena));
     assert_true(same(&a, &b));
+    assert_int_equal(gate.attempts, 17);
     mg_run_close(&r);
     free_pair(&a);
     free_pair(&b);
@@ -174,26 +194,26 @@ static void test_what_does_not_fit_is_refused(void **state) {
     mg_run r;
     make_pair(&a, 3);
     make_pair(&b, 4);
-    ok(mg_run_open(&r, folder, false, &arena));
-    ok(mg_checkpoint_save(&r, 5, a.parts, 2, 2, NULL, &arena));
+    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(mg_checkpoint_save(&r, 5, a.parts, 2, &gate, 2, NULL, &arena));
     mg_model_config c = tiny_config(tiny_words, false);
     c.d_ff += 8;
     mg_model *wider;
     ok(mg_model_new(&wider, &c, true));
     mg_part swapped[] = {{"", wider, b.parts[0].optimiser}};
-    refused(mg_checkpoint_load(&r, swapped, 1, &arena), MG_MISMATCH, "000005: ");
+    refused(mg_checkpoint_load(&r, swapped, 1, &gate, &arena), MG_MISMATCH, "000005: ");
     mg_model_free(wider);
 
     mg_part missing[] = {{"reference", b.models[0], b.parts[0].optimiser}};
-    refused(mg_checkpoint_load(&r, missing, 1, &arena), MG_IO, "000005/reference/");
+    refused(mg_checkpoint_load(&r, missing, 1, &gate, &arena), MG_IO, "000005/reference/");
 
     const int64_t        steps   = 1;
     const mg_file_tensor short_m = {.name = "m", .dtype = MG_FILE_F32, .dims = 1, .shape = {1},
                                     .count = 1, .data = &steps};
     ok(mg_safetensors_write(at("checkpoints/000005/critic/optimiser.safetensors"), &short_m, 1));
-    refused(mg_checkpoint_load(&r, b.parts, 2, &arena), MG_MISMATCH, "critic/optimiser.safetensors: wanted m");
+    refused(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena), MG_MISMATCH, "critic/optimiser.safetensors: wanted m");
     put("checkpoints/000005/optimiser.safetensors");
-    refused(mg_checkpoint_load(&r, b.parts, 2, &arena), MG_CORRUPT, "000005/optimiser.safetensors");
+    refused(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena), MG_CORRUPT, "000005/optimiser.safetensors");
     mg_run_close(&r);
     free_pair(&a);
     free_pair(&b);
@@ -205,14 +225,14 @@ static void test_how_many_are_kept(void **state) {
     pair   a;
     mg_run r;
     make_pair(&a, 3);
-    ok(mg_run_open(&r, folder, false, &arena));
+    ok(mg_run_open(&r, folder, false, "", &arena));
     ok(mg_folder_make(at("checkpoints/best")));
     put("checkpoints/notes.txt");
     ok(mg_folder_make(at("checkpoints/000001.half/critic")));
     put("checkpoints/000001.half/critic/model.safetensors");
     ok(mg_folder_make(at("checkpoints/1000001.half"))); // newer than all, and not one of the kept
     static const int64_t done[] = {2, 999998, 999999, 1000000};
-    for (int i = 0; i < 4; i++) ok(mg_checkpoint_save(&r, done[i], a.parts, 2, 2, NULL, &arena));
+    for (int i = 0; i < 4; i++) ok(mg_checkpoint_save(&r, done[i], a.parts, 2, &gate, 2, NULL, &arena));
     mg_run_close(&r);
     assert_false(mg_file_exists(at("checkpoints/000001.half")));
     assert_false(mg_file_exists(at("checkpoints/1000001.half")));
@@ -231,10 +251,10 @@ static void test_a_half_is_not_built_upon(void **state) {
     pair   a;
     mg_run r;
     make_pair(&a, 3);
-    ok(mg_run_open(&r, folder, false, &arena));
+    ok(mg_run_open(&r, folder, false, "", &arena));
     ok(mg_folder_make(at("checkpoints/000004.half/old")));
     put("checkpoints/000004.half/old/model.safetensors");
-    ok(mg_checkpoint_save(&r, 4, a.parts, 2, 2, NULL, &arena));
+    ok(mg_checkpoint_save(&r, 4, a.parts, 2, &gate, 2, NULL, &arena));
     assert_false(mg_file_exists(at("checkpoints/000004/old")));
     assert_false(mg_file_exists(at("checkpoints/000004.half")));
     mg_run_close(&r);
@@ -248,21 +268,21 @@ static void test_a_full_disk_leaves_the_old_one(void **state) {
     struct rlimit old;
     make_pair(&a, 3);
     make_pair(&b, 30);
-    ok(mg_run_open(&r, folder, false, &arena));
-    ok(mg_checkpoint_save(&r, 5, a.parts, 2, 1, NULL, &arena));
+    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(mg_checkpoint_save(&r, 5, a.parts, 2, &gate, 1, NULL, &arena));
     // Room for the policy, which is written first; none for its optimiser, twice as large.
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     const struct rlimit low = {6 * (rlim_t)a.models[0]->n_weights, old.rlim_max};
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-    const mg_err err = mg_checkpoint_save(&r, 6, b.parts, 2, 1, NULL, &arena);
+    const mg_err err = mg_checkpoint_save(&r, 6, b.parts, 2, &gate, 1, NULL, &arena);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     refused(err, MG_IO, "checkpoints/000006: write ");
     assert_non_null(strstr(mg_err_detail(), "optimiser.safetensors"));
     assert_int_equal(r.updates_done, 5);
     assert_false(mg_file_exists(at("checkpoints/000006.half")));
     assert_int_equal(mg_checkpoint_newest(folder, &arena), 5);
-    ok(mg_checkpoint_load(&r, b.parts, 2, &arena));
+    ok(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena));
     assert_true(same(&a, &b));
     mg_run_close(&r);
     free_pair(&a);

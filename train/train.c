@@ -4,10 +4,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "algos/tokens.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "rollout/rollout.h"
+#include "rollout/collect.h"
 #include "train/coverage.h"
+#include "train/harness.h"
 #include "train/report.h"
 #include "train/run.h"
 #include "train/tensorboard.h"
@@ -28,6 +30,10 @@ typedef struct trainer {
     mg_run          run;
     mg_events      *events;
     mg_rollout      rollout;
+    mg_manifest     manifest;  // pinned at the run's start; zeroed: the world has none
+    mg_gate         gate;
+    mg_env_pool     pool;
+    bool            control;   // a study's control arm chose what this update learns from
     int64_t         updates;   // in all
     double          started;   // mg_clock_seconds
 } trainer;
@@ -57,16 +63,23 @@ static const char *origin(const trainer *t) {
     return t->settings.run.model[0] ? t->settings.run.model : t->run.folder;
 }
 
+// Data of several turns are gone into by snapshots, others by prefixes.
+static bool goes_into_data(const trainer *t) {
+    const mg_env_class *c = t->world.class;
+    return mg_pairs_have_turns(t->job.pairs, t->job.n_pairs) ? c->snapshot && c->restore : c->resets;
+}
+
 static mg_err open_world(trainer *t) {
     const mg_algo *a = t->settings.algo;
     if (!a->needs_world) return MG_OK;
     mg_err err = t->options->make_world(&t->settings, &t->job, &t->world);
     if (err) return err;
-    if (a->needs_resets && !t->world.class->resets)
+    if (a->needs_resets && !goes_into_data(t))
         return mg_fail(MG_CONFIG, "world: %s cannot be reset into a recorded state, which %s needs",
                        t->world.class->name, a->name);
     t->job.n_items = t->world.n_items;
-    return MG_OK;
+    mg_env_pool_init(&t->pool, t->world.class, t->world.world, &t->run_arena);
+    return mg_harness_pin(t->world.class, t->world.world, &t->run_arena, &t->manifest);
 }
 
 static mg_err open_learner(trainer *t) {
@@ -79,25 +92,32 @@ static mg_err load_checkpoint(trainer *t) {
     mg_part parts[MG_PARTS_MAX];
     if (t->run.updates_done == 0) return MG_OK;
     mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
-    return mg_checkpoint_load(&t->run, parts, t->settings.algo->parts(t->learner, parts),
+    return mg_checkpoint_load(&t->run, parts, t->settings.algo->parts(t->learner, parts), &t->gate,
                               &t->step_arena);
 }
 
 // DR-PO's checks before it starts: the world goes where it is told, and the starting policy knows
 // the references that it will be put into.
 static mg_err check_resets(trainer *t) {
-    const int64_t rows = t->job.n_pairs < CHECK_ROWS ? t->job.n_pairs : CHECK_ROWS;
+    const int64_t rows  = t->job.n_pairs < CHECK_ROWS ? t->job.n_pairs : CHECK_ROWS;
+    const bool    turns = mg_pairs_have_turns(t->job.pairs, t->job.n_pairs);
+    int64_t       checked = 0;
     mg_part       parts[MG_PARTS_MAX];
     mg_coverage   c;
     mg_err        err = MG_OK;
     for (int64_t i = 0; i < rows && !err; i++) {
-        const char *reference = t->job.pairs[i].completion;
-        err = mg_rollout_check_reset(t->world.class, t->world.world, i, reference, strlen(reference) / 2);
+        const mg_pair *p    = &t->job.pairs[i];
+        const int64_t  item = mg_pair_item(t->job.pairs, i);
+        if (turns && p->n_later == 0) continue; // nothing to go into
+        err = turns ? mg_rollout_check_snapshot(t->world.class, t->world.world, item, p, (p->n_later + 1) / 2)
+                    : mg_rollout_check_reset(t->world.class, t->world.world, item, p->completion,
+                                             strlen(p->completion) / 2);
+        checked++;
     }
     t->settings.algo->parts(t->learner, parts);
     if (!err) err = mg_coverage_measure(parts[0].model, &t->job, rows, &t->step_arena, &c);
     if (err) return err;
-    mg_log(MG_LOG_INFO, "reset check: %lld restored states equal the played ones", (long long)rows);
+    mg_log(MG_LOG_INFO, "reset check: %lld restored states equal the played ones", (long long)checked);
     mg_log(MG_LOG_INFO,
            "coverage check: the policy gives references %.2f nats per token (its own samples %.2f); "
            "%.0f %% of %lld lie outside its samples",
@@ -117,11 +137,15 @@ static mg_err open_all(trainer *t) {
     t->job = (mg_job){.team = t->team, .run = &t->run_arena, .step = &t->step_arena};
     // Everything that can be wrong with what the user named is found before the folder is made, where
     // an empty run would stand in the way of the next try.
+    mg_gate_init(&t->gate, &t->settings.gate);
     err = mg_job_open(&t->job, &t->settings, &t->tokenizer);
     if (!err) err = open_world(t);
     if (!err) err = open_learner(t);
     if (!err && t->settings.algo->needs_resets && !o->resume) err = check_resets(t);
-    if (!err) err = mg_run_open(&t->run, t->settings.run.out, o->resume, &t->run_arena);
+    if (!err)
+        err = mg_run_open(&t->run, t->settings.run.out, o->resume,
+                          mg_harness_identity(t->world.class, &t->manifest, &t->run_arena), &t->run_arena);
+    if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
     if (!err) err = write_settings(t);
     if (!err && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
@@ -130,24 +154,25 @@ static mg_err open_all(trainer *t) {
     return err;
 }
 
+static void open_rollout(trainer *t) {
+    t->rollout = (mg_rollout){
+        .tokenizer = t->tokenizer, .rule = t->job.rule, .class = t->world.class, .world = t->world.world,
+        .team = t->team, .seed = t->job.seed, .manifest = t->manifest.name ? &t->manifest : NULL,
+        .replay_share = t->settings.gate.replay_share, .wants_reward = t->job.reward_folder[0] == 0,
+        .pool = &t->pool};
+}
+
 static void close_all(trainer *t) {
     mg_events_close(t->events);
     if (t->learner) t->settings.algo->close(t->learner);
     mg_run_close(&t->run);
+    mg_env_pool_close(&t->pool);
+    mg_manifest_release(&t->manifest);
     if (t->world.class) t->options->end_world(&t->world);
     mg_tokenizer_free(t->tokenizer);
     mg_team_close(t->team);
     mg_arena_release(&t->step_arena);
     mg_arena_release(&t->run_arena);
-}
-
-// An episode without the number that the learner would learn from is nobody's failure to hide.
-static void require_reward(const trainer *t, mg_episode *e) {
-    const mg_reward r = mg_episode_return(e);
-    if (e->verdict != MG_CLEAN || t->settings.run.reward_model[0] || r.kind == MG_REWARD_VALUE) return;
-    e->verdict = MG_QUARANTINED;
-    e->code    = r.kind == MG_REWARD_ABSENT ? "V.absent" : "V.invalid";
-    snprintf(e->detail, sizeof e->detail, "%s", r.reason ? r.reason : "no reward");
 }
 
 // Names the update and its episodes, of which there may be none, in the sentence of an error.
@@ -162,42 +187,30 @@ static mg_err fail_at(trainer *t, mg_err err, int64_t update, int64_t episodes) 
     return mg_fail(err, "update %lld%s: %s%s", (long long)update, which, sentence, kept);
 }
 
-// Plays the update's episodes. *clean holds the CLEAN ones, in order; `all` everything, for the record.
-static mg_err collect(trainer *t, int64_t update, mg_episode **all, int64_t *n_all,
-                      mg_episode **clean, int64_t *n_clean) {
+// Plays the update's episodes, through the gate.
+static mg_err collect(trainer *t, int64_t update, mg_collected *out) {
     mg_part   parts[MG_PARTS_MAX];
     mg_start *starts;
-    int64_t   n, cut;
+    int64_t   n;
     mg_err    err = t->settings.algo->plan(t->learner, update, &starts, &n, &t->rollout.sampling);
     if (err) return err;
     t->settings.algo->parts(t->learner, parts);
-    t->rollout.model  = parts[0].model;
-    mg_episode *e     = MG_NEW(&t->step_arena, mg_episode, n);
-    mg_episode *kept  = MG_NEW(&t->step_arena, mg_episode, n);
-    int64_t     n_kept = 0;
-    err = mg_rollout_run(&t->rollout, starts, n, update, (uint64_t)update, &t->step_arena,
-                         &t->step_arena, e, &cut);
-    if (err) return fail_at(t, err, update, n);
-    for (int64_t i = 0; i < n; i++) {
-        require_reward(t, &e[i]);
-        if (e[i].verdict == MG_CLEAN) kept[n_kept++] = e[i];
-    }
-    *all = e, *n_all = n, *clean = kept, *n_clean = n_kept;
-    return MG_OK;
+    t->rollout.model = parts[0].model;
+    err = mg_collect(&t->rollout, &t->gate, starts, n, update, (uint64_t)update, &t->step_arena,
+                     &t->step_arena, out);
+    t->control = !err && t->options->admit && t->options->admit(t->options->admit_context, out);
+    return err ? fail_at(t, err, update, n) : MG_OK;
 }
 
-static mg_err record(trainer *t, int64_t update, const mg_episode *clean, int64_t n_clean,
-                     const mg_episode *all, int64_t n_all, const mg_metrics *m) {
-    const bool episodes = update % t->settings.run.record_every == 0 || update + 1 == t->updates;
-    mg_err     err      = mg_store_begin(t->run.store, update);
+// One transaction: the metrics, every attempt, and which of them fed the update.
+static mg_err record(trainer *t, int64_t update, const mg_collected *c, bool fed, const mg_metrics *m) {
+    mg_err err = mg_store_begin(t->run.store, update);
     for (int i = 0; i < m->n && !err; i++)
         if (isfinite(m->rows[i].value))
             err = mg_store_metric(t->run.store, m->rows[i].name, m->rows[i].value);
-    // The clean ones as the learner left them, with its scores; what was kept out, always.
-    for (int64_t i = 0; i < n_clean && episodes && !err; i++)
-        err = mg_store_episode(t->run.store, &clean[i]);
-    for (int64_t i = 0; i < n_all && !err; i++)
-        if (all[i].verdict != MG_CLEAN) err = mg_store_episode(t->run.store, &all[i]);
+    for (int64_t i = 0; i < c->n_all && !err; i++) err = mg_store_episode(t->run.store, &c->all[i]);
+    for (int64_t k = 0; k < c->n_kept && fed && !err; k++)
+        err = mg_store_fed(t->run.store, &c->all[c->kept[k]]);
     if (!err) err = mg_store_commit(t->run.store);
     const double now = t->options->wall_time + mg_clock_seconds() - t->started;
     for (int i = 0; i < m->n && !err; i++)
@@ -205,33 +218,62 @@ static mg_err record(trainer *t, int64_t update, const mg_episode *clean, int64_
     return err;
 }
 
-// Nothing to learn from: the episodes are kept as witnesses, and the run ends here.
-static mg_err fail_unclean(trainer *t, int64_t update, const mg_episode *all, int64_t n,
-                           const mg_metrics *m) {
-    mg_err err = record(t, update, NULL, 0, all, n, m);
+static const mg_episode *first_unclean(const mg_collected *c) {
+    for (int64_t i = 0; i < c->n_all; i++)
+        if (c->all[i].verdict != MG_CLEAN) return &c->all[i];
+    return NULL;
+}
+
+// Nothing may be learnt from: the episodes are kept as witnesses, and the run ends here.
+static mg_err fail_unclean(trainer *t, int64_t update, const mg_collected *c, const mg_metrics *m) {
+    const mg_episode *e   = first_unclean(c);
+    mg_err            err = record(t, update, c, false, m);
+    if (!err) err = mg_harness_note(&t->gate, &t->manifest, t->run.store, &t->step_arena);
+    if (!err) err = mg_report_run(t->run.folder, t->run.store, &t->step_arena);
     if (err) return err;
-    return mg_fail(MG_EMPTY, "update %lld: none of %lld episodes is clean; the first: %s: %s",
-                   (long long)update, (long long)n, all[0].code, all[0].detail);
+    if (mg_gate_stopped(&t->gate))
+        return mg_fail(MG_UNFIT, "update %lld: %s; the first witness of it: %s: %s; all in %s/report.html",
+                       (long long)update, t->gate.why, e ? e->code : "-", e ? e->detail : "-",
+                       t->run.folder);
+    return mg_fail(MG_EMPTY, "update %lld: none of %lld episodes may be learnt from; the first: %s: %s",
+                   (long long)update, (long long)c->n_all, e ? e->code : "-",
+                   e ? e->detail : "its group was too small");
+}
+
+// The learner sees the admitted ones alone, and what it scored comes back into the record.
+static mg_err learn(trainer *t, int64_t update, mg_collected *c, mg_metrics *m) {
+    mg_episode *kept = MG_NEW(&t->step_arena, mg_episode, c->n_kept);
+    for (int64_t k = 0; k < c->n_kept; k++) kept[k] = c->all[c->kept[k]];
+    if (!t->control) mg_gate_feed(&t->gate, kept, c->n_kept);
+    mg_err err = t->settings.algo->update(t->learner, update, kept, c->n_kept, m);
+    for (int64_t k = 0; k < c->n_kept && !err; k++) c->all[c->kept[k]].learned = kept[k].learned;
+    return err ? fail_at(t, err, update, c->n_all) : MG_OK;
+}
+
+static void count(const trainer *t, const mg_collected *c, mg_metrics *m) {
+    mg_metrics_add(m, "excluded", (double)(c->n_all - c->n_kept));
+    mg_metrics_add(m, "harness_failures", (double)t->gate.failures);
+    mg_metrics_add(m, "harness_failure_rate",
+                   t->gate.attempts ? (double)t->gate.failures / (double)t->gate.attempts : 0);
 }
 
 static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
     const mg_algo *a   = t->settings.algo;
-    mg_episode    *all = NULL, *clean = NULL;
-    int64_t        n_all = 0, n_clean = 0;
-    mg_err         err   = MG_OK;
+    mg_collected   c   = {0};
+    mg_err         err = MG_OK;
     mg_arena_reset(&t->step_arena, 0);
     *m = (mg_metrics){0};
     if (a->plan) {
-        err = collect(t, update, &all, &n_all, &clean, &n_clean);
+        err = collect(t, update, &c);
         if (err) return err;
-        mg_metrics_add(m, "excluded", (double)(n_all - n_clean));
-        if (n_clean == 0) return fail_unclean(t, update, all, n_all, m);
+        count(t, &c, m);
+        if (mg_gate_stopped(&t->gate) || c.n_kept == 0) return fail_unclean(t, update, &c, m);
     }
-    err = a->update(t->learner, update, clean, n_clean, m);
-    if (err) return fail_at(t, err, update, n_all);
+    err = learn(t, update, &c, m);
+    if (err) return err;
     const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
     if (look && a->evaluate) err = a->evaluate(t->learner, m);
-    if (!err) err = record(t, update, clean, n_clean, all, n_all, m);
+    if (!err) err = record(t, update, &c, !t->control, m);
     return err ? fail_at(t, err, update, 0) : MG_OK;
 }
 
@@ -253,9 +295,11 @@ static mg_err checkpoint(trainer *t, int64_t done) {
     mg_err err = check_weights(parts, n);
     if (err) return fail_at(t, err, done - 1, 0);
     err = mg_events_flush(t->events);
+    // A checkpoint says that the updates before it are on record: first they are.
+    if (!err) err = mg_store_wait(t->run.store);
     if (!err)
-        err = mg_checkpoint_save(&t->run, done, parts, n, t->settings.run.checkpoints_kept, origin(t),
-                                 &t->step_arena);
+        err = mg_checkpoint_save(&t->run, done, parts, n, &t->gate, t->settings.run.checkpoints_kept,
+                                 origin(t), &t->step_arena);
     return err;
 }
 
@@ -313,11 +357,12 @@ static mg_err export_model(trainer *t) {
 mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     trainer t = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
     mg_err  err = open_all(&t);
-    t.rollout = (mg_rollout){.tokenizer = t.tokenizer, .rule = t.job.rule, .class = t.world.class,
-                             .world = t.world.world, .team = t.team, .seed = t.job.seed};
+    if (!err) open_rollout(&t);
     mg_metrics last = {0};
     if (!err) err = loop(&t, &last);
     if (!err) err = export_model(&t);
+    if (!err && t.settings.algo->plan)
+        err = mg_harness_note(&t.gate, &t.manifest, t.run.store, &t.step_arena);
     if (!err) err = mg_report_run(t.run.folder, t.run.store, &t.step_arena);
     if (!err) {
         *out = (mg_train_result){.updates = t.updates, .last = last,

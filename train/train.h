@@ -1,7 +1,7 @@
 // train.h - the loop that drives any algorithm from its first update to its last.
 //
 //   resolve config -> open job -> open world -> open learner -> open run folder -> [load checkpoint]
-//   each update:  starts -> episodes -> only CLEAN ones -> update -> metrics and episodes stored
+//   each update:  starts -> episodes -> gate -> update -> metrics, episodes and ledger stored
 //                 -> checkpoint when due
 //   end:          model/ (Hugging Face layout), report.html
 //
@@ -10,19 +10,26 @@
 #ifndef MG_TRAIN_TRAIN_H
 #define MG_TRAIN_TRAIN_H
 #include "env/env.h"
+#include "rollout/collect.h"
 #include "train/job.h"
 
 // A world made by the caller for the job's training pairs.
 typedef struct mg_world {
     const mg_env_class *class;
     const void         *world;
-    int64_t             n_items; // 0: its seed decides
+    int64_t             n_items; // to learn from; 0: its seed decides
+    void               *owner;   // its maker's
+    void              (*end)(struct mg_world *w); // its maker's way of giving it back; NULL: nothing to give
 } mg_world;
 
 // Makes the world that settings name over the job's rows, for an algorithm that needs one; memory on
 // job->run. The ender is called for a world that was made, after everything else has ended.
 typedef mg_err mg_world_maker(const mg_settings *s, const mg_job *job, mg_world *out);
 typedef void   mg_world_ender(mg_world *w);
+
+// A study looks at what was collected, and in its control arms puts what else is to be learnt from into
+// `kept` (some mend rewards, as careless harnesses do); then it returns true, and the run keeps no ledger.
+typedef bool mg_admit_fn(void *context, mg_collected *c);
 
 typedef struct mg_train_options {
     const char        *config;    // YAML file or NULL
@@ -31,6 +38,8 @@ typedef struct mg_train_options {
     bool               resume;
     mg_world_maker    *make_world;
     mg_world_ender    *end_world;
+    mg_admit_fn       *admit;     // NULL: the gate alone decides
+    void              *admit_context;
     const volatile int *stop;     // becomes non-zero when somebody asks to stop (Ctrl-C); or NULL
     double             wall_time; // seconds since 1970 at the start, for event files
 } mg_train_options;
@@ -46,7 +55,8 @@ typedef struct mg_train_result {
 
 // Errors: MG_CONFIG (used wrongly; resumed with settings that the run was not begun with),
 // MG_INTERRUPTED after a checkpoint was written, MG_NUMERIC (the sentence names update and episodes;
-// the last good checkpoint stays), MG_EMPTY (no episode of an update is CLEAN: they are in the store),
+// the last good checkpoint stays), MG_EMPTY (no episode of an update may be learnt from: they are in the
+// store), MG_UNFIT (the gate tripped: the environment fails too often; witnesses are in the report),
 // and what data and files say. No folder is made before data, world and models were found fit.
 mg_err mg_train(const mg_train_options *options, mg_train_result *out) MG_MUST_USE;
 #endif

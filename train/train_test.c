@@ -99,7 +99,7 @@ static mg_err train(const char *name, const char *settings, bool resume, mg_trai
 #define SFT "algo=sft sft.batch=5 sft.epochs=3 sft.lr=3e-3 checkpoint_every=2 evaluate_every=3"
 #define PPO                                                                                    \
     "algo=ppo ppo.updates=4 ppo.episodes=12 ppo.critic_init=policy ppo.temperature=1 "         \
-    "checkpoint_every=2 record_every=1"
+    "checkpoint_every=2 gate.on_trip=note gate.retries=0"
 
 static char *read_text(const char *run, const char *name, size_t *size) {
     char *text;
@@ -311,7 +311,7 @@ static void test_no_clean_episode(void **state) {
     mg_episode     *e;
     int64_t         n;
     all_fail = true;
-    refused(train("unclean", PPO, false, &result), MG_EMPTY, "update 0: none of 12 episodes is clean");
+    refused(train("unclean", PPO, false, &result), MG_EMPTY, "update 0: none of 12 episodes may be learnt from; the first: E.step: item 2 broke");
     all_fail = false;
     mg_store *s = store_of("unclean");
     ok(mg_store_episodes_read(s, 0, 1, 100, &arena, &e, &n));
@@ -320,6 +320,31 @@ static void test_no_clean_episode(void **state) {
     assert_int_equal(e[0].verdict, MG_QUARANTINED);
     ok(train("unclean", PPO, true, &result)); // when the world is mended, the run goes on
     same_file("ppo", "unclean", "model/model.safetensors");
+}
+
+// A third of the items fail: the gate tries each again on a fresh environment, stops the run at the first
+// update, and the report says why. What was played is kept, and nothing was learnt.
+static void test_an_unfit_environment_stops_the_run(void **state) {
+    (void)state;
+    mg_train_result result;
+    mg_episode     *e;
+    int64_t         n, again = 0;
+    size_t          size;
+    refused(train("unfit", "algo=ppo ppo.updates=4 ppo.episodes=40 ppo.critic_init=policy ppo.temperature=1",
+                  false, &result), MG_UNFIT, "failed on the harness's side, more than 5 %");
+    mg_store *s = store_of("unfit");
+    ok(mg_store_episodes_read(s, 0, 1, 200, &arena, &e, &n));
+    for (int64_t i = 0; i < n; i++) again += e[i].start.attempt > 0;
+    assert_true(n > 40 && again == n - 40);
+    mg_ledger fed;
+    ok(mg_store_ledger_read(s, 0, &arena, &fed));
+    assert_int_equal(fed.n, 0);
+    mg_store_close(s);
+    const char *report = read_text("unfit", "report.html", &size);
+    assert_non_null(strstr(report, "It was stopped: "));
+    assert_non_null(strstr(report, "<h3>Witnesses</h3>"));
+    assert_non_null(strstr(report, "item 2 broke"));
+    assert_false(there("unfit", "model"));
 }
 
 int main(void) {
@@ -331,6 +356,7 @@ int main(void) {
         cmocka_unit_test(test_a_stopped_run_goes_on),
         cmocka_unit_test(test_only_clean_episodes_are_learnt_from),
         cmocka_unit_test(test_no_clean_episode),
+        cmocka_unit_test(test_an_unfit_environment_stops_the_run),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }
