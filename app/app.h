@@ -18,7 +18,8 @@ typedef struct mg_verb {
 } mg_verb;
 
 extern const mg_verb mg_verb_import, mg_verb_train, mg_verb_eval, mg_verb_compare, mg_verb_rollout,
-    mg_verb_export, mg_verb_reproduce, mg_verb_demo, mg_verb_doctor;
+    mg_verb_export,
+    mg_verb_replay, mg_verb_reproduce, mg_verb_demo, mg_verb_doctor;
 
 // `import debian` into a folder; corpus NULL: fetched. For the demo as well.
 struct mg_debian;
@@ -43,6 +44,9 @@ mg_err mg_app_world(const mg_settings *s, const mg_job *job, mg_world *out) MG_M
 mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train,
                          const mg_pair *rows, int64_t n, mg_arena *arena,
                          mg_world *out) MG_MUST_USE;
+// The world that settings name, over rows of a data set where it is made of such.
+mg_err mg_app_world_of(const mg_settings *s, const mg_pair *train, int64_t n_train, const mg_pair *rows,
+                       int64_t n, mg_arena *arena, mg_world *out) MG_MUST_USE;
 void   mg_app_world_free(mg_world *w);
 
 // What gold says of one answer.

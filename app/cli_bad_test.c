@@ -164,7 +164,7 @@ static void a_prompt_beyond_the_context_is_counted_and_said(void **state) {
                 "response_max", "at most 63");
     o = cli("eval base --data long --prompt-max 0 --json");
     cli_status(o, 0);
-    assert_non_null(strstr(o.err, "2 of 2 prompts cut to 40 tokens"));
+    assert_non_null(strstr(o.err, "2 of 2 prompts cut to 44 tokens"));
     json_t *r = cli_json(
         "rollout --model base --data long --split train --prompt-max 0 --out long4 --json");
     assert_int_equal(json_integer_value(json_object_get(r, "prompts_cut")), 1);
@@ -186,7 +186,7 @@ static void drpo_without_references_is_refused(void **state) {
 // 24 updates, of which any may be the last before something happens.
 #define PPO                                                                                    \
     "train --algo ppo --data data " CLI_FROM_BASE " --ppo.updates 24 --ppo.episodes 4 "        \
-    "--checkpoint_every 6 --record_every 5 --out "
+    "--checkpoint_every 6 --out "
 
 // The run that nothing happened to, made on first use.
 static void same_as_whole(const char *run) {

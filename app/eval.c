@@ -2,15 +2,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "app/asked.h"
 #include "app/json.h"
-#include "app/panel.h"
 
 #define ALPHA 0.05
 
 // Options that both verbs take, read into a panel's.
 typedef struct request {
     mg_panel_options panel;
-    const char      *prompts, *temperature, *prompt_max, *response_max, *seed;
+    mg_asked         asked;
+    const char      *prompts, *seed;
 } request;
 
 #define PANEL_OPTIONS(r)                                                                         \
@@ -19,22 +20,13 @@ typedef struct request {
     {"prompts", &(r).prompts, NULL, "N  how many of them (default 1000)"},                       \
     {"reward-model", &(r).panel.reward_model, NULL, "FOLDER  a learned reward as a judge"},      \
     {"reference", &(r).panel.reference, NULL, "FOLDER  the policy that KL is measured to"},      \
-    {"template", &(r).panel.template, NULL, "TEXT  how a prompt is put to the model"},           \
-    {"prompt-max", &(r).prompt_max, NULL, "N  tokens of a prompt (default 72)"},                 \
-    {"response-max", &(r).response_max, NULL, "N  tokens of an answer (default 24)"},            \
-    {"temperature", &(r).temperature, NULL, "T  of sampling, 0: greedy (default 0.7)"},          \
+    MG_ASKED_OPTIONS((r).asked),                                                                 \
     {"seed", &(r).seed, NULL, "N  of the draws (default 1)"}
 
-static mg_err resolve(request *r) {
-    mg_err err = MG_OK;
-    if (r->prompts) err = mg_args_int("prompts", r->prompts, 1, 100000000, &r->panel.rows);
-    if (!err && r->prompt_max)
-        err = mg_args_int("prompt-max", r->prompt_max, 0, 1000000, &r->panel.prompt_max);
-    if (!err && r->response_max)
-        err = mg_args_int("response-max", r->response_max, 1, 100000, &r->panel.response_max);
+static mg_err resolve(request *r, const mg_args *args) {
+    mg_err err = mg_asked_resolve(&r->asked, args->words, args->n_words, &r->panel);
+    if (!err && r->prompts) err = mg_args_int("prompts", r->prompts, 1, 100000000, &r->panel.rows);
     if (!err && r->seed) err = mg_args_int("seed", r->seed, 0, 4294967295, &r->panel.seed);
-    if (!err && r->temperature)
-        err = mg_args_real("temperature", r->temperature, 0, 100, &r->panel.temperature);
     return err;
 }
 
@@ -80,11 +72,12 @@ static int run_eval(int argc, char **argv) {
     if (!err && args.n_words != 1)
         err = mg_fail(MG_CONFIG, "eval: found %d %s, wanted one run or model", args.n_words,
                       args.n_words == 1 ? "folder" : "folders");
-    if (!err) err = resolve(&r);
+    if (!err) err = resolve(&r, &args);
     r.panel.model = !err ? args.words[0] : NULL;
     if (!err) err = mg_panel_open(&panel, &r.panel);
     if (!err) err = evaluate(&panel, args.words[0]);
     mg_panel_close(&panel);
+    mg_asked_release(&r.asked);
     return mg_exit_status(err);
 }
 
@@ -133,6 +126,8 @@ static int run_compare(int argc, char **argv) {
         printf("usage: martingale compare A B --data FOLDER [options]\n\n"
                "Both policies answer the same prompts under the same draws; who has the higher gold wins\n"
                "the prompt. A betting test against \"they win equally often\" decides, valid at every look.\n"
+               "Runs that were trained with different templates, limits or temperatures are refused until\n"
+               "an option says which to use.\n"
                "Exit status 0: decided; 1: not decided.\n\n");
         mg_args_help(options, stdout);
         return MG_EXIT_DONE;
@@ -140,12 +135,13 @@ static int run_compare(int argc, char **argv) {
     if (!err && args.n_words != 2)
         err = mg_fail(MG_CONFIG, "compare: found %d %s, wanted two runs or models", args.n_words,
                       args.n_words == 1 ? "folder" : "folders");
-    if (!err) err = mg_panel_check(args.words[1]);
-    if (!err) err = resolve(&r);
+    for (int i = 0; i < 2 && !err; i++) err = mg_panel_check(args.words[i]);
+    if (!err) err = resolve(&r, &args);
     r.panel.model = !err ? args.words[0] : NULL;
     if (!err) err = mg_panel_open(&panel, &r.panel);
     if (!err) err = compare(&panel, args.words, &decided);
     mg_panel_close(&panel);
+    mg_asked_release(&r.asked);
     return err ? mg_exit_status(err) : decided ? MG_EXIT_DONE : MG_EXIT_NO;
 }
 

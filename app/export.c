@@ -11,6 +11,8 @@
 #include "app/json.h"
 #include "app/panel.h"
 #include "core/file.h"
+#include "rollout/demos.h"
+#include "store/jsonl.h"
 #include "store/store.h"
 
 #define ARENA_MAX    ((size_t)16 << 30) // address space
@@ -18,7 +20,8 @@
 #define LINE         (JSON_COMPACT | JSON_REAL_PRECISION(17))
 
 typedef struct request {
-    const char *source, *out, *dtype, *episodes, *metrics;
+    const char *source, *out, *dtype, *episodes, *metrics, *demos;
+    double      return_min; // of an episode that is a demonstration
 } request;
 
 static mg_err refuse_existing(const char *path) {
@@ -128,8 +131,9 @@ static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena
                   *last = first ? first + e->n_turns - 1 : NULL;
     const mg_reward reward = mg_episode_return(e);
     json_t         *tokens = json_array(), *logp = json_array();
-    char           *roles  = mg_arena_alloc(arena, (size_t)e->n_tokens + 1);
-    for (int64_t k = 0; k < e->n_tokens; k++) {
+    const int64_t   n      = e->tokens ? e->n_tokens : 0; // a replayable record has none
+    char           *roles  = mg_arena_alloc(arena, (size_t)n + 1);
+    for (int64_t k = 0; k < n; k++) {
         json_t *x = json_real((double)e->logp[k]); // NULL: not a finite number
         json_array_append_new(tokens, json_integer(e->tokens[k]));
         json_array_append_new(logp, x ? x : json_null());
@@ -164,6 +168,36 @@ static mg_err export_episodes(mg_store *store, const char *path, mg_arena *arena
         if (err) break;
     }
     return sheet_close(&s, err);
+}
+
+// ---- Demonstrations
+
+// Is this one to be imitated? What was seen must be there, and the return reach the least that is asked.
+static bool is_demo(const mg_episode *e, double return_min) {
+    const mg_reward total = mg_episode_return(e);
+    double          value;
+    return e->verdict == MG_CLEAN && e->n_turns > 0 && e->turns[0].observation &&
+           mg_reward_value(&total, &value) && value >= return_min;
+}
+
+// The clean episodes as conversations: nine of ten in train.jsonl, the last tenth in validation.jsonl.
+static mg_err export_demos(mg_store *store, const request *r, mg_arena *arena) {
+    mg_episode *e;
+    mg_pair    *pairs;
+    int64_t     n, kept = 0;
+    mg_err      err = mg_store_episodes_read(store, 0, INT64_MAX, EPISODES_MAX, arena, &e, &n);
+    for (int64_t i = 0; i < n && !err; i++)
+        if (is_demo(&e[i], r->return_min)) e[kept++] = e[i];
+    if (!err && kept < 2)
+        err = mg_fail(MG_EMPTY, "%s: %lld of %lld episodes are clean, recorded in full and return %g; wanted 2 "
+                                "and more", r->source, (long long)kept, (long long)n, r->return_min);
+    if (!err) err = mg_demos_of(e, kept, arena, &pairs);
+    if (!err && mg_file_exists(r->demos)) err = mg_fail(MG_BUSY, "%s is there already", r->demos);
+    if (!err) err = mg_folder_make(r->demos);
+    if (err) return err;
+    const int64_t held = mg_pieces(kept, 10);
+    err = mg_pairs_write(mg_path(arena, "%s/validation.jsonl", r->demos), pairs + kept - held, held);
+    return err ? err : mg_pairs_write(mg_path(arena, "%s/train.jsonl", r->demos), pairs, kept - held);
 }
 
 // ---- Metrics
@@ -238,9 +272,9 @@ static mg_err export_metrics(mg_store *store, const char *path, mg_arena *arena)
 // ---- The verb
 
 static mg_err check(const request *r) {
-    if (!r->out && !r->episodes && !r->metrics)
+    if (!r->out && !r->episodes && !r->metrics && !r->demos)
         return mg_fail(MG_CONFIG,
-                       "export: found nothing to write, wanted --out, --episodes or --metrics");
+                       "export: found nothing to write, wanted --out, --episodes, --demos or --metrics");
     if (strcmp(r->dtype, "f32") && strcmp(r->dtype, "bf16"))
         return mg_fail(MG_CONFIG, "--dtype: found '%s', wanted f32 or bf16", r->dtype);
     if (r->metrics && !ends_with(r->metrics, ".csv") && !ends_with(r->metrics, ".jsonl"))
@@ -256,11 +290,12 @@ static mg_err export_all(const request *r) {
     if (err) return err;
     const char *database = mg_path(&arena, "%s/run.db", r->source);
     if (r->out) err = export_model(r, &arena);
-    if (!err && (r->episodes || r->metrics)) {
+    if (!err && (r->episodes || r->metrics || r->demos)) {
         err = mg_file_exists(database)
                   ? mg_store_open(&store, database)
                   : mg_fail(MG_IO, "%s: not a run: it has no run.db", r->source);
         if (!err && r->episodes) err = export_episodes(store, r->episodes, &arena);
+        if (!err && r->demos) err = export_demos(store, r, &arena);
         if (!err && r->metrics) err = export_metrics(store, r->metrics, &arena);
         mg_store_close(store);
     }
@@ -269,18 +304,21 @@ static mg_err export_all(const request *r) {
 }
 
 static int run(int argc, char **argv) {
-    request         r = {.dtype = "f32"};
+    request         r = {.dtype = "f32", .return_min = -INFINITY};
+    const char     *least = NULL;
     mg_args         args;
     const mg_option options[] = {
         {"out", &r.out, NULL, "FOLDER  the model, in Hugging Face layout"},
         {"dtype", &r.dtype, NULL, "f32|bf16  of its numbers (default f32)"},
         {"episodes", &r.episodes, NULL, "FILE.jsonl  the run's recorded episodes"},
+        {"demos", &r.demos, NULL, "FOLDER  clean episodes as conversations to learn from (sft, drpo)"},
+        {"return-min", &least, NULL, "R  of these only those that return R and more"},
         {"metrics", &r.metrics, NULL, "FILE.csv|.jsonl  the run's metrics, a row per update"},
         {0}};
     mg_err err = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {
         printf("usage: martingale export RUN|MODEL --out FOLDER [--dtype f32|bf16]\n"
-               "       martingale export RUN [--episodes FILE.jsonl] [--metrics FILE.csv|.jsonl]\n\n"
+               "       martingale export RUN [--episodes FILE.jsonl] [--metrics FILE.csv|.jsonl] [--demos FOLDER]\n\n"
                "In an episode's row, `roles` has a letter per token: e said by the environment,\n"
                "f forced (the prefix of a reset), p sampled from the policy. Nothing is\n"
                "overwritten.\n\n");
@@ -290,6 +328,7 @@ static int run(int argc, char **argv) {
     if (!err && args.n_words != 1)
         err = mg_fail(MG_CONFIG, "export: found %d folders, wanted one run or model", args.n_words);
     if (!err) r.source = args.words[0];
+    if (!err && least) err = mg_args_real("return-min", least, -1e300, 1e300, &r.return_min);
     if (!err) err = check(&r);
     if (!err) err = export_all(&r);
     if (!err && mg_json)

@@ -166,7 +166,8 @@ static const char *const usage =
     "debian: the package index of this machine's Debian mirror becomes pairs (description, synopsis).\n"
     "It is fetched into FOLDER/apt; the system's own package lists are not touched.\n"
     "jsonl: rows {\"prompt\", \"completion\"} or {\"prompt\", \"chosen\", \"rejected\"}, each a text or a\n"
-    "list of messages, are checked and split by prompt.\n\n";
+    "list of messages, are checked and split by prompt. A row of pairs may also be a conversation,\n"
+    "{\"messages\"}: what stands before the first answer is its prompt.\n\n";
 
 static int run(int argc, char **argv) {
     const char     *kind = "pairs", *validation = NULL, *test = NULL;

@@ -11,12 +11,14 @@ volatile int mg_stop;
 
 static const mg_verb *const verbs[] = {
     &mg_verb_demo,    &mg_verb_import, &mg_verb_train,     &mg_verb_eval,   &mg_verb_compare,
-    &mg_verb_rollout, &mg_verb_export, &mg_verb_reproduce, &mg_verb_doctor,
+    &mg_verb_rollout, &mg_verb_replay, &mg_verb_export, &mg_verb_reproduce,
+    &mg_verb_doctor,
 };
 
 int mg_exit_status(mg_err err) {
     if (err == MG_OK) return MG_EXIT_DONE;
     mg_log(MG_LOG_ERROR, "%s", mg_err_detail());
+    if (err == MG_UNFIT) return MG_EXIT_NO;
     return err == MG_CONFIG || err == MG_BUSY ? MG_EXIT_USAGE : MG_EXIT_BROKEN;
 }
 

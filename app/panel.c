@@ -23,9 +23,9 @@ const char *const mg_column_name[MG_COLUMNS] = {
 // A split lies in the order of its file, such as of package names, but anytime-valid tests ask that the
 // next row be like the ones before it, and a first part of the rows should stand for all. One fixed
 // order for everybody: whoever is judged meets the same rows.
-static void shuffle(mg_pair *rows, int64_t n, mg_arena *scratch) {
+static const int64_t *shuffle(mg_pair *rows, int64_t n, mg_arena *arena, mg_arena *scratch) {
     const size_t mark  = mg_arena_mark(scratch);
-    int64_t     *order = MG_NEW(scratch, int64_t, n);
+    int64_t     *order = MG_NEW(arena, int64_t, n);
     mg_pair     *copy  = MG_NEW(scratch, mg_pair, n);
     mg_rng       rng   = mg_rng_stream(0, MG_PURPOSE_EVAL, 0);
     memcpy(copy, rows, sizeof *rows * (size_t)n);
@@ -33,6 +33,7 @@ static void shuffle(mg_pair *rows, int64_t n, mg_arena *scratch) {
     mg_rng_shuffle(&rng, order, n);
     for (int64_t i = 0; i < n; i++) rows[i] = copy[order[i]];
     mg_arena_reset(scratch, mark);
+    return order;
 }
 
 static mg_err open_rows(mg_panel *p, const mg_panel_options *o, const mg_pair **rows, int64_t *n) {
@@ -43,7 +44,7 @@ static mg_err open_rows(mg_panel *p, const mg_panel_options *o, const mg_pair **
     if (!err)
         err = mg_pairs_read(mg_path(&p->arena, "%s/%s.jsonl", o->data, o->split), &p->arena, &held, n);
     if (err) return err;
-    shuffle(held, *n, &p->scratch);
+    p->row = shuffle(held, *n, &p->arena, &p->scratch);
     if (*n > o->rows) *n = o->rows;
     *rows = held;
     return mg_app_world_over("synopsis", train, n_train, held, *n, &p->arena, &p->world);

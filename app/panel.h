@@ -28,6 +28,7 @@ typedef struct mg_panel {
     mg_reward_model reward;
     mg_model       *reference;
     mg_judge        judge;
+    const int64_t  *row; // [judge.n] which row of the split's file each is, from 0
     int64_t         cut; // rows whose prompt is longer than the rule allows, and is cut
 } mg_panel;
 

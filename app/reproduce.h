@@ -1,16 +1,62 @@
-// reproduce.h - what the cells of a grid say together.
+// reproduce.h - published claims as grids of cells (arm, seed) that grow over days and machines.
+//
+// A cell is one small file, repro/NAME/cells/ARM-SEED.json; results.json and RESULTS.md are written
+// from the cells that are there. One file per grid names its arms and runs a cell.
 #ifndef MG_APP_REPRODUCE_H
 #define MG_APP_REPRODUCE_H
+#include <jansson.h>
+
 #include "core/arena.h"
 
 #define MG_REPRODUCE_SEEDS_MAX 5
 
+// Where a cell is run. Data and whatever the cells of a machine share lie in `runs`.
+typedef struct mg_cells {
+    mg_arena    arena;
+    const char *folder;     // repro/NAME
+    const char *runs;       // runs/reproduce-NAME
+    const char *data, *base;
+    int64_t     threads;
+} mg_cells;
+
+typedef struct mg_arm {
+    const char *name, *meaning;
+    int         seeds; // 1 to MG_REPRODUCE_SEEDS_MAX
+} mg_arm;
+
+// What the cells' numbers are made to say. A number of a cell is {"estimate", "n"} under its metric.
+typedef struct mg_claims {
+    const char *command;                  // "martingale reproduce drpo"
+    const char *const *arms;              // [n_arms] in the order of the table
+    int         n_arms;
+    const char *level_words;              // "against the starting policy": behind an arm's name
+    const struct mg_level {
+        const char *metric;
+        double      null;                 // what the interval must leave out; NAN: nothing is decided
+    } *levels;
+    int         n_levels;
+    const struct mg_contrast {
+        const char *arm, *baseline;       // the arm's numbers minus the baseline's, at the same seeds
+    } *contrasts;
+    int         n_contrasts;
+    const char *const *metrics;           // [n_metrics] of the contrasts, against 0
+    int         n_metrics;
+} mg_claims;
+
+typedef struct mg_grid {
+    const char   *name, *summary;
+    const mg_arm *arms; // ended by a NULL name
+    // Runs one cell; *result, the caller's, is an object of its numbers, to which name, arm, seed,
+    // commit and machine are added.
+    mg_err (*run)(mg_cells *c, int arm, int seed, json_t **result);
+    const mg_claims *claims;
+} mg_grid;
+
+extern const mg_grid mg_grid_drpo, mg_grid_gate;
+
 // Reads folder/cells/ARM-SEED.json, of which any may be missing, and writes folder/results.json, a list
 // of {claim, arm, metric, estimate, low, high, n, seeds, decided, command}, and from it
-// folder/RESULTS.md. Two kinds of claim, seeds being the unit of both: how an arm's policies do
-// against the starting one, and how an arm's numbers differ from those of `baseline` at the same
-// seeds. An interval is Student's at 95 % over seeds; one seed has none. decided: it leaves out one
-// half, or zero. Errors: MG_EMPTY (no cell yet), MG_CORRUPT, MG_IO, MG_NOMEM.
-mg_err mg_reproduce_publish(const char *folder, const char *const *arms, int n_arms,
-                            const char *baseline, mg_arena *arena) MG_MUST_USE;
+// folder/RESULTS.md. Seeds are the unit: an interval is Student's at 95 % over seeds; one seed has
+// none. Errors: MG_EMPTY (no cell yet), MG_CORRUPT, MG_IO, MG_NOMEM.
+mg_err mg_reproduce_publish(const char *folder, const mg_claims *claims, mg_arena *arena) MG_MUST_USE;
 #endif

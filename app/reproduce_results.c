@@ -11,9 +11,8 @@
 // Student's t at 0.975 with 1 to 4 degrees of freedom (Student 1908; any table of the distribution).
 static const double t975[MG_REPRODUCE_SEEDS_MAX - 1] = {12.7062, 4.3027, 3.1824, 2.7764};
 
-static const char *const metrics[] = {"gold", "reward", "kl", "rouge_l", "length"};
-
 typedef struct table {
+    const mg_claims *claims;
     const char *folder;
     mg_arena   *arena;
     json_t     *rows;
@@ -51,8 +50,8 @@ static void add(table *t, const char *claim, const char *arm, const char *metric
     for (int i = 0; i < seeds; i++) mean += x[i] / seeds;
     for (int i = 0; i < seeds; i++) squares += (x[i] - mean) * (x[i] - mean);
     const double half = seeds > 1 ? t975[seeds - 2] * sqrt(squares / (seeds - 1) / seeds) : NAN;
-    const bool   decided = mean - half > null || mean + half < null;
-    const char  *command = mg_path(t->arena, "martingale reproduce drpo --cell %s-1", arm);
+    const bool   decided = mean - half > null || mean + half < null; // never, against NAN
+    const char  *command = mg_path(t->arena, "%s --cell %s-1", t->claims->command, arm);
     json_array_append_new(t->rows, json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:I, s:i, s:b, s:s}",
                                              "claim", claim, "arm", arm, "metric", metric, "estimate",
                                              mean, "low", mg_json_number(mean - half), "high",
@@ -60,55 +59,81 @@ static void add(table *t, const char *claim, const char *arm, const char *metric
                                              seeds, "decided", decided, "command", command));
     fprintf(t->text, "| %s | %s | %.4g | ", claim, metric, mean);
     if (seeds > 1) fprintf(t->text, "%.4g to %.4g", mean - half, mean + half);
-    fprintf(t->text, " | %d | %lld | %s |\n", seeds, (long long)n, decided ? "yes" : "no");
+    fprintf(t->text, " | %d | %lld | %s |\n", seeds, (long long)n, isnan(null) ? "" : decided ? "yes" : "no");
+}
+
+typedef struct cells_of { // an arm's, by seed; NULL where there is none
+    json_t *seed[MG_REPRODUCE_SEEDS_MAX];
+} cells_of;
+
+static mg_err read_cells(const table *t, const char *arm, cells_of *out) {
+    mg_err err = MG_OK;
+    *out       = (cells_of){0};
+    for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX && !err; s++)
+        err = read_cell(t, arm, s + 1, &out->seed[s]);
+    return err;
+}
+
+static void free_cells(cells_of *c) {
+    for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX; s++) json_decref(c->seed[s]);
 }
 
 // One metric of one arm, minus that of the baseline where there is one.
-static void add_metric(table *t, json_t *const own[], json_t *const base[], const char *arm,
-                       const char *baseline, const char *metric, double null) {
-    const char *claim = baseline ? mg_path(t->arena, "%s minus %s", arm, baseline)
-                                 : mg_path(t->arena, "%s against the starting policy", arm);
-    double      x[MG_REPRODUCE_SEEDS_MAX];
-    int         seeds = 0;
-    int64_t     n     = 0;
+static void add_metric(table *t, const cells_of *own, const cells_of *base, const char *claim,
+                       const char *arm, const char *metric, double null) {
+    double  x[MG_REPRODUCE_SEEDS_MAX];
+    int     seeds = 0;
+    int64_t n     = 0;
     for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX; s++) {
         int64_t      here = 0, there = 0;
-        const double a = number(own[s], metric, &here);
-        const double b = baseline ? number(base[s], metric, &there) : 0;
+        const double a = number(own->seed[s], metric, &here);
+        const double b = base ? number(base->seed[s], metric, &there) : 0;
         if (isnan(a) || isnan(b)) continue;
         x[seeds++] = a - b, n += here;
     }
     add(t, claim, arm, metric, x, seeds, n, null);
 }
 
-static mg_err add_arm(table *t, const char *arm, const char *baseline) {
-    json_t *own[MG_REPRODUCE_SEEDS_MAX] = {0}, *base[MG_REPRODUCE_SEEDS_MAX] = {0};
-    mg_err  err = MG_OK;
-    for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX && !err; s++) {
-        err = read_cell(t, arm, s + 1, &own[s]);
-        if (!err) err = read_cell(t, baseline, s + 1, &base[s]);
-        t->cells += own[s] != NULL;
-    }
-    if (!err) add_metric(t, own, base, arm, NULL, "wins_over_sft", 0.5);
-    for (size_t m = 0; m < sizeof metrics / sizeof *metrics && !err && strcmp(arm, baseline); m++)
-        add_metric(t, own, base, arm, baseline, metrics[m], 0);
-    for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX; s++) json_decref(own[s]), json_decref(base[s]);
+static mg_err add_levels(table *t, const char *arm) {
+    const mg_claims *c = t->claims;
+    cells_of         own;
+    mg_err           err   = read_cells(t, arm, &own);
+    const char      *claim = mg_path(t->arena, "%s %s", arm, c->level_words);
+    for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX; s++) t->cells += own.seed[s] != NULL;
+    for (int m = 0; m < c->n_levels && !err; m++)
+        add_metric(t, &own, NULL, claim, arm, c->levels[m].metric, c->levels[m].null);
+    free_cells(&own);
     return err;
 }
 
-mg_err mg_reproduce_publish(const char *folder, const char *const *arms, int n_arms,
-                            const char *baseline, mg_arena *arena) {
+static mg_err add_contrast(table *t, const struct mg_contrast *x) {
+    const mg_claims *c = t->claims;
+    cells_of         own, base = {0};
+    mg_err           err   = read_cells(t, x->arm, &own);
+    const char      *claim = mg_path(t->arena, "%s minus %s", x->arm, x->baseline);
+    if (!err) err = read_cells(t, x->baseline, &base);
+    for (int m = 0; m < c->n_metrics && !err; m++)
+        add_metric(t, &own, &base, claim, x->arm, c->metrics[m], 0);
+    free_cells(&own);
+    free_cells(&base);
+    return err;
+}
+
+mg_err mg_reproduce_publish(const char *folder, const mg_claims *claims, mg_arena *arena) {
     char  *text = NULL;
     size_t size;
-    table  t   = {.folder = folder, .arena = arena, .text = open_memstream(&text, &size)};
-    mg_err err = MG_OK;
+    table  t    = {.claims = claims, .folder = folder, .arena = arena, .text = open_memstream(&text, &size)};
+    mg_err err  = MG_OK;
     if (!t.text) return mg_fail(MG_NOMEM, "%s/RESULTS.md", folder);
     t.rows = json_array();
-    fprintf(t.text, "# Results\n\nWritten by `martingale reproduce drpo` from the cells in `cells/`. Intervals "
-                    "are Student's at 95 %% over seeds;\none seed has none. n counts prompts over all "
-                    "seeds. decided: the interval leaves out one half, or zero.\n\n"
-                    "| claim | metric | estimate | 95 %% | seeds | n | decided |\n|---|---|---|---|---|---|---|\n");
-    for (int i = 0; i < n_arms && !err; i++) err = add_arm(&t, arms[i], baseline);
+    fprintf(t.text, "# Results\n\nWritten by `%s` from the cells in `cells/`. Intervals are Student's at 95 %% "
+                    "over seeds;\none seed has none. n counts what was judged over all seeds. decided: the "
+                    "interval leaves out what\nthe claim is measured against: zero, or one half for win "
+                    "rates.\n\n"
+                    "| claim | metric | estimate | 95 %% | seeds | n | decided |\n|---|---|---|---|---|---|---|\n",
+            claims->command);
+    for (int i = 0; i < claims->n_arms && !err; i++) err = add_levels(&t, claims->arms[i]);
+    for (int i = 0; i < claims->n_contrasts && !err; i++) err = add_contrast(&t, &claims->contrasts[i]);
     if (!err && t.cells == 0) err = mg_fail(MG_EMPTY, "%s/cells: holds no cell yet; --list names them", folder);
     if (fclose(t.text) != 0 && !err) err = mg_fail(MG_NOMEM, "%s/RESULTS.md", folder);
     if (!err) err = mg_json_write(mg_path(arena, "%s/results.json", folder), json_incref(t.rows));

@@ -45,7 +45,16 @@ static void put_cell(const char *cell, double wins, double gold) {
                               "\"gold\": {\"estimate\": %g, \"n\": 10}}", wins, gold));
 }
 
-static mg_err publish(void) { return mg_reproduce_publish(folder, arms, 3, "ppo", &arena); }
+static mg_err publish(void) {
+    static const struct mg_level    levels[]    = {{"wins_over_sft", 0.5}};
+    static const struct mg_contrast contrasts[] = {{"drpo-0.5", "ppo"}, {"drpo-1", "ppo"}};
+    static const char *const        metrics[]   = {"gold"};
+    const mg_claims claims = {.command = "martingale reproduce drpo", .arms = arms, .n_arms = 3,
+                              .level_words = "against the starting policy", .levels = levels,
+                              .n_levels = 1, .contrasts = contrasts, .n_contrasts = 2,
+                              .metrics = metrics, .n_metrics = 1};
+    return mg_reproduce_publish(folder, &claims, &arena);
+}
 
 // A row of results.json.
 static void expect(const json_t *rows, const char *claim, const char *metric, double estimate,

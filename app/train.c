@@ -50,7 +50,7 @@ static json_t *value_of(const mg_field *f, const void *values) {
 
 static json_t *settings_json(const mg_settings *s) {
     json_t *root = json_object();
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < MG_SECTIONS; i++) {
         const mg_section *section = &s->sections[i];
         json_t           *keys    = section->name[0] ? json_object() : json_incref(root);
         for (const mg_field *f = section->fields; f->name; f++)
@@ -70,7 +70,7 @@ static mg_err dry_run(const mg_train_options *o) {
     if (err) return err;
     err = mg_settings_read(&s, o->config, o->overrides, o->n_overrides, &arena);
     if (!err && mg_json) mg_json_print(settings_json(&s));
-    if (!err && !mg_json) mg_config_write(s.sections, 3, stdout);
+    if (!err && !mg_json) mg_config_write(s.sections, MG_SECTIONS, stdout);
     mg_arena_release(&arena);
     return err;
 }

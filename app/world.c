@@ -1,68 +1,127 @@
-// world.c - the worlds that a configuration may name, made over rows of a data set.
+// world.c - the environments that a configuration may name: bundled worlds, and processes.
 #include <string.h>
 
 #include "app/app.h"
 #include "rewards/gold.h"
+#include "transport/process.h"
+#include "worlds/cartpole.h"
+#include "worlds/support_desk.h"
 #include "worlds/synopsis.h"
 
-static mg_err synopsis_make(const mg_pair *train, int64_t n_train, const mg_pair *rows, int64_t n,
-                            mg_arena *arena, mg_world *out) {
-    mg_synopsis_world *w = MG_NEW(arena, mg_synopsis_world, 1);
-    mg_gold           *gold;
-    mg_err             err = mg_gold_new(&gold, train, n_train);
-    if (err) return err;
-    *w   = (mg_synopsis_world){.pairs = rows, .n = n, .reward = mg_gold_reward, .context = gold};
-    *out = (mg_world){.class = &mg_synopsis_class, .world = w, .n_items = n};
-    return MG_OK;
-}
+// What a world may be made of. A world without data has no rows.
+typedef struct material {
+    const mg_environment_config *how; // NULL: the defaults
+    const mg_pair               *train, *rows;
+    int64_t                      n_train, n;
+} material;
 
-static void synopsis_free(const mg_world *w) {
+// ---- synopsis
+
+static void synopsis_end(mg_world *w) {
     mg_gold_free(((const mg_synopsis_world *)w->world)->context);
 }
 
-static mg_reward synopsis_gold(const mg_world *w, const char *prompt, const char *answer) {
+static mg_err synopsis_make(const material *m, mg_arena *arena, mg_world *out) {
+    mg_synopsis_world *w = MG_NEW(arena, mg_synopsis_world, 1);
+    mg_gold           *gold;
+    if (m->n == 0)
+        return mg_fail(MG_CONFIG, "data: found nothing, wanted a folder: the world synopsis is made of its "
+                                  "prompts");
+    mg_err err = mg_gold_new(&gold, m->train, m->n_train);
+    if (err) return err;
+    *w   = (mg_synopsis_world){.pairs = m->rows, .n = m->n, .reward = mg_gold_reward, .context = gold};
+    *out = (mg_world){.class = &mg_synopsis_class, .world = w, .n_items = m->n, .end = synopsis_end};
+    return MG_OK;
+}
+
+mg_reward mg_app_gold(const mg_world *w, const char *prompt, const char *answer) {
     return mg_gold_reward(((const mg_synopsis_world *)w->world)->context, prompt, answer,
                           strlen(answer));
 }
 
-typedef struct kind {
+// ---- support-desk, cartpole
+
+static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *out) {
+    mg_support_desk_world *w   = MG_NEW(arena, mg_support_desk_world, 1);
+    mg_err                 err = MG_OK;
+    if (m->how) {
+        w->form = strcmp(m->how->form, "tools") == 0 ? MG_SUPPORT_DESK_TOOLS : MG_SUPPORT_DESK_WORDS;
+        err     = mg_support_desk_mutant_named(m->how->mutant, m->how->mutant_rate, m->how->mutant_when,
+                                               &w->mutant);
+    }
+    *out = (mg_world){.class = &mg_support_desk_class, .world = w, .n_items = MG_SUPPORT_DESK_TRAIN};
+    return err;
+}
+
+static mg_err cartpole_make(const material *m, mg_arena *arena, mg_world *out) {
+    (void)m, (void)arena;
+    *out = (mg_world){.class = &mg_cartpole_class};
+    return MG_OK;
+}
+
+// ---- a process
+
+#define ARGUMENTS_MAX 64
+
+static void process_end(mg_world *w) { mg_process_kind_close(w->owner); }
+
+// The words of a command, which white space separates.
+static mg_err words_of(const char *command, mg_arena *arena, const char ***out) {
+    const char **argv = MG_NEW(arena, const char *, ARGUMENTS_MAX + 1);
+    char        *rest = mg_arena_strdup(arena, command), *word;
+    int          n    = 0;
+    while ((word = strsep(&rest, " \t")))
+        if (*word && n < ARGUMENTS_MAX) argv[n++] = word;
+    if (n == 0 || n == ARGUMENTS_MAX)
+        return mg_fail(MG_CONFIG, "environment.command: found %d words, wanted 1 to %d", n, ARGUMENTS_MAX - 1);
+    *out = argv;
+    return MG_OK;
+}
+
+static mg_err process_make(const mg_settings *s, mg_arena *arena, mg_world *out) {
+    mg_process_options o = {.start_timeout_ms = s->environment.start_timeout_ms,
+                            .call_timeout_ms  = s->environment.timeout_ms,
+                            .seed             = (uint64_t)s->run.seed};
+    const char **argv = NULL;
+    mg_err       err = words_of(s->environment.command, arena, &argv);
+    mg_process_kind *kind;
+    o.argv = argv;
+    if (!err) err = mg_process_kind_open(&kind, &o);
+    if (err) return err;
+    *out = (mg_world){.class = mg_process_class(kind), .world = kind, .owner = kind, .end = process_end};
+    return MG_OK;
+}
+
+// ---- by name
+
+static const struct {
     const char *name; // its class has the same
-    mg_err (*make)(const mg_pair *train, int64_t n_train, const mg_pair *rows, int64_t n,
-                   mg_arena *arena, mg_world *out);
-    void (*free)(const mg_world *w);
-    mg_reward (*gold)(const mg_world *w, const char *prompt, const char *answer);
-} kind;
+    mg_err (*make)(const material *m, mg_arena *arena, mg_world *out);
+} kinds[] = {{"synopsis", synopsis_make}, {"support-desk", support_desk_make}, {"cartpole", cartpole_make}};
 
-static const kind kinds[] = {{"synopsis", synopsis_make, synopsis_free, synopsis_gold}};
-
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-static const kind *find(const char *name) {
-    for (int i = 0; i < KINDS; i++)
-        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
-    return NULL;
+static mg_err make(const char *name, const material *m, mg_arena *arena, mg_world *out) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].name, name) == 0) return kinds[i].make(m, arena, out);
+    return mg_fail(MG_CONFIG, "world: found '%s', wanted one of those in app/world.c", name);
 }
 
 mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train,
                          const mg_pair *rows, int64_t n, mg_arena *arena, mg_world *out) {
-    const kind *k = find(name);
-    if (k) return k->make(train, n_train, rows, n, arena, out);
-    return mg_fail(MG_CONFIG, "world: found '%s', wanted one of those in app/world.c", name);
+    return make(name, &(material){.train = train, .n_train = n_train, .rows = rows, .n = n}, arena, out);
 }
 
-mg_reward mg_app_gold(const mg_world *w, const char *prompt, const char *answer) {
-    return find(w->class->name)->gold(w, prompt, answer);
-}
-
-void mg_app_world_free(mg_world *w) {
-    if (w->class) find(w->class->name)->free(w);
-    *w = (mg_world){0};
+mg_err mg_app_world_of(const mg_settings *s, const mg_pair *train, int64_t n_train, const mg_pair *rows,
+                       int64_t n, mg_arena *arena, mg_world *out) {
+    const material m = {&s->environment, train, rows, n_train, n};
+    if (s->environment.command[0]) return process_make(s, arena, out);
+    return make(s->run.world, &m, arena, out);
 }
 
 mg_err mg_app_world(const mg_settings *s, const mg_job *job, mg_world *out) {
-    if (job->n_pairs == 0)
-        return mg_fail(MG_CONFIG, "data: found nothing, wanted a folder: the world %s is made of its "
-                                  "prompts", s->run.world);
-    return mg_app_world_over(s->run.world, job->pairs, job->n_pairs, job->pairs, job->n_pairs,
-                             job->run, out);
+    return mg_app_world_of(s, job->pairs, job->n_pairs, job->pairs, job->n_pairs, job->run, out);
+}
+
+void mg_app_world_free(mg_world *w) {
+    if (w->end) w->end(w);
+    *w = (mg_world){0};
 }

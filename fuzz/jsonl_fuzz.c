@@ -40,6 +40,12 @@ static void pairs(const char *path, const char *again) {
     for (int64_t i = 0; i < n; i++) {
         MG_ASSERT(strcmp(a[i].prompt, b[i].prompt) == 0);
         MG_ASSERT(strcmp(a[i].completion, b[i].completion) == 0);
+        MG_ASSERT(a[i].n_later == b[i].n_later && a[i].placed == b[i].placed);
+        MG_ASSERT(a[i].item == b[i].item && a[i].seed == b[i].seed);
+        for (int64_t k = 0; k < a[i].n_later; k++) {
+            MG_ASSERT(strcmp(a[i].later[k].observation, b[i].later[k].observation) == 0);
+            MG_ASSERT(strcmp(a[i].later[k].action, b[i].later[k].action) == 0);
+        }
     }
 }
 

@@ -52,6 +52,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         err = mg_tokenizer_decode(t, ids, n, bytes[0] & 1, &arena, &text, &back_size);
         MG_ASSERT(!err || err == MG_LIMIT);
     }
+    // Read as a stranger's text, it has no special token but those of a single byte.
+    mg_arena_reset(&arena, 0);
+    err = mg_tokenizer_encode_plain(t, (const char *)bytes, text_size, -1, &arena, &ids, &n);
+    for (int64_t i = 0; !err && i < n; i++) {
+        size_t token_size;
+        mg_tokenizer_token_bytes(t, ids[i], &token_size);
+        MG_ASSERT(!mg_tokenizer_is_special(t, ids[i]) || token_size == 1);
+    }
     mg_arena_release(&arena);
     mg_tokenizer_free(t);
     return 0;

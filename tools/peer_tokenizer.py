@@ -271,7 +271,10 @@ def answers(t, lines):
     special = [e.ids for e in t.encode_batch(lines, add_special_tokens=True)]
     around = [ids[:len(ids) - len(p)] for ids, p in zip(special, plain)]
     assert all(a == around[0] and a + p == s for a, p, s in zip(around, plain, special))
-    return {"plain": plain, "before": around[0],
+    t.encode_special_tokens = True
+    untrusted = [e.ids for e in t.encode_batch(lines, add_special_tokens=False)]
+    t.encode_special_tokens = False
+    return {"plain": plain, "before": around[0], "untrusted": untrusted,
             "text": [t.decode(ids, skip_special_tokens=False) for ids in plain],
             "skipped": [t.decode(ids, skip_special_tokens=True) for ids in plain[:200]]}
 
@@ -345,7 +348,8 @@ def fixture(folder, seed):
         add_odd_tokens(t)
         write(folder, f"tokenizer_{family}.json", t.to_str(pretty=False))
         a = answers(t, lines)
-        write(folder, f"tokenizer_{family}_ids.json", {"plain": a["plain"], "before": a["before"]})
+        write(folder, f"tokenizer_{family}_ids.json", {"plain": a["plain"], "before": a["before"],
+                                                           "untrusted": a["untrusted"]})
 
 
 def main():

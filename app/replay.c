@@ -1,0 +1,134 @@
+// replay.c - martingale replay: recorded episodes played again, and the first thing that differs.
+#include <inttypes.h>
+#include <string.h>
+
+#include "app/json.h"
+#include "app/rollout_world.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "harness/attribution.h"
+#include "rollout/replay.h"
+
+#define EPISODES_MAX 1000000 // of one update
+
+typedef struct wanted { // -1: any
+    int64_t update, episode, attempt;
+} wanted;
+
+typedef struct replay {
+    mg_rollout_world where;
+    mg_store        *store;
+    wanted           which;
+    int64_t          played, differ;
+    json_t          *rows; // of those that differ
+} replay;
+
+// "UPDATE", "UPDATE:EPISODE" or "UPDATE:EPISODE:ATTEMPT".
+static mg_err parse_wanted(const char *text, wanted *w) {
+    int end = 0;
+    *w      = (wanted){-1, -1, -1};
+    const int n = sscanf(text, "%" SCNd64 "%n:%" SCNd64 "%n:%" SCNd64 "%n", &w->update, &end, &w->episode,
+                         &end, &w->attempt, &end);
+    if (n >= 1 && !text[end] && w->update >= 0) return MG_OK;
+    return mg_fail(MG_CONFIG, "replay: found '%s', wanted UPDATE, UPDATE:EPISODE or UPDATE:EPISODE:ATTEMPT",
+                   text);
+}
+
+static bool is_wanted(const wanted *w, const mg_episode *e) {
+    return (w->episode < 0 || w->episode == e->start.episode) &&
+           (w->attempt < 0 || w->attempt == e->start.attempt);
+}
+
+// What a turn showed and earned, for the sentence.
+static void tell(const char *when, const mg_episode *e, int32_t turn) {
+    char reward[64] = "no reward";
+    if (turn < 0 || turn >= e->n_turns) {
+        printf("    %-9s %lld turns, %s%s%s\n", when, (long long)e->n_turns,
+               e->terminated ? "terminated" : e->truncated ? "truncated" : "unfinished",
+               e->code ? ", " : "", e->code ? e->code : "");
+        return;
+    }
+    const mg_turn *t = &e->turns[turn];
+    double         value;
+    if (mg_reward_value(&t->reward, &value)) snprintf(reward, sizeof reward, "reward %.17g", value);
+    printf("    %-9s saw '%.*s', said '%.*s', %s\n", when, (int)(t->observation_size < 120 ? t->observation_size : 120),
+           t->observation ? t->observation : "", (int)(t->action_size < 120 ? t->action_size : 120), t->action, reward);
+}
+
+static void play(replay *x, int64_t update, const mg_episode *e) {
+    mg_episode again;
+    char       what[64] = "";
+    const mg_rollout_world *w = &x->where;
+    mg_replay(&w->how, e, &x->where.step, &again);
+    const int32_t at = mg_episode_differs(e, &again, what);
+    x->played++;
+    if (at == -1) return;
+    x->differ++;
+    json_array_append_new(x->rows, json_pack("{s:I, s:I, s:I, s:i, s:s}", "update", (json_int_t)update, "episode",
+                                             (json_int_t)e->start.episode, "attempt",
+                                             (json_int_t)e->start.attempt, "turn", at, "what", what));
+    if (mg_json) return;
+    printf("%lld:%u:%u differs %s%.0d: %s\n", (long long)update, e->start.episode, e->start.attempt,
+           at == MG_DIFFERS_RESET ? "after the reset" : "in turn ", at == MG_DIFFERS_RESET ? 0 : at + 1, what);
+    tell("recorded", e, at);
+    tell("now", &again, at);
+}
+
+static mg_err play_update(replay *x, int64_t update) {
+    mg_episode *e;
+    int64_t     n;
+    mg_arena_reset(&x->where.step, 0);
+    mg_err err = mg_store_episodes_read(x->store, update, update + 1, EPISODES_MAX, &x->where.step, &e, &n);
+    for (int64_t i = 0; i < n && !err; i++)
+        if (is_wanted(&x->which, &e[i])) play(x, update, &e[i]);
+    return err;
+}
+
+static mg_err play_all(replay *x) {
+    int64_t updates;
+    mg_err  err = mg_store_updates(x->store, &updates);
+    if (x->which.update >= 0) return err ? err : play_update(x, x->which.update);
+    for (int64_t u = 0; u < updates && !err && !mg_stop; u++) err = play_update(x, u);
+    return err;
+}
+
+static void print(const replay *x) {
+    if (mg_json)
+        mg_json_print(json_pack("{s:I, s:I, s:O}", "played", (json_int_t)x->played, "differ",
+                                (json_int_t)x->differ, "differences", x->rows));
+    else
+        printf("%lld played again, %lld differ\n", (long long)x->played, (long long)x->differ);
+}
+
+static int run_all(const char *folder, const char *episode) {
+    replay x   = {.which = {-1, -1, -1}, .rows = json_array()};
+    mg_err err = episode ? parse_wanted(episode, &x.which) : MG_OK;
+    if (!err) err = mg_rollout_world_of_run(&x.where, folder);
+    if (!err) err = mg_store_open(&x.store, mg_path(&x.where.arena, "%s/run.db", folder));
+    if (!err) err = mg_store_verify(x.store); // what was changed by hand is no record to compare with
+    if (!err) err = play_all(&x);
+    if (!err && x.played == 0) err = mg_fail(MG_EMPTY, "%s: holds no such episode", folder);
+    if (!err) print(&x);
+    const mg_err closed = mg_store_close(x.store);
+    mg_rollout_world_close(&x.where);
+    json_decref(x.rows);
+    return err || closed ? mg_exit_status(err ? err : closed) : x.differ ? MG_EXIT_NO : MG_EXIT_DONE;
+}
+
+static int run(int argc, char **argv) {
+    mg_args         args;
+    const mg_option options[] = {{0}};
+    mg_err          err       = mg_args_parse(&args, argc, argv, options, false);
+    if (!err && args.help) {
+        printf("usage: martingale replay RUN [UPDATE[:EPISODE[:ATTEMPT]]]\n\n"
+               "Checks the record's hashes, then plays its episodes again, the same resets and actions on a fresh environment, and names\n"
+               "the first turn in which observation, reward, status or state differ. Exit status 1: some do.\n");
+        return MG_EXIT_DONE;
+    }
+    if (!err && (args.n_words < 1 || args.n_words > 2))
+        err = mg_fail(MG_CONFIG, "replay: found %d words, wanted a run, and perhaps an episode", args.n_words);
+    return err ? mg_exit_status(err) : run_all(args.words[0], args.n_words > 1 ? args.words[1] : NULL);
+}
+
+const mg_verb mg_verb_replay = {"replay", "RUN [UPDATE[:EPISODE[:ATTEMPT]]]",
+                                "play recorded episodes again; say where they differ", run};
