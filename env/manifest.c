@@ -1,4 +1,5 @@
-// manifest.c - a manifest is read strictly: whatever is there is understood, or refused by its path.
+// manifest.c - a manifest is read strictly: whatever is there is understood, or refused by its
+// path.
 #include "env/manifest.h"
 
 #include <jansson.h>
@@ -28,7 +29,8 @@ static mg_err only_these(const json_t *object, const mg_place *up, const char *c
         while (*k && strcmp(*k, key) != 0) k++;
         if (*k) continue;
         char path[MG_PLACE_SIZE];
-        return mg_fail(MG_CORRUPT, "manifest: %s: found the key '%s', wanted one of those in env/manifest.h",
+        return mg_fail(MG_CORRUPT,
+                       "manifest: %s: found the key '%s', wanted one of those in env/manifest.h",
                        mg_place_print(up, path), key);
     }
     return MG_OK;
@@ -77,8 +79,8 @@ static mg_err ms_at(const json_t *object, const char *key, const mg_place *up, i
     return MG_OK;
 }
 
-static mg_err patterns_at(const json_t *object, const char *key, const mg_place *up, mg_arena *arena,
-                          const char *const **out, int64_t *n) {
+static mg_err patterns_at(const json_t *object, const char *key, const mg_place *up,
+                          mg_arena *arena, const char *const **out, int64_t *n) {
     const mg_place at = {up, key, MG_PLACE_KEY};
     const json_t  *v  = json_object_get(object, key);
     if (!v) return MG_OK;
@@ -100,12 +102,15 @@ static mg_err patterns_at(const json_t *object, const char *key, const mg_place 
     return MG_OK;
 }
 
-static mg_err read_action(const json_t *from, const mg_place *at, mg_arena *arena, mg_action_promise *out) {
-    static const char *const keys[] = {"name",       "schema",        "effect",     "reads", "writes",
-                                       "idempotent", "visibility_ms", "timeout_ms", NULL};
+static mg_err read_action(const json_t *from, const mg_place *at, mg_arena *arena,
+                          mg_action_promise *out) {
+    static const char *const keys[] = {"name",          "schema",     "effect",
+                                       "reads",         "writes",     "idempotent",
+                                       "visibility_ms", "timeout_ms", NULL};
     static const word effects[] = {{"pure", MG_EFFECT_PURE}, {"mutating", MG_EFFECT_MUTATING},
                                    {"unknown", MG_EFFECT_UNKNOWN}, {NULL, 0}};
-    const json_t *idempotent = json_object_get(from, "idempotent"), *schema = json_object_get(from, "schema");
+    const json_t *idempotent = json_object_get(from, "idempotent"),
+                 *schema = json_object_get(from, "schema");
     int           effect = MG_EFFECT_UNKNOWN;
     mg_err        err = only_these(from, at, keys);
     if (!err) err = text_at(from, "name", at, true, arena, &out->name);
@@ -139,7 +144,8 @@ static mg_err read_reward(const json_t *from, mg_manifest *out) {
     if (!err && out->has_range) err = number_at(from, "min", &at, &out->min);
     if (!err && out->has_range) err = number_at(from, "max", &at, &out->max);
     if (!err && out->has_resolution) err = number_at(from, "resolution", &at, &out->resolution);
-    if (!err && out->has_range && out->min > out->max) err = wrong(&at, from, "a min of at most max");
+    if (!err && out->has_range && out->min > out->max)
+        err = wrong(&at, from, "a min of at most max");
     if (!err && out->has_resolution && !(out->resolution > 0))
         err = wrong(&at, json_object_get(from, "resolution"), "a resolution above 0");
     return err;
@@ -181,7 +187,8 @@ static mg_err read_all(const json_t *root, mg_arena *arena, mg_manifest *out) {
     if (!err) err = text_at(root, "name", NULL, true, arena, &out->name);
     if (!err) err = text_at(root, "version", NULL, false, arena, &out->version);
     if (!err)
-        err = word_at(root, "determinism", NULL, kinds, "deterministic, seeded or stochastic", &determinism);
+        err = word_at(root, "determinism", NULL, kinds, "deterministic, seeded or stochastic",
+                      &determinism);
     if (!err) err = read_reward(json_object_get(root, "reward"), out);
     if (!err) err = read_actions(json_object_get(root, "actions"), arena, out);
     out->determinism = (mg_determinism)determinism;
@@ -192,9 +199,12 @@ static mg_err read_all(const json_t *root, mg_arena *arena, mg_manifest *out) {
 static mg_err parse(const char *json, size_t size, json_t **root) {
     json_error_t at;
     if (size > MG_MANIFEST_SIZE_MAX)
-        return mg_fail(MG_LIMIT, "manifest: found %zu bytes, wanted at most %d", size, MG_MANIFEST_SIZE_MAX);
+        return mg_fail(MG_LIMIT, "manifest: found %zu bytes, wanted at most %d", size,
+                       MG_MANIFEST_SIZE_MAX);
     *root = json_loadb(json, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &at);
-    return *root ? MG_OK : mg_fail(MG_CORRUPT, "manifest: line %d, column %d: %s", at.line, at.column, at.text);
+    return *root ? MG_OK
+                 : mg_fail(MG_CORRUPT, "manifest: line %d, column %d: %s", at.line, at.column,
+                           at.text);
 }
 
 static int by_json_name(const void *a, const void *b) {

@@ -7,11 +7,12 @@
 //                 "effect": "pure|mutating|unknown", "reads": ["order/*"], "writes": ["order/*"],
 //                 "idempotent": false, "visibility_ms": 0, "timeout_ms": 2000}]}
 //
-// Everything but the names may be missing; what is missing makes its checks NOT TESTABLE. Keys that
-// are not known are refused: a promise that nobody reads is none. Key patterns end in "*" or name one
-// key. Returns are min plus whole multiples of the resolution. The hash is over the canonical form
-// (keys sorted, actions sorted by name, 0 and 0.0 the same, no white space), so two manifests that
-// say the same are the same, also where a server lists its actions in another order each time.
+// Everything but the names may be missing; what is missing makes its checks NOT TESTABLE. Keys
+// that are not known are refused: a promise that nobody reads is none. Key patterns end in "*" or
+// name one key. Returns are min plus whole multiples of the resolution. The hash is over the
+// canonical form (keys sorted, actions sorted by name, 0 and 0.0 the same, no white space), so
+// two manifests that say the same are the same, also where a server lists its actions in another
+// order each time.
 #ifndef MG_ENV_MANIFEST_H
 #define MG_ENV_MANIFEST_H
 #include <stdbool.h>
@@ -50,9 +51,10 @@ typedef struct mg_manifest {
     uint8_t                   hash[32];
 } mg_manifest;
 
-// Everything lies on the arena but the schemas, which mg_manifest_release gives back. Errors, naming
-// key, what was found and what was wanted: MG_CORRUPT, MG_LIMIT.
-mg_err mg_manifest_read(const char *json, size_t size, mg_arena *arena, mg_manifest *out) MG_MUST_USE;
+// Everything lies on the arena but the schemas, which mg_manifest_release gives back. Errors,
+// naming key, what was found and what was wanted: MG_CORRUPT, MG_LIMIT.
+mg_err mg_manifest_read(const char *json, size_t size, mg_arena *arena,
+                        mg_manifest *out) MG_MUST_USE;
 void   mg_manifest_release(mg_manifest *m);
 
 // The SHA-256 of the canonical form alone, without reading what it says: whether it has changed.

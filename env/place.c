@@ -8,10 +8,10 @@ const char *mg_place_print(const mg_place *at, char out[MG_PLACE_SIZE]) {
     if (!at) return strcpy(out, "$");
     mg_place_print(at->up, out);
     const size_t n    = strlen(out);
-    const int    more = at->index == MG_PLACE_KEY
-                            ? snprintf(out + n, MG_PLACE_SIZE - n, ".%s", at->key)
-                            : snprintf(out + n, MG_PLACE_SIZE - n, "%s%s[%zu]", *at->key ? "." : "", at->key,
-                                       at->index);
+    const int more = at->index == MG_PLACE_KEY
+                         ? snprintf(out + n, MG_PLACE_SIZE - n, ".%s", at->key)
+                         : snprintf(out + n, MG_PLACE_SIZE - n, "%s%s[%zu]", *at->key ? "." : "",
+                                    at->key, at->index);
     if (n + (size_t)more >= MG_PLACE_SIZE) strcpy(out + n, n + 4 < MG_PLACE_SIZE ? "..." : "");
     return out;
 }

@@ -1,4 +1,5 @@
-// place.h - where in a JSON value something was found, for sentences. Internal to schema.c and manifest.c.
+// place.h - where in a JSON value something was found, for sentences. Internal to schema.c and
+// manifest.c.
 #ifndef MG_ENV_PLACE_H
 #define MG_ENV_PLACE_H
 #include <jansson.h>

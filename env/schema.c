@@ -33,7 +33,8 @@ static const char *const BOUND_NAMES[BOUNDS] = {
 enum { ANY_OF, ONE_OF, ALL_OF, COMBINATIONS };
 static const char *const COMBINATION_NAMES[COMBINATIONS] = {"anyOf", "oneOf", "allOf"};
 
-static const char *const SILENT[] = {"title", "description", "default", "examples", "$schema", "$comment"};
+static const char *const SILENT[] = {"title",    "description", "default",
+                                     "examples", "$schema",     "$comment"};
 
 typedef struct schemas {
     mg_schema **of; // [n] owned
@@ -63,10 +64,11 @@ typedef struct reading {
     int depth, nodes;
 } reading;
 
-static mg_err bad(const mg_place *at, const char *keyword, const json_t *found, const char *wanted) {
+static mg_err bad(const mg_place *at, const char *keyword, const json_t *found,
+                  const char *wanted) {
     char path[MG_PLACE_SIZE];
-    return mg_fail(MG_CORRUPT, "schema: %s: %s: found %s, wanted %s", mg_place_print(at, path), keyword,
-                   mg_json_kind(found), wanted);
+    return mg_fail(MG_CORRUPT, "schema: %s: %s: found %s, wanted %s", mg_place_print(at, path),
+                   keyword, mg_json_kind(found), wanted);
 }
 
 static mg_err node_new(mg_schema **out, const json_t *from, const mg_place *at, reading *r);
@@ -133,7 +135,8 @@ static mg_err read_pattern(mg_schema *s, const json_t *from, const mg_place *at)
     if (!s->pattern) {
         char path[MG_PLACE_SIZE], why[128] = "";
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
-        return mg_fail(MG_CORRUPT, "schema: %s: pattern: found '%s' (%s), wanted a regular expression",
+        return mg_fail(MG_CORRUPT,
+                       "schema: %s: pattern: found '%s' (%s), wanted a regular expression",
                        mg_place_print(at, path), json_string_value(from), why);
     }
     s->match  = pcre2_match_data_create(1, NULL);
@@ -143,7 +146,8 @@ static mg_err read_pattern(mg_schema *s, const json_t *from, const mg_place *at)
     return MG_OK;
 }
 
-static mg_err read_constants(mg_schema *s, const char *keyword, const json_t *from, const mg_place *at) {
+static mg_err read_constants(mg_schema *s, const char *keyword, const json_t *from,
+                             const mg_place *at) {
     const bool list = strcmp(keyword, "enum") == 0;
     if (list && (!json_is_array(from) || json_array_size(from) == 0))
         return bad(at, keyword, from, "a list of values");
@@ -172,12 +176,14 @@ static mg_err read_bound(mg_schema *s, int k, const json_t *from, const mg_place
     return MG_OK;
 }
 
-static mg_err read_keyword(mg_schema *s, const char *key, const json_t *v, const mg_place *up, reading *r) {
+static mg_err read_keyword(mg_schema *s, const char *key, const json_t *v, const mg_place *up,
+                           reading *r) {
     const mg_place at = {up, key, MG_PLACE_KEY};
     for (int k = 0; k < BOUNDS; k++)
         if (strcmp(key, BOUND_NAMES[k]) == 0) return read_bound(s, k, v, up);
     for (int k = 0; k < COMBINATIONS; k++)
-        if (strcmp(key, COMBINATION_NAMES[k]) == 0) return read_list(&s->combined[k], v, key, up, r);
+        if (strcmp(key, COMBINATION_NAMES[k]) == 0)
+            return read_list(&s->combined[k], v, key, up, r);
     for (size_t i = 0; i < sizeof SILENT / sizeof *SILENT; i++)
         if (strcmp(key, SILENT[i]) == 0) return MG_OK;
     if (strcmp(key, "type") == 0) return read_types(s, v, up);
@@ -193,7 +199,8 @@ static mg_err read_keyword(mg_schema *s, const char *key, const json_t *v, const
         return json_is_boolean(v) ? MG_OK : bad(up, key, v, "true or false");
     }
     char path[MG_PLACE_SIZE];
-    return mg_fail(MG_CORRUPT, "schema: %s: found the keyword '%s', wanted one of those in env/schema.h",
+    return mg_fail(MG_CORRUPT,
+                   "schema: %s: found the keyword '%s', wanted one of those in env/schema.h",
                    mg_place_print(up, path), key);
 }
 
@@ -201,7 +208,8 @@ static mg_err node_new(mg_schema **out, const json_t *from, const mg_place *at, 
     if (!json_is_object(from) && !json_is_boolean(from))
         return bad(at, "schema", from, "an object, true or false");
     if (r->depth == MG_SCHEMA_DEPTH_MAX || r->nodes == MG_SCHEMA_NODES_MAX)
-        return mg_fail(MG_LIMIT, "schema: found more than %d schemas within each other or %d in all",
+        return mg_fail(MG_LIMIT,
+                       "schema: found more than %d schemas within each other or %d in all",
                        MG_SCHEMA_DEPTH_MAX, MG_SCHEMA_NODES_MAX);
     mg_schema *s = calloc(1, sizeof *s);
     if (!s) return mg_fail(MG_NOMEM, "schema");
@@ -275,7 +283,8 @@ static mg_err check_types(const mg_schema *s, const json_t *v, const mg_place *a
     char wanted[96] = "";
     for (size_t i = 0, n = 0; i < sizeof TYPES / sizeof *TYPES; i++)
         if (s->types & TYPES[i].bit)
-            n += (size_t)snprintf(wanted + n, sizeof wanted - n, "%s%s", n ? " or " : "", TYPES[i].name);
+            n += (size_t)snprintf(wanted + n, sizeof wanted - n, "%s%s", n ? " or " : "",
+                                  TYPES[i].name);
     return differs(at, v, wanted);
 }
 
@@ -309,7 +318,8 @@ static mg_err check_number(const mg_schema *s, double x, const json_t *v, const 
 
 static mg_err check_size(const mg_schema *s, int least, int most, size_t n, const json_t *v,
                          const mg_place *at) {
-    if (s->bounded & 1u << least && (double)n < s->bound[least]) return out_of_bound(s, least, v, at);
+    if (s->bounded & 1u << least && (double)n < s->bound[least])
+        return out_of_bound(s, least, v, at);
     if (s->bounded & 1u << most && (double)n > s->bound[most]) return out_of_bound(s, most, v, at);
     return MG_OK;
 }
@@ -320,8 +330,8 @@ static mg_err check_string(const mg_schema *s, const json_t *v, const mg_place *
     for (const char *c = text; *c; c++) n += ((unsigned char)*c & 0xC0) != 0x80;
     mg_err err = check_size(s, MIN_LENGTH, MAX_LENGTH, n, v, at);
     if (err || !s->pattern) return err;
-    const int rc = pcre2_match(s->pattern, (PCRE2_SPTR)text, json_string_length(v), 0, PCRE2_NO_UTF_CHECK,
-                               s->match, s->limits);
+    const int rc = pcre2_match(s->pattern, (PCRE2_SPTR)text, json_string_length(v), 0,
+                               PCRE2_NO_UTF_CHECK, s->match, s->limits);
     return rc >= 0 ? MG_OK : differs(at, v, "a text that matches its pattern");
 }
 
@@ -408,13 +418,15 @@ static mg_err check_combined(const mg_schema *s, const json_t *v, const mg_place
         const schemas *l    = &s->combined[k];
         size_t         held = 0;
         for (size_t i = 0; i < l->n; i++) held += !check(l->of[i], v, at);
-        if (l->n == 0 || (k == ANY_OF ? held > 0 : k == ONE_OF ? held == 1 : held == l->n)) continue;
+        if (l->n == 0 || (k == ANY_OF ? held > 0 : k == ONE_OF ? held == 1 : held == l->n))
+            continue;
         char wanted[64];
-        snprintf(wanted, sizeof wanted, "%s, but %zu of its %zu schemas hold", COMBINATION_NAMES[k], held,
-                 l->n);
+        snprintf(wanted, sizeof wanted, "%s, but %zu of its %zu schemas hold", COMBINATION_NAMES[k],
+                 held, l->n);
         return differs(at, v, wanted);
     }
-    if (s->negated && !check(s->negated, v, at)) return differs(at, v, "anything but what `not` describes");
+    if (s->negated && !check(s->negated, v, at))
+        return differs(at, v, "anything but what `not` describes");
     return MG_OK;
 }
 
@@ -435,8 +447,8 @@ mg_err mg_schema_check(const mg_schema *s, const json_t *value) { return check(s
 
 mg_err mg_schema_check_text(const mg_schema *s, const char *json, size_t size) {
     json_error_t at;
-    json_t      *value =
-        json_loadb(json, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, &at);
+    json_t *value = json_loadb(
+        json, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, &at);
     if (!value) return mg_fail(MG_MISMATCH, "column %d: found no JSON: %s", at.column, at.text);
     mg_err err = mg_schema_check(s, value);
     json_decref(value);

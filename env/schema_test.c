@@ -1,6 +1,7 @@
-// Goal:   a value is taken exactly where draft 2020-12 takes it, and what is refused is named by its path.
-// Method: pairs of schema and value with the draft's own answer (validation sections 6 and 10 of the
-//         core); schemas that must not be read; a pattern that would never end.
+// Goal:   a value is taken exactly where draft 2020-12 takes it, and what is refused is named by
+//         its path.
+// Method: pairs of schema and value with the draft's own answer (validation sections 6 and 10 of
+//         the core); schemas that must not be read; a pattern that would never end.
 #include "env/schema.h"
 
 #include <jansson.h>
@@ -41,7 +42,8 @@ static void refused(const char *schema, const char *value, const char *why) {
 
 static void types_are_the_seven_of_json_schema(void **state) {
     (void)state;
-    static const char *const names[]  = {"null", "boolean", "object", "array", "number", "string", "integer"};
+    static const char *const names[] = {"null",   "boolean", "object", "array",
+                                        "number", "string",  "integer"};
     static const char *const values[] = {"null", "true", "{}", "[]", "1.5", "\"1\"", "2"};
     for (int i = 0; i < 7; i++)
         for (int k = 0; k < 7; k++) {
@@ -89,7 +91,8 @@ static void texts_are_measured_in_code_points(void **state) {
 
 static void a_pattern_that_would_never_end_is_refused(void **state) {
     (void)state;
-    refused("{\"pattern\": \"^(a+)+$\"}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"", "pattern");
+    refused("{\"pattern\": \"^(a+)+$\"}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"",
+            "pattern");
     // It would match in the end, after a million steps; and does at once where there are few.
     refused("{\"pattern\": \"^(a+)+$|^a+b$\"}", "\"aaaaaaaaaaaaaaaaaaaab\"", "pattern");
     taken("{\"pattern\": \"^(a+)+$|^a+b$\"}", "\"aaaab\"");
@@ -103,7 +106,8 @@ static void lists_and_objects_keep_their_rules(void **state) {
     taken(order, "{\"id\": 4, \"lines\": [{\"n\": 1}, {}]}");
     refused(order, "{\"lines\": []}", "$.id: found nothing");
     refused(order, "{\"id\": \"4\"}", "$.id: found '4', wanted integer");
-    refused(order, "{\"id\": 4, \"lines\": [{\"n\": 1}, {\"n\": 0}]}", "$.lines[1].n: found 0, wanted minimum 1");
+    refused(order, "{\"id\": 4, \"lines\": [{\"n\": 1}, {\"n\": 0}]}",
+            "$.lines[1].n: found 0, wanted minimum 1");
     refused(order, "{\"id\": 4, \"why\": 1}", "$.why: found 1, wanted nothing");
     taken("{\"additionalProperties\": {\"type\": \"string\"}}", "{\"a\": \"b\"}");
     refused("{\"additionalProperties\": {\"type\": \"string\"}}", "{\"a\": 1}", "$.a");
@@ -146,8 +150,8 @@ static void combinations_count_what_holds(void **state) {
 
 static void text_that_is_no_json_does_not_keep_a_schema(void **state) {
     (void)state;
-    static const char *const bad[] = {"", "{", "{\"a\": 1, \"a\": 2}", "1 2", "{a: 1}", "nan", "\"\xff\"",
-                                      "1e999"};
+    static const char *const bad[] = {
+        "", "{", "{\"a\": 1, \"a\": 2}", "1 2", "{a: 1}", "nan", "\"\xff\"", "1e999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) refused("{}", bad[i], "found no JSON");
 }
 
@@ -157,7 +161,8 @@ static void a_schema_that_cannot_be_kept_to_is_not_read(void **state) {
         {"[]", "$: schema: found an empty list"},
         {"{\"format\": \"email\"}", "the keyword 'format'"},
         {"{\"$ref\": \"#\"}", "the keyword '$ref'"},
-        {"{\"properties\": {\"a\": {\"minimun\": 3}}}", "$.properties.a: found the keyword 'minimun'"},
+        {"{\"properties\": {\"a\": {\"minimun\": 3}}}",
+         "$.properties.a: found the keyword 'minimun'"},
         {"{\"type\": \"float\"}", "type: found a text"},
         {"{\"type\": []}", "type: found an empty list"},
         {"{\"type\": [\"string\", 1]}", "type: found a number"},
@@ -230,7 +235,8 @@ static void a_path_that_is_too_long_is_cut(void **state) {
     char schema[4096] = "{\"type\": \"string\"}", wider[4096];
     char value[2048]  = "1", deeper[2048];
     for (int i = 0; i < 12; i++) {
-        snprintf(wider, sizeof wider, "{\"properties\": {\"a name of some length\": %.3500s}}", schema);
+        snprintf(wider, sizeof wider, "{\"properties\": {\"a name of some length\": %.3500s}}",
+                 schema);
         snprintf(deeper, sizeof deeper, "{\"a name of some length\": %.1900s}", value);
         strcpy(schema, wider), strcpy(value, deeper);
     }

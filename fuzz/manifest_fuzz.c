@@ -3,8 +3,8 @@
 // Build and run with clang's libFuzzer:
 //   clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. fuzz/manifest_fuzz.c env/manifest.c
 //       env/schema.c env/place.c core/arena.c core/err.c -ljansson -lpcre2-8 -lcrypto -lm -o manifest_fuzz
-// What is taken has the hash that is taken without reading, finds each of its actions by name, promises
-// nothing out of bounds, and is the same when its text is white space longer.
+// What is taken has the hash that is taken without reading, finds each of its actions by name,
+// promises nothing out of bounds, and is the same when its text is white space longer.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 // Build and run with clang's libFuzzer:
 //   clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. fuzz/schema_fuzz.c env/schema.c
 //       env/place.c core/err.c -ljansson -lpcre2-8 -lm -o schema_fuzz
-// A value keeps a schema exactly where it does not keep the schema's negation; what is refused has a
-// sentence.
+// A value keeps a schema exactly where it does not keep the schema's negation; what is refused
+// has a sentence.
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     if (!end) return 0;
     const char  *value = (const char *)end + 1;
     const size_t n     = size - (size_t)(end + 1 - bytes);
-    json_t      *from  = json_loadb((const char *)bytes, (size_t)(end - bytes), JSON_DECODE_ANY, NULL);
+    json_t *from = json_loadb((const char *)bytes, (size_t)(end - bytes), JSON_DECODE_ANY, NULL);
     if (!from) return 0;
     json_t    *negated = json_pack("{s:O}", "not", from);
     mg_schema *s = NULL, *contrary = NULL;

@@ -1,11 +1,12 @@
-// watch_fuzz.c - strangers' bytes as evidence: claims, values, times and rewards of an episode's calls.
+// watch_fuzz.c - strangers' bytes as evidence: claims, values, times and rewards of an episode's
+// calls.
 //
 // Build and run with clang's libFuzzer:
 //   clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. fuzz/watch_fuzz.c harness/watch.c
 //       harness/watch_reward.c harness/traceback.c harness/taxonomy.c env/manifest.c env/schema.c
 //       env/place.c env/env.c core/arena.c core/err.c -ljansson -lpcre2-8 -lcrypto -lm -o watch_fuzz
-// A verdict is never taken back, has a code and a sentence where it is not CLEAN, and names a turn that
-// there was; the same calls give the same bytes.
+// A verdict is never taken back, has a code and a sentence where it is not CLEAN, and names a
+// turn that there was; the same calls give the same bytes.
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static const char MANIFEST[] =
     "{\"name\":\"w\",\"reward\":{\"min\":0,\"max\":1,\"resolution\":0.01},\"actions\":["
-    "{\"name\":\"get\",\"effect\":\"pure\",\"timeout_ms\":3,\"visibility_ms\":2,\"schema\":{\"required\":[\"n\"]}},"
+    "{\"name\":\"get\",\"effect\":\"pure\",\"timeout_ms\":3,\"visibility_ms\":2,\"schema\":{"
+    "\"required\":[\"n\"]}},"
     "{\"name\":\"put\",\"effect\":\"mutating\",\"writes\":[\"k*\"],\"timeout_ms\":3},"
     "{\"name\":\"set\",\"effect\":\"mutating\",\"writes\":[\"k*\"],\"idempotent\":true}]}";
 
@@ -46,12 +48,16 @@ static mg_reward reward(bytes_left *b) {
 static void step(mg_watch *w, bytes_left *b) {
     static const char *const actions[] = {"get", "put", "set", "none of them", NULL};
     static const char *const keys[]    = {"k1", "k2", "", "x", NULL};
-    static const char *const texts[]   = {"fine", "Traceback (most recent call last)", "timed out", "{\"n\":1}", ""};
+    static const char *const texts[] = {"fine", "Traceback (most recent call last)", "timed out",
+                                        "{\"n\":1}", ""};
     mg_touch      touched[3];
     mg_transition t = {.evidence = {.touched = touched, .n_touched = (int64_t)take(b, 1) % 4}};
     for (int i = 0; i < 3; i++)
-        touched[i] = (mg_touch){.key = keys[take(b, 1) % 5], .wrote = take(b, 1) & 1, .shown = take(b, 1) % 4,
-                                .before = take(b, 1) % 4, .after = take(b, 1) % 4};
+        touched[i] = (mg_touch){.key = keys[take(b, 1) % 5],
+                                .wrote = take(b, 1) & 1,
+                                .shown = take(b, 1) % 4,
+                                .before = take(b, 1) % 4,
+                                .after = take(b, 1) % 4};
     t.evidence.action    = actions[take(b, 1) % 5];
     t.evidence.arguments = texts[take(b, 1) % 5];
     t.evidence.status    = (mg_status)(take(b, 1) % 8);
@@ -60,7 +66,8 @@ static void step(mg_watch *w, bytes_left *b) {
     t.evidence.owed      = reward(b);
     t.reward             = reward(b);
     const char *text     = texts[take(b, 1) % 5];
-    t.observation        = (mg_value){.kind = (mg_space_kind)(take(b, 1) % 4), .text = text, .size = strlen(text)};
+    t.observation =
+        (mg_value){.kind = (mg_space_kind)(take(b, 1) % 4), .text = text, .size = strlen(text)};
     mg_watch_step(w, &t, (int64_t)take(b, 8));
 }
 

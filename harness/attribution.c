@@ -11,7 +11,8 @@ bool mg_attribution_wanted(const mg_finding *f, double share, mg_rng *rng) {
 }
 
 // `out` may be `first`.
-static void stands(mg_finding *out, const mg_finding *first, mg_code code, int32_t turn, const char *why) {
+static void stands(mg_finding *out, const mg_finding *first, mg_code code, int32_t turn,
+                   const char *why) {
     char before[sizeof first->detail];
     memcpy(before, first->detail, sizeof before);
     *out = (mg_finding){.verdict = MG_CLEAN, .turn = -1};
@@ -45,7 +46,9 @@ static bool same_bytes(const char *a, size_t n, const char *b, size_t m) {
     return n == m && (n == 0 || memcmp(a, b, n) == 0);
 }
 
-static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
+static bool same_text(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
 
 // The bits of a VALUE; of others that they are of the same kind.
 static bool same_reward(const mg_reward *a, const mg_reward *b) {

@@ -16,13 +16,15 @@ static mg_finding finding(mg_verdict verdict, mg_code code, int32_t turn) {
     return f;
 }
 
-static void decided(mg_finding first, mg_replayed second, mg_verdict verdict, mg_code code, int32_t turn) {
+static void decided(mg_finding first, mg_replayed second, mg_verdict verdict, mg_code code,
+                    int32_t turn) {
     mg_finding out;
     mg_attribution_decide(&first, &second, &out);
     if (out.verdict != verdict || out.code != code || out.turn != turn)
-        fail_msg("found %d %s turn %d, wanted %d %s turn %d", out.verdict, mg_code_name(out.code), out.turn,
-                 verdict, mg_code_name(code), turn);
-    if (code != MG_CODE_NONE) assert_non_null(strstr(out.detail, first.code ? "what was seen" : ""));
+        fail_msg("found %d %s turn %d, wanted %d %s turn %d", out.verdict, mg_code_name(out.code),
+                 out.turn, verdict, mg_code_name(code), turn);
+    if (code != MG_CODE_NONE)
+        assert_non_null(strstr(out.detail, first.code ? "what was seen" : ""));
     mg_attribution_decide(&first, &second, &first); // in place
     assert_memory_equal(&first, &out, sizeof out);
 }
@@ -42,7 +44,8 @@ static void what_comes_out_otherwise_is_the_harness_s(void **state) {
     decided(finding(MG_SUSPECT, MG_E_TRACEBACK, 2), OTHER(2), MG_QUARANTINED, MG_E_TRACEBACK, 2);
     decided(finding(MG_CLEAN, MG_CODE_NONE, -1), OTHER(4), MG_QUARANTINED, MG_H_REPLAY, 4);
     decided(finding(MG_CLEAN, MG_M_WRONG, -1), OTHER(0), MG_QUARANTINED, MG_H_REPLAY, 0);
-    decided(finding(MG_CLEAN, MG_M_WRONG, -1), OTHER(MG_DIFFERS_RESET), MG_QUARANTINED, MG_H_REPLAY, -1);
+    decided(finding(MG_CLEAN, MG_M_WRONG, -1), OTHER(MG_DIFFERS_RESET), MG_QUARANTINED, MG_H_REPLAY,
+            -1);
 }
 
 static void the_same_fault_again_is_the_environment_s_or_the_task_s(void **state) {
@@ -58,10 +61,13 @@ static void the_same_fault_again_is_the_environment_s_or_the_task_s(void **state
 static void a_suspicion_never_becomes_clean(void **state) {
     (void)state;
     const mg_finding suspect = finding(MG_SUSPECT, MG_E_TIMEOUT, 2);
-    decided(suspect, SAME(.finding = finding(MG_CLEAN, MG_CODE_NONE, -1)), MG_SUSPECT, MG_E_TIMEOUT, 2);
-    decided(suspect, SAME(.finding = finding(MG_CLEAN, MG_M_WRONG, -1)), MG_SUSPECT, MG_E_TIMEOUT, 2);
+    decided(suspect, SAME(.finding = finding(MG_CLEAN, MG_CODE_NONE, -1)), MG_SUSPECT, MG_E_TIMEOUT,
+            2);
+    decided(suspect, SAME(.finding = finding(MG_CLEAN, MG_M_WRONG, -1)), MG_SUSPECT, MG_E_TIMEOUT,
+            2);
     decided(finding(MG_QUARANTINED, MG_E_STALE, 1), OTHER(1), MG_QUARANTINED, MG_E_STALE, 1);
-    decided(finding(MG_QUARANTINED, MG_E_STALE, 1), SAME(.finding = {.turn = -1}), MG_QUARANTINED, MG_E_STALE, 1);
+    decided(finding(MG_QUARANTINED, MG_E_STALE, 1), SAME(.finding = {.turn = -1}), MG_QUARANTINED,
+            MG_E_STALE, 1);
 }
 
 static void the_model_s_failure_stays_the_model_s(void **state) {
@@ -79,7 +85,8 @@ static void the_model_s_failure_stays_the_model_s(void **state) {
 static void suspects_are_played_again_and_a_share_of_the_others(void **state) {
     (void)state;
     mg_rng           r       = mg_rng_stream(1, MG_PURPOSE_TEST, 0);
-    const mg_finding suspect = finding(MG_SUSPECT, MG_E_TRACEBACK, 0), proven = finding(MG_QUARANTINED, MG_E_STALE, 0),
+    const mg_finding suspect = finding(MG_SUSPECT, MG_E_TRACEBACK, 0),
+                     proven = finding(MG_QUARANTINED, MG_E_STALE, 0),
                      wrong = finding(MG_CLEAN, MG_M_WRONG, 0);
     int n = 0;
     for (int i = 0; i < 10000; i++) {
@@ -102,8 +109,12 @@ typedef struct record {
 static record make(void) {
     record r = {.e = {.n_turns = 3, .terminated = true, .reset_digest = {1}, .end_digest = {2}}};
     for (int i = 0; i < 3; i++)
-        r.turns[i] = (mg_turn){.observation = "seen", .observation_size = 4, .action = "said", .action_size = 4,
-                               .reward = mg_reward_of(0.5), .evidence = {.status = MG_STATUS_OK}};
+        r.turns[i] = (mg_turn){.observation = "seen",
+                               .observation_size = 4,
+                               .action = "said",
+                               .action_size = 4,
+                               .reward = mg_reward_of(0.5),
+                               .evidence = {.status = MG_STATUS_OK}};
     return r;
 }
 
@@ -112,7 +123,8 @@ static void differ(record *b, int32_t at, const char *what) {
     record a = make();
     char   found[64];
     a.e.turns = a.turns, b->e.turns = b->turns;
-    const int32_t there = mg_episode_differs(&a.e, &b->e, found), back = mg_episode_differs(&b->e, &a.e, found);
+    const int32_t there = mg_episode_differs(&a.e, &b->e, found),
+                  back = mg_episode_differs(&b->e, &a.e, found);
     if (there != at || back != at || strcmp(found, what) != 0)
         fail_msg("found %d and %d in '%s', wanted %d in '%s'", there, back, found, at, what);
 }

@@ -7,8 +7,8 @@
 #include "stats/wealth.h"
 
 enum { TURNS, TOKENS, READS, WRITES, REFUSALS, PAID, ACTIONS };
-static const char *const NAMES[ACTIONS] = {"turns",        "tokens of the policy", "keys read",
-                                           "keys written", "refusals",             "turns that paid"};
+static const char *const NAMES[ACTIONS] = {
+    "turns", "tokens of the policy", "keys read", "keys written", "refusals", "turns that paid"};
 enum { ALL_MAX = MG_EXCLUSION_WINDOW + MG_EXCLUSION_KEPT };
 // Permutations as extreme as what was seen, after which nothing more is to be learnt.
 enum { EXTREME_MAX = 10 };
@@ -38,12 +38,14 @@ static int action_of(mg_exclusion *x, const char *name) {
 
 static void count_answer(const mg_turn *t, int32_t row[MG_COVARIATES]) {
     double paid;
-    for (int64_t k = 0; k < t->evidence.n_touched; k++) row[t->evidence.touched[k].wrote ? WRITES : READS]++;
+    for (int64_t k = 0; k < t->evidence.n_touched; k++)
+        row[t->evidence.touched[k].wrote ? WRITES : READS]++;
     row[REFUSALS] += t->evidence.status == MG_STATUS_REFUSED;
     row[PAID] += mg_reward_value(&t->reward, &paid) && paid > 0;
 }
 
-static void covariates_of(mg_exclusion *x, const mg_episode *e, bool excluded, int32_t row[MG_COVARIATES]) {
+static void covariates_of(mg_exclusion *x, const mg_episode *e, bool excluded,
+                          int32_t row[MG_COVARIATES]) {
     const bool    broke = excluded && e->code_turn >= 0 && e->code_turn < e->n_turns;
     const int64_t n     = broke ? e->code_turn + 1 : e->n_turns;
     memset(row, 0, sizeof *row * MG_COVARIATES);
@@ -91,8 +93,8 @@ static void rank_all(const mg_exclusion *x, ranks *out) {
     }
 }
 
-// The largest rank sum over covariates of the episodes `who` names, which is the largest AUC: with m of
-// them and n others, AUC = (sum of ranks - m (m + 1) / 2) / (m n), Mann & Whitney 1947.
+// The largest rank sum over covariates of the episodes `who` names, which is the largest AUC:
+// with m of them and n others, AUC = (sum of ranks - m (m + 1) / 2) / (m n), Mann & Whitney 1947.
 static int32_t largest(const ranks *r, const int32_t *who, int32_t m, int32_t *column) {
     int32_t sums[MG_COVARIATES] = {0};
     for (int32_t i = 0; i < m; i++)
@@ -106,20 +108,22 @@ static int32_t largest(const ranks *r, const int32_t *who, int32_t m, int32_t *c
 // p of the largest rank sum; exact enough to tell p <= share, no finer than EXTREME_MAX asks for.
 static double permute(const ranks *r, int32_t m, int32_t seen, double share, mg_rng *rng) {
     const double  wanted = EXTREME_MAX / share;
-    const int64_t most   = wanted < MG_EXCLUSION_PERMUTATIONS_MAX ? (int64_t)wanted : MG_EXCLUSION_PERMUTATIONS_MAX;
+    const int64_t most =
+        wanted < MG_EXCLUSION_PERMUTATIONS_MAX ? (int64_t)wanted : MG_EXCLUSION_PERMUTATIONS_MAX;
     int32_t       order[ALL_MAX], column;
     int64_t       extreme = 0, done = 0;
     for (int32_t i = 0; i < r->n; i++) order[i] = i;
     while (done < most && extreme < EXTREME_MAX) {
         for (int32_t i = 0; i < m; i++) { // the first m of a shuffle
-            const int32_t k    = i + (int32_t)((uint64_t)mg_rng_u32(rng) * (uint64_t)(r->n - i) >> 32);
+            const int32_t k = i + (int32_t)((uint64_t)mg_rng_u32(rng) * (uint64_t)(r->n - i) >> 32);
             const int32_t swap = order[i];
             order[i] = order[k], order[k] = swap;
         }
         extreme += largest(r, order, m, &column) >= seen;
         done++;
     }
-    return extreme == EXTREME_MAX ? (double)extreme / (double)done : (double)(extreme + 1) / (double)(done + 1);
+    return extreme == EXTREME_MAX ? (double)extreme / (double)done
+                                  : (double)(extreme + 1) / (double)(done + 1);
 }
 
 static void close_window(mg_exclusion *x) {

@@ -1,7 +1,7 @@
-// Goal:   exclusion that follows behaviour raises the alarm, exclusion that does not seldom does, however
-//         the faults cut episodes short.
-// Method: the AUC of a window by counting pairs; simulated runs under three honest ways of failing and
-//         two dishonest ones.
+// Goal:   exclusion that follows behaviour raises the alarm, exclusion that does not seldom does,
+//         however the faults cut episodes short.
+// Method: the AUC of a window by counting pairs; simulated runs under three honest ways of
+//         failing and two dishonest ones.
 #include "harness/exclusion.h"
 
 #include <math.h>
@@ -12,8 +12,9 @@
 
 #include <cmocka.h>
 
-_Static_assert(sizeof(mg_exclusion) == 32 + 4 * MG_COVARIATES * (MG_EXCLUSION_WINDOW + MG_EXCLUSION_KEPT) +
-                                           64 * MG_EXCLUSION_ACTIONS + 16 + sizeof(mg_rng) + 4,
+_Static_assert(sizeof(mg_exclusion) ==
+                   32 + 4 * MG_COVARIATES * (MG_EXCLUSION_WINDOW + MG_EXCLUSION_KEPT) +
+                       64 * MG_EXCLUSION_ACTIONS + 16 + sizeof(mg_rng) + 4,
                "padding in mg_exclusion");
 
 enum { TURNS_MAX = 40 };
@@ -25,8 +26,10 @@ typedef struct played {
 
 // An episode of n turns with four tokens each, cut by a fault in turn `broke` (-1: none).
 static void play(played *p, int n, int broke) {
-    *p = (played){.e = {.turns = p->turns, .n_turns = broke >= 0 ? broke + 1 : n, .code_turn = broke}};
-    for (int i = 0; i < n; i++) p->turns[i].action_begin = 10 * i, p->turns[i].action_end = 10 * i + 4;
+    *p = (played){
+        .e = {.turns = p->turns, .n_turns = broke >= 0 ? broke + 1 : n, .code_turn = broke}};
+    for (int i = 0; i < n; i++)
+        p->turns[i].action_begin = 10 * i, p->turns[i].action_end = 10 * i + 4;
 }
 
 static mg_exclusion fresh(uint64_t seed) {
@@ -53,7 +56,7 @@ static void the_auc_of_a_window_is_that_of_its_pairs(void **state) {
     }
     assert_int_equal(x.windows, 1);
     assert_true(fabs(x.auc - won / (200 * MG_EXCLUSION_WINDOW)) < 1e-12); // .625
-    assert_true(x.covariate == 0 || x.covariate == 1);                    // turns, or tokens: the same ranks
+    assert_true(x.covariate == 0 || x.covariate == 1); // turns, or tokens: the same ranks
     assert_int_equal(x.n_excluded + x.n_kept, 0);
 }
 
@@ -67,7 +70,8 @@ static void where_all_are_alike_nothing_is_told_apart(void **state) {
     play(&p, 30, 4);
     for (int i = 0; i < MG_EXCLUSION_WINDOW; i++) mg_exclusion_observe(&x, &p.e, true);
     assert_true(x.auc == 0.5 && x.p == 1 && !x.alarm);
-    for (int i = 0; i < MG_EXCLUSION_WINDOW; i++) mg_exclusion_observe(&x, &p.e, true); // nothing to compare with
+    for (int i = 0; i < MG_EXCLUSION_WINDOW; i++)
+        mg_exclusion_observe(&x, &p.e, true); // nothing to compare with
     assert_int_equal(x.windows, 2);
     assert_false(x.alarm);
 }
@@ -124,11 +128,13 @@ static void each_covariate_can_raise_the_alarm(void **state) {
     alarm_is_about("refusals", &kept.e, &bad.e);
     play(&bad, 4, 3), bad.turns[1].reward = mg_reward_of(0.1);
     alarm_is_about("turns that paid", &kept.e, &bad.e);
-    play(&bad, 4, 3), bad.turns[3].evidence.action = "buy"; // the call that failed was chosen before it did
+    play(&bad, 4, 3),
+        bad.turns[3].evidence.action = "buy"; // the call that failed was chosen before it did
     alarm_is_about("calls of buy", &kept.e, &bad.e);
 }
 
-// What the failing call answered is the fault itself, and what came behind it was never seen by the rest.
+// What the failing call answered is the fault itself, and what came behind it was never seen by
+// the rest.
 static void what_failed_is_no_covariate(void **state) {
     (void)state;
     static const mg_touch read = {.key = "k"};
@@ -136,7 +142,8 @@ static void what_failed_is_no_covariate(void **state) {
     played       kept, bad;
     play(&kept, 4, -1);
     play(&bad, 4, 3);
-    bad.turns[3].evidence = (mg_evidence){.status = MG_STATUS_REFUSED, .touched = &read, .n_touched = 1};
+    bad.turns[3].evidence =
+        (mg_evidence){.status = MG_STATUS_REFUSED, .touched = &read, .n_touched = 1};
     bad.turns[3].reward   = mg_reward_of(1);
     window_of(&x, &kept.e, &bad.e);
     assert_true(x.auc == 0.5 && !x.alarm);
@@ -165,7 +172,8 @@ static void actions_beyond_the_tenth_are_not_counted(void **state) {
     played       p;
     char         name[80];
     play(&p, 12, -1);
-    for (int i = 0; i < 12; i++) snprintf(names[i], sizeof names[i], "t%d", i), p.turns[i].evidence.action = names[i];
+    for (int i = 0; i < 12; i++)
+        snprintf(names[i], sizeof names[i], "t%d", i), p.turns[i].evidence.action = names[i];
     mg_exclusion_observe(&x, &p.e, false);
     mg_exclusion_covariate(&x, 6, name);
     assert_string_equal(name, "calls of t0");
@@ -177,7 +185,8 @@ static void actions_beyond_the_tenth_are_not_counted(void **state) {
 
 typedef enum way { BY_EPISODE, BY_CALL, BY_START, LONG_ONLY, TOOL_ONLY } way;
 
-// An episode of either a short or a long habit; the long one calls another tool. In which turn it fails.
+// An episode of either a short or a long habit; the long one calls another tool. In which turn it
+// fails.
 static int broken_turn(way how, mg_rng *r, int n, bool of_long) {
     const double u = mg_rng_uniform(r);
     switch (how) {
@@ -218,10 +227,12 @@ static int alarms(way how, int runs, int n) {
     return count;
 }
 
-// alpha is .01 for a whole run: 300 runs may have at most 3, and with a binomial's three deviations 8.
+// alpha is .01 for a whole run: 300 runs may have at most 3, and with a binomial's three
+// deviations 8.
 static void failing_without_regard_to_behaviour_seldom_raises_the_alarm(void **state) {
     (void)state;
-    for (way how = BY_EPISODE; how <= BY_START; how++) assert_in_range(alarms(how, 300, 3000), 0, 8);
+    for (way how = BY_EPISODE; how <= BY_START; how++)
+        assert_in_range(alarms(how, 300, 3000), 0, 8);
 }
 
 static void failing_with_long_episodes_or_with_a_tool_raises_it(void **state) {
@@ -262,8 +273,8 @@ static void equal_histories_are_equal_bytes(void **state) {
     assert_true(a.windows >= 2);
 }
 
-// Kept episodes of the whole window are a sample, not the first ones: of 4,000, in which the turns grow
-// from 1 to 40, the mean of the sample is 20.5 (deviation .58).
+// Kept episodes of the whole window are a sample, not the first ones: of 4,000, in which the
+// turns grow from 1 to 40, the mean of the sample is 20.5 (deviation .58).
 static void kept_episodes_are_a_uniform_sample_of_the_window(void **state) {
     (void)state;
     mg_exclusion x = fresh(6);

@@ -33,7 +33,8 @@ static int64_t test_of(mg_gate *g, const char *action) {
     const size_t most = sizeof g->tests->name - 1;
     for (int64_t i = 1; i < g->n_tests; i++)
         if (strncmp(g->tests[i].name, action, most) == 0) return i;
-    if (g->n_tests < MG_GATE_TESTS_MAX) begin_test(g, g->n_tests < MG_GATE_TESTS_MAX - 1 ? action : OTHERS);
+    if (g->n_tests < MG_GATE_TESTS_MAX)
+        begin_test(g, g->n_tests < MG_GATE_TESTS_MAX - 1 ? action : OTHERS);
     return g->n_tests - 1;
 }
 
@@ -45,10 +46,11 @@ static void observe(mg_gate *g, int64_t test, bool failed) {
     t->tripped = 1;
     if (g->tripped_at >= 0) return;
     g->tripped_at = g->attempts;
-    snprintf(g->why, sizeof g->why,
-             "%s%s: %lld of %lld episodes failed on the harness's side, more than %g %% (p <= %.2g)",
-             test > 0 ? "action " : "the environment", t->name, (long long)t->wealth.hits,
-             (long long)t->wealth.n, 100 * g->rate_max, exp(-t->wealth.log_peak));
+    snprintf(
+        g->why, sizeof g->why,
+        "%s%s: %lld of %lld episodes failed on the harness's side, more than %g %% (p <= %.2g)",
+        test > 0 ? "action " : "the environment", t->name, (long long)t->wealth.hits,
+        (long long)t->wealth.n, 100 * g->rate_max, exp(-t->wealth.log_peak));
 }
 
 // Each action called up to the fault counts once.
@@ -73,7 +75,8 @@ static void count_in_a_row(mg_gate *g, bool failed) {
     g->in_a_row = failed ? g->in_a_row + 1 : 0;
     if (g->in_a_row < g->breaker || g->tripped_at >= 0) return;
     g->tripped_at = g->attempts;
-    snprintf(g->why, sizeof g->why, "%lld episodes in a row failed on the harness's side", (long long)g->in_a_row);
+    snprintf(g->why, sizeof g->why, "%lld episodes in a row failed on the harness's side",
+             (long long)g->in_a_row);
 }
 
 mg_admission mg_gate_attempt(mg_gate *g, const mg_episode *e) {
@@ -98,7 +101,8 @@ mg_admission mg_gate_attempt(mg_gate *g, const mg_episode *e) {
 // A group of one, where an algorithm knows no groups, is whole with its one episode.
 static int64_t wanted(const mg_gate *g, int64_t n) {
     const int64_t least = g->group_min < n ? g->group_min : n;
-    const int64_t share = (int64_t)ceil(g->group_share * (double)n - 1e-9); // .56 of 25 is 14, not 15
+    const int64_t share =
+        (int64_t)ceil(g->group_share * (double)n - 1e-9); // .56 of 25 is 14, not 15
     return share > least ? share : least;
 }
 
@@ -122,4 +126,6 @@ bool mg_gate_tripped(const mg_gate *g) { return g->tripped_at >= 0; }
 
 bool mg_gate_stopped(const mg_gate *g) { return g->stops && g->tripped_at >= 0; }
 
-double mg_gate_bound(const mg_gate *g) { return mg_rate_upper(g->attempts, g->failures, g->tests[0].alpha); }
+double mg_gate_bound(const mg_gate *g) {
+    return mg_rate_upper(g->attempts, g->failures, g->tests[0].alpha);
+}

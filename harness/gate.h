@@ -1,4 +1,5 @@
-// gate.h - which episodes may enter a gradient, and when an environment is no longer fit to learn from.
+// gate.h - which episodes may enter a gradient, and when an environment is no longer fit to learn
+// from.
 //
 // A state machine: verdicts in, decisions out, in logical order (update, group, attempt), never in
 // order of arrival.
@@ -11,17 +12,18 @@
 //     rate_max" (stats/wealth.h); the k-th test that a run starts may spend alpha 6/(pi^2 k^2).
 // G4  Breaker: `breaker` failures in a row stop at once.
 // G5  After a trip nothing more of the run is admitted (on_trip: note: it is, and only CLEAN).
-// G6  Every admitted episode is counted; one whose verdict is not CLEAN when it feeds an update is a
-//     broken program (unclean_in_gradient == 0).
+// G6  Every admitted episode is counted; one whose verdict is not CLEAN when it feeds an update
+//     is a broken program (unclean_in_gradient == 0).
 //
 // An action's rate is over the episodes in which it was called before anything failed. It failed in
 // those whose code names a turn (code_turn) in which it was the action called; once per episode. A
 // code of the whole episode or of the reset counts for the environment alone.
 //
-// The breaker is not paid for by alpha. An environment that fails at a steady rate p without regard to
-// the past has `breaker` = r failures in a row in n attempts with chance about n (1 - p) p^r: at 5 %
-// and r = 5 that is 3.0e-7 an attempt, 3 % in 100,000 attempts; at 2 %, 3 in 10,000. A run that long
-// at that rate has spent most of alpha again; raise `breaker` for runs of millions (r = 6: 20 times less).
+// The breaker is not paid for by alpha. An environment that fails at a steady rate p without
+// regard to the past has `breaker` = r failures in a row in n attempts with chance about
+// n (1 - p) p^r: at 5 % and r = 5 that is 3.0e-7 an attempt, 3 % in 100,000 attempts; at 2 %,
+// 3.1e-9, 3 in 10,000. A run that long at exactly 5 % has spent more than half of alpha again;
+// raise `breaker` for runs of millions (at r = 6 it is 20 times less).
 #ifndef MG_HARNESS_GATE_H
 #define MG_HARNESS_GATE_H
 #include "core/config.h"
@@ -30,14 +32,16 @@
 #include "stats/wealth.h"
 
 #define MG_GATE_FIELDS(F)                                                                          \
-    F(real, rate_max, 0.05, 1e-4, 0.5, "harness failures above this rate stop the run (the 5 % rule)") \
+    F(real, rate_max, 0.05, 1e-4, 0.5,                                                             \
+      "harness failures above this rate stop the run (the 5 % rule)")                              \
     F(real, alpha, 0.05, 1e-6, 0.5, "chance of ever stopping a run whose rate is lower")           \
     F(int, breaker, 5, 2, 1000, "harness failures in a row that stop at once")                     \
     F(int, retries, 2, 0, 2, "attempts on a fresh environment after a harness failure")            \
     F(int, group_min, 2, 1, 1024, "a group with fewer clean episodes is dropped")                  \
     F(real, group_share, 0.75, 0, 1, "and one with a smaller share of its size")                   \
     F(real, replay_share, 0.02, 0, 1, "share of unsuspected episodes that are played again")       \
-    F(name, on_trip, stop, 0, 0, "stop|note: note goes on, for measurements; still only CLEAN is learnt from")
+    F(name, on_trip, stop, 0, 0,                                                                   \
+      "stop|note: note goes on, for measurements; still only CLEAN is learnt from")
 
 typedef struct mg_gate_config {
     MG_CONFIG_STRUCT(MG_GATE_FIELDS)
@@ -62,7 +66,7 @@ typedef struct mg_gate {
     mg_gate_test   tests[MG_GATE_TESTS_MAX];
     int64_t        n_tests;     // begun; tests[0] is the environment's
     int64_t        in_a_row;
-    int64_t        attempts, failures, retried, excluded, dropped_groups, admitted, unclean_in_gradient;
+    int64_t attempts, failures, retried, excluded, dropped_groups, admitted, unclean_in_gradient;
     int64_t        by_code[MG_CODES];
     int64_t        tripped_at;  // attempts when it tripped; -1: it has not
     char           why[256];    // the sentence of the trip
@@ -72,9 +76,11 @@ typedef struct mg_gate {
 typedef enum mg_admission { MG_ADMIT, MG_RETRY, MG_EXCLUDE } mg_admission;
 
 void mg_gate_init(mg_gate *g, const mg_gate_config *config);
-// One attempt is over. Counts it in every rate it belongs to. RETRY: start.attempt was below `retries`.
+// One attempt is over. Counts it in every rate it belongs to. RETRY: start.attempt was below
+// `retries`.
 mg_admission mg_gate_attempt(mg_gate *g, const mg_episode *e);
-// Of a group's episodes (their last attempts), in order: keep[i] whether it is admitted. n_kept 0: dropped.
+// Of a group's episodes (their last attempts), in order: keep[i] whether it is admitted. n_kept
+// 0: dropped.
 void mg_gate_group(mg_gate *g, const mg_episode *episodes, int64_t n, bool *keep, int64_t *n_kept);
 // What feeds an update passes here last; counts, and asserts G5 and G6.
 void mg_gate_feed(mg_gate *g, const mg_episode *episodes, int64_t n);

@@ -1,7 +1,7 @@
-// Goal:   a fair environment is seldom stopped, a broken one soon; only CLEAN episodes of whole groups get
-//         through; nothing depends on anything but the attempts and their order.
-// Method: decisions written down for short histories; thousands of simulated runs at the edge of the null
-//         and beyond it; gates copied in the middle.
+// Goal:   a fair environment is seldom stopped, a broken one soon; only CLEAN episodes of whole
+//         groups get through; nothing depends on anything but the attempts and their order.
+// Method: decisions written down for short histories; thousands of simulated runs at the edge of
+//         the null and beyond it; gates copied in the middle.
 #include "harness/gate.h"
 
 #include <math.h>
@@ -15,8 +15,9 @@
 
 // Nothing between the fields: saved states can be compared as bytes.
 _Static_assert(sizeof(mg_gate_test) == 64 + sizeof(mg_wealth) + 16, "padding in mg_gate_test");
-_Static_assert(sizeof(mg_gate) == 17 * 8 + MG_GATE_TESTS_MAX * sizeof(mg_gate_test) + MG_CODES * 8 + 256 +
-                                      sizeof(mg_exclusion), "padding in mg_gate");
+_Static_assert(sizeof(mg_gate) == 17 * 8 + MG_GATE_TESTS_MAX * sizeof(mg_gate_test) + MG_CODES * 8 +
+                                      256 + sizeof(mg_exclusion),
+               "padding in mg_gate");
 
 static mg_gate_config defaults(void) {
     mg_gate_config   c;
@@ -83,10 +84,12 @@ static void a_failure_of_the_model_is_admitted_and_never_tried_again(void **stat
     (void)state;
     mg_gate g = fresh();
     assert_int_equal(attempt(&g, verdict_of(MG_CLEAN, "M.wrong"), 0), MG_ADMIT);
-    assert_int_equal(attempt(&g, verdict_of(MG_SUSPECT, "M.limit"), 0), MG_EXCLUDE); // not CLEAN all the same
+    assert_int_equal(attempt(&g, verdict_of(MG_SUSPECT, "M.limit"), 0),
+                     MG_EXCLUDE); // not CLEAN all the same
     assert_int_equal(g.failures, 0);
     assert_int_equal(g.by_code[MG_M_WRONG], 1);
-    assert_int_equal(attempt(&g, verdict_of(MG_QUARANTINED, NULL), 0), MG_RETRY); // nobody's: the harness's
+    assert_int_equal(attempt(&g, verdict_of(MG_QUARANTINED, NULL), 0),
+                     MG_RETRY); // nobody's: the harness's
     assert_int_equal(attempt(&g, verdict_of(MG_QUARANTINED, "X.new"), 0), MG_RETRY);
     assert_int_equal(g.failures, 2);
     assert_int_equal(g.by_code[MG_H_UNKNOWN], 2);
@@ -169,7 +172,8 @@ static void a_group_is_kept_where_enough_of_it_is_clean(void **state) {
     assert_int_equal(kept(&g, "ooooooxxxx"), 0);
     c.group_share = 0.56, c.group_min = 1;
     mg_gate_init(&g, &c);
-    assert_int_equal(kept(&g, "ooooooooooooooxxxxxxxxxxx"), 14); // .56 of 25 is 14, though not in binary
+    assert_int_equal(kept(&g, "ooooooooooooooxxxxxxxxxxx"),
+                     14); // .56 of 25 is 14, though not in binary
     assert_int_equal(kept(&g, "oooooooooooooxxxxxxxxxxxx"), 0);
     c.group_share = 0, c.group_min = 3;
     mg_gate_init(&g, &c);
@@ -220,8 +224,8 @@ static void counted(const mg_gate *g, const char *name, int64_t n, int64_t hits)
     const mg_gate_test *t = test_named(g, name);
     if (!t) fail_msg("no test of '%s'", name);
     else if (t->wealth.n != n || t->wealth.hits != hits)
-        fail_msg("'%s': found %d of %d, wanted %d of %d", name, (int)t->wealth.hits, (int)t->wealth.n, (int)hits,
-                 (int)n);
+        fail_msg("'%s': found %d of %d, wanted %d of %d", name, (int)t->wealth.hits,
+                 (int)t->wealth.n, (int)hits, (int)n);
 }
 
 static void an_action_s_rate_is_over_the_episodes_that_called_it(void **state) {
@@ -246,7 +250,8 @@ static void an_action_s_rate_is_over_the_episodes_that_called_it(void **state) {
     counted(&g, "sell", 1, 0);
     assert_int_equal(g.n_tests, 4);
     const double first = .05 * 6 / (M_PI * M_PI); // of order of appearance
-    for (int k = 0; k < 4; k++) assert_true(fabs(g.tests[k].alpha - first / ((k + 1) * (k + 1))) < 1e-15);
+    for (int k = 0; k < 4; k++)
+        assert_true(fabs(g.tests[k].alpha - first / ((k + 1) * (k + 1))) < 1e-15);
     assert_string_equal(g.tests[1].name, "look");
 }
 
@@ -256,7 +261,8 @@ static void a_broken_action_is_named_though_the_environment_is_below_the_rate(vo
     played  p;
     mg_gate g = fresh();
     for (int i = 0; !mg_gate_tripped(&g) && i < 10000; i++)
-        mg_gate_attempt(&g, i % 40 == 0 ? play(&p, ill, 2, i % 80 == 0 ? 1 : -1) : play(&p, well, 1, -1));
+        mg_gate_attempt(&g, i % 40 == 0 ? play(&p, ill, 2, i % 80 == 0 ? 1 : -1)
+                                        : play(&p, well, 1, -1));
     assert_true(mg_gate_tripped(&g));
     assert_false(g.tests[0].tripped);
     assert_true(test_named(&g, "buy")->tripped);
@@ -270,7 +276,8 @@ static void more_actions_than_tests_share_the_last(void **state) {
     char    name[128];
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "a%d%.*s", i, i % 2 ? 100 : 0,
-                 "_name_that_is_longer_than_a_test_has_room_for_name_that_is_longer_than_a_test_has_room_for");
+                 "_name_that_is_longer_than_a_test_has_room_for_name_that_is_longer_than_a_test_"
+                 "has_room_for");
         const char *calls[] = {name};
         mg_gate_attempt(&g, play(&p, calls, 1, -1));
         mg_gate_attempt(&g, play(&p, calls, 1, -1));
@@ -328,8 +335,9 @@ static void between(double found, double low, double high) {
     if (!(low <= found && found <= high)) fail_msg("found %g, wanted [%g, %g]", found, low, high);
 }
 
-// 5,000 runs each. alpha is .05 for all of a run's tests together; the standard error of a share of .05
-// is .0031. At exactly 5 % a test that never trips would be as wrong as one that trips too often.
+// 5,000 runs each. alpha is .05 for all of a run's tests together; the standard error of a share
+// of .05 is .0031. At exactly 5 % a test that never trips would be as wrong as one that trips too
+// often.
 static void a_fair_environment_is_stopped_at_most_alpha_often(void **state) {
     (void)state;
     const double error = sqrt(.05 * .95 / 5000);
@@ -379,7 +387,8 @@ static void equal_histories_are_equal_bytes_and_a_copy_goes_on(void **state) {
     mg_rng r = mg_rng_stream(7, MG_PURPOSE_TEST, 0), s = r;
     for (int i = 0; i < 3000; i++) {
         draw(&a, &r, .04, 3), draw(&b, &s, .04, 3);
-        if (i == 1700) memcpy(&copy, &a, sizeof a), memset(&a, 0x77, sizeof a), memcpy(&a, &copy, sizeof a);
+        if (i == 1700)
+            memcpy(&copy, &a, sizeof a), memset(&a, 0x77, sizeof a), memcpy(&a, &copy, sizeof a);
     }
     assert_memory_equal(&a, &b, sizeof a);
     assert_true(a.exclusion.windows > 0);

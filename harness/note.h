@@ -4,8 +4,8 @@
 #include "harness/watch.h"
 
 // Kept where it is graver than what is there, or the first with a code.
-void mg_finding_note(mg_finding *f, mg_verdict verdict, mg_code code, int32_t turn, const char *fmt, ...)
-    MG_PRINTF(5, 6);
+void mg_finding_note(mg_finding *f, mg_verdict verdict, mg_code code, int32_t turn, const char *fmt,
+                     ...) MG_PRINTF(5, 6);
 
 // The rewards of an episode against its range, its grid and what the state earns (watch_reward.c).
 void mg_watch_pay(mg_watch *w, const mg_reward *paid, const mg_reward *owed);

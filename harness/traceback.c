@@ -7,28 +7,50 @@
 #include <strings.h>
 
 // Python, Go, Rust, Node, Java, .NET, C++, C, Lua, libc's errno names, HTTP proxies.
-static const char *const SURE[] = {
-    "Traceback (most recent call last)", "panic: ",          "panicked at ",         "goroutine 1 [",
-    "UnhandledPromiseRejection",         "Exception in thread ", "NullPointerException", "Unhandled exception",
-    "OutOfMemoryError",                  "std::bad_alloc",   "terminate called after", "Segmentation fault",
-    "core dumped",                       "stack traceback:", "Internal Server Error", "Killed by OOM",
-    "ECONNREFUSED",                      "ECONNRESET",       "ECONNABORTED",         "ETIMEDOUT",
-    "EPIPE",                             "502 Bad Gateway",  "503 Service Unavailable", "504 Gateway Time",
-    "429 Too Many Requests",             "DeadlineExceeded"};
+static const char *const SURE[] = {"Traceback (most recent call last)",
+                                   "panic: ",
+                                   "panicked at ",
+                                   "goroutine 1 [",
+                                   "UnhandledPromiseRejection",
+                                   "Exception in thread ",
+                                   "NullPointerException",
+                                   "Unhandled exception",
+                                   "OutOfMemoryError",
+                                   "std::bad_alloc",
+                                   "terminate called after",
+                                   "Segmentation fault",
+                                   "core dumped",
+                                   "stack traceback:",
+                                   "Internal Server Error",
+                                   "Killed by OOM",
+                                   "ECONNREFUSED",
+                                   "ECONNRESET",
+                                   "ECONNABORTED",
+                                   "ETIMEDOUT",
+                                   "EPIPE",
+                                   "502 Bad Gateway",
+                                   "503 Service Unavailable",
+                                   "504 Gateway Time",
+                                   "429 Too Many Requests",
+                                   "DeadlineExceeded"};
 // In any case; near the beginning.
-static const char *const DOUBTFUL[] = {"timed out",          "timeout",            "time-out",
-                                       "out of memory",      "rate limit",         "connection refused",
-                                       "connection reset",   "internal error",     "broken pipe",
-                                       "service unavailable", "deadline exceeded",
-                                       "no space left on device"};
-enum { SURE_N = sizeof SURE / sizeof *SURE, DOUBTFUL_N = sizeof DOUBTFUL / sizeof *DOUBTFUL, NEAR = 64 };
+static const char *const DOUBTFUL[] = {
+    "timed out",           "timeout",           "time-out",
+    "out of memory",       "rate limit",        "connection refused",
+    "connection reset",    "internal error",    "broken pipe",
+    "service unavailable", "deadline exceeded", "no space left on device"};
+enum {
+    SURE_N = sizeof SURE / sizeof *SURE,
+    DOUBTFUL_N = sizeof DOUBTFUL / sizeof *DOUBTFUL,
+    NEAR = 64
+};
 _Static_assert(SURE_N <= 32 && DOUBTFUL_N <= 32, "a phrase is a bit of a word");
 
-// The first phrase of the list that begins at one of the first `starts` bytes. Bit k of mask[j][c] says that
-// phrase k may have byte c at place j, so three looks and two ands pass over almost every position (the
-// shift-and idea of Baeza-Yates & Gonnet 1992, without the shift).
-static const char *find(const char *const *list, int n, bool any_case, const char *text, size_t size,
-                        size_t starts) {
+// The first phrase of the list that begins at one of the first `starts` bytes. Bit k of
+// mask[j][c] says that phrase k may have byte c at place j, so three looks and two ands pass over
+// almost every position (the shift-and idea of Baeza-Yates & Gonnet 1992, without the shift).
+static const char *find(const char *const *list, int n, bool any_case, const char *text,
+                        size_t size, size_t starts) {
     uint32_t mask[3][256] = {0};
     for (int k = 0; k < n; k++)
         for (int j = 0; j < 3; j++) {

@@ -6,8 +6,8 @@
 
 #define MG_TRACEBACK_SPAN 4096 // bytes that are looked at, at either end of a longer text
 
-// The phrase that gives it away (static), or NULL. Sure phrases ("Traceback (most recent call last)")
-// count anywhere; doubtful ones ("timed out"), which people write too, only near the beginning and only
-// where `doubtful` asks for them.
+// The phrase that gives it away (static), or NULL. Sure phrases ("Traceback (most recent call
+// last)") count anywhere; doubtful ones ("timed out"), which people write too, only near the
+// beginning and only where `doubtful` asks for them.
 const char *mg_traceback_find(const char *text, size_t size, bool doubtful);
 #endif

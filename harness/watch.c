@@ -17,7 +17,8 @@ static void cut_utf8(char *s) {
     if (size > 1 && n - (start - 1) < size) s[start - 1] = 0;
 }
 
-void mg_finding_note(mg_finding *f, mg_verdict verdict, mg_code code, int32_t turn, const char *fmt, ...) {
+void mg_finding_note(mg_finding *f, mg_verdict verdict, mg_code code, int32_t turn, const char *fmt,
+                     ...) {
     va_list args;
     if (f->code != MG_CODE_NONE && verdict <= f->verdict) return;
     f->verdict = verdict, f->code = code, f->turn = turn;
@@ -37,18 +38,20 @@ void mg_watch_begin(mg_watch *w, const mg_manifest *manifest) {
 void mg_watch_reset(mg_watch *w, const uint8_t digest[32], const uint8_t *fresh) {
     w->reset = true;
     if (fresh && memcmp(digest, fresh, 32) != 0)
-        mg_finding_note(&w->finding, MG_QUARANTINED, MG_E_DIRTY, -1,
-                        "the state after reset has digest %02x%02x%02x%02x.., a fresh environment's "
-                        "%02x%02x%02x%02x..",
-                        digest[0], digest[1], digest[2], digest[3], fresh[0], fresh[1], fresh[2], fresh[3]);
+        mg_finding_note(
+            &w->finding, MG_QUARANTINED, MG_E_DIRTY, -1,
+            "the state after reset has digest %02x%02x%02x%02x.., a fresh environment's "
+            "%02x%02x%02x%02x..",
+            digest[0], digest[1], digest[2], digest[3], fresh[0], fresh[1], fresh[2], fresh[3]);
 }
 
 void mg_watch_manifest(mg_watch *w, const uint8_t hash[32]) {
     const uint8_t *pinned = w->manifest ? w->manifest->hash : NULL;
     if (pinned && memcmp(hash, pinned, 32) != 0)
-        mg_finding_note(&w->finding, MG_QUARANTINED, MG_E_MANIFEST, w->reset ? w->turns : -1,
-                        "the manifest has hash %02x%02x%02x%02x.., the pinned one %02x%02x%02x%02x..", hash[0],
-                        hash[1], hash[2], hash[3], pinned[0], pinned[1], pinned[2], pinned[3]);
+        mg_finding_note(
+            &w->finding, MG_QUARANTINED, MG_E_MANIFEST, w->reset ? w->turns : -1,
+            "the manifest has hash %02x%02x%02x%02x.., the pinned one %02x%02x%02x%02x..", hash[0],
+            hash[1], hash[2], hash[3], pinned[0], pinned[1], pinned[2], pinned[3]);
 }
 
 // ---- one call --------------------------------------------------------------------------------
@@ -63,12 +66,15 @@ typedef struct call { // what the checks of one call share
     // Over the keys touched:
     bool confirmed; // some value in the state is new, or is what the answer shows
     bool unchanged; // some key is known not to have changed
-    int  claims, hollow; // keys that the answer says it changed; of these, the ones known not to have
+    int claims; // keys that the answer says it changed
+    int hollow; // of these, the ones known not to have
 } call;
 
-static void found(const call *c, mg_verdict verdict, mg_code code, const char *key, const char *what) {
-    mg_finding_note(&c->w->finding, verdict, code, c->w->turns, "%s%s%s%s%s", c->e->action ? c->e->action : "",
-                    c->e->action ? ": " : "", key ? key : "", key ? ": " : "", what);
+static void found(const call *c, mg_verdict verdict, mg_code code, const char *key,
+                  const char *what) {
+    mg_finding_note(&c->w->finding, verdict, code, c->w->turns, "%s%s%s%s%s",
+                    c->e->action ? c->e->action : "", c->e->action ? ": " : "", key ? key : "",
+                    key ? ": " : "", what);
 }
 
 static void check_action(const call *c) {
@@ -79,7 +85,8 @@ static void check_action(const call *c) {
         if (refused)
             found(c, MG_CLEAN, MG_M_PARSE, NULL, "refused, and none of the manifest's actions");
         else if (c->e->action && c->says_done)
-            found(c, MG_QUARANTINED, MG_E_MANIFEST, NULL, "done, but none of the manifest's actions");
+            found(c, MG_QUARANTINED, MG_E_MANIFEST, NULL,
+                  "done, but none of the manifest's actions");
         return;
     }
     if (!c->promise->schema || !c->e->arguments ||
@@ -125,7 +132,8 @@ static bool may_be_old(const call *c, int at) {
     if (allowed <= 0) return false;
     if (at >= 0 && c->w->seen[at].written_ns != INT64_MIN) {
         int64_t age;
-        return !__builtin_sub_overflow(c->now_ns, c->w->seen[at].written_ns, &age) && age <= allowed;
+        return !__builtin_sub_overflow(c->now_ns, c->w->seen[at].written_ns, &age) &&
+               age <= allowed;
     }
     c->w->untestable = true; // nobody knows when it was written
     return true;
@@ -136,9 +144,11 @@ static void check_read(const call *c, const mg_touch *t, int at) {
     const mg_code code = c->late && c->says_done ? MG_E_TIMEOUT : MG_E_STALE;
     if (!t->shown) return;
     if (t->after && t->shown != t->after) {
-        if (!may_be_old(c, at)) found(c, MG_QUARANTINED, code, t->key, "what is shown is not what the state holds");
+        if (!may_be_old(c, at))
+            found(c, MG_QUARANTINED, code, t->key, "what is shown is not what the state holds");
     } else if (at >= 0 && c->w->seen[at].written_ns != INT64_MIN && c->w->seen[at].value &&
-               t->shown != c->w->seen[at].value && t->shown == c->w->seen[at].older && !may_be_old(c, at)) {
+               t->shown != c->w->seen[at].value && t->shown == c->w->seen[at].older &&
+               !may_be_old(c, at)) {
         // Where the state agrees with what is shown, the write was lost, or the world undid it.
         found(c, t->after ? MG_SUSPECT : MG_QUARANTINED, MG_E_STALE, t->key,
               "the value from before the last acknowledged write is shown");
@@ -153,7 +163,8 @@ static void check_claim(call *c, const mg_touch *t) {
     c->claims++;
     if (same && (must || t->shown != t->after)) {
         c->hollow++;
-        if (t->shown && t->shown != t->after) // it shows a change that is none: no other key makes up for it
+        if (t->shown &&
+            t->shown != t->after) // it shows a change that is none: no other key makes up for it
             found(c, MG_QUARANTINED, c->late ? MG_E_TIMEOUT : MG_E_STATE, t->key,
                   "the answer shows a change, the state has none");
     } else if (known && !same && t->shown && t->shown != t->after)
@@ -174,7 +185,8 @@ static void remember(const call *c, const mg_touch *t, int at) {
         return;
     }
     c->w->seen[at].older      = before;
-    c->w->seen[at].written_ns = c->now_ns > INT64_MAX - c->took_ns ? INT64_MAX : c->now_ns + c->took_ns;
+    c->w->seen[at].written_ns =
+        c->now_ns > INT64_MAX - c->took_ns ? INT64_MAX : c->now_ns + c->took_ns;
 }
 
 static void check_touch(call *c, const mg_touch *t) {
@@ -185,11 +197,13 @@ static void check_touch(call *c, const mg_touch *t) {
     const bool      not_done = s == MG_STATUS_REFUSED || s == MG_STATUS_ERROR;
     c->confirmed |= changed || (t->shown && t->shown == t->after);
     c->unchanged |= known && !changed;
-    if (changed && pure) found(c, MG_QUARANTINED, MG_E_STATE, t->key, "changed by an action that is pure");
+    if (changed && pure)
+        found(c, MG_QUARANTINED, MG_E_STATE, t->key, "changed by an action that is pure");
     else if (changed && not_done)
         found(c, MG_QUARANTINED, MG_E_STATE, t->key, "changed by a call that says it was not done");
     else if ((changed || (t->wrote && c->says_done)) && !declared(c->promise, t->key))
-        found(c, MG_QUARANTINED, MG_E_STATE, t->key, "changed, but none of the action's declared writes");
+        found(c, MG_QUARANTINED, MG_E_STATE, t->key,
+              "changed, but none of the action's declared writes");
     if (t->wrote && c->says_done) check_claim(c, t);
     else if (!t->wrote) check_read(c, t, at);
     remember(c, t, at);
@@ -207,13 +221,14 @@ static void check_effect(const call *c) {
               c->unchanged ? "done, it says, after its time-out, and the state has not changed"
                            : "done, it says, after its time-out, and nothing shows it");
     if (c->e->status == MG_STATUS_TIMEOUT && p && p->timeout_ms == 0)
-        found(c, MG_SUSPECT, MG_E_TIMEOUT, NULL, "ran out of time, and its manifest declares no time-out");
+        found(c, MG_SUSPECT, MG_E_TIMEOUT, NULL,
+              "ran out of time, and its manifest declares no time-out");
 }
 
 static void check_text(const call *c, const mg_value *seen) {
     const mg_status s = c->e->status;
-    if (seen->kind != MG_SPACE_TEXT || !seen->text || s == MG_STATUS_REFUSED || s == MG_STATUS_ERROR ||
-        s == MG_STATUS_TIMEOUT)
+    if (seen->kind != MG_SPACE_TEXT || !seen->text || s == MG_STATUS_REFUSED ||
+        s == MG_STATUS_ERROR || s == MG_STATUS_TIMEOUT)
         return;
     const char *phrase = mg_traceback_find(seen->text, seen->size, !c->confirmed);
     if (phrase)
@@ -221,13 +236,22 @@ static void check_text(const call *c, const mg_value *seen) {
                         "what is shown has '%s', and no error is declared", phrase);
 }
 
+// A call of which nobody knows whether it was done may have written anything: what was known before it
+// is not known any more, but for what its own evidence says.
+static void forget(const call *c) {
+    const bool pure = c->promise && c->promise->effect == MG_EFFECT_PURE;
+    for (int i = 0; i < MG_WATCH_KEYS && c->e->status == MG_STATUS_TIMEOUT && !pure; i++)
+        c->w->seen[i].value = 0;
+}
+
 static void check_call(mg_watch *w, const mg_transition *t, int64_t now_ns) {
     const mg_evidence *e = &t->evidence;
-    call               c = {.w = w, .e = e, .now_ns = now_ns, .took_ns = e->took_ns > 0 ? e->took_ns : 0};
+    call c = {.w = w, .e = e, .now_ns = now_ns, .took_ns = e->took_ns > 0 ? e->took_ns : 0};
     if (w->manifest && e->action) c.promise = mg_manifest_action(w->manifest, e->action);
     c.says_done = e->status == MG_STATUS_OK || e->status == MG_STATUS_NONE;
-    c.late      = c.promise && c.promise->timeout_ms > 0 && c.took_ns >= c.promise->timeout_ms * 1000000;
+    c.late = c.promise && c.promise->timeout_ms > 0 && c.took_ns >= c.promise->timeout_ms * 1000000;
     check_action(&c);
+    forget(&c);
     for (int64_t i = 0; i < e->n_touched && e->touched; i++)
         if (e->touched[i].key) check_touch(&c, &e->touched[i]);
     check_effect(&c);
@@ -250,7 +274,8 @@ void mg_watch_step(mg_watch *w, const mg_transition *t, int64_t now_ns) {
 void mg_watch_fault(mg_watch *w, mg_code code, const char *detail) {
     if (code <= MG_CODE_NONE || code >= MG_CODES) code = MG_H_UNKNOWN;
     mg_finding_note(&w->finding, mg_code_is_model(code) ? MG_CLEAN : MG_QUARANTINED, code,
-                    w->reset ? w->turns : -1, "%s", detail && *detail ? detail : mg_code_meaning(code));
+                    w->reset ? w->turns : -1, "%s",
+                    detail && *detail ? detail : mg_code_meaning(code));
 }
 
 void mg_watch_end(mg_watch *w, bool terminated, bool wants_reward, const mg_reward *total) {
@@ -260,8 +285,8 @@ void mg_watch_end(mg_watch *w, bool terminated, bool wants_reward, const mg_rewa
         w->finding = (mg_finding){.verdict = MG_CLEAN, .turn = -1};
     else
         mg_finding_note(&w->finding, MG_CLEAN, terminated ? MG_M_WRONG : MG_M_LIMIT, -1,
-                        "%s with %d of %d conditions held", terminated ? "the task ended" : "it was cut off",
-                        w->held, w->conditions);
+                        "%s with %d of %d conditions held",
+                        terminated ? "the task ended" : "it was cut off", w->held, w->conditions);
 }
 
 void mg_watch_verdict(const mg_watch *w, mg_episode *e) {

@@ -1,18 +1,20 @@
 // watch.h - the verdict of an episode, made while it happens.
 //
-// A watch is told of reset, of every call and of the end, and keeps the first fault of the harness's
-// side that it can prove, or the first that it suspects. It knows no world, tool or field by name: it
-// compares claims (answer, reward) with evidence (state, clock, manifest).
+// A watch is told of reset, of every call and of the end, and keeps the first fault of the
+// harness's side that it can prove, or the first that it suspects. It knows no world, tool or
+// field by name: it compares claims (answer, reward) with evidence (state, clock, manifest).
 //
-//   reset      digest equal to a fresh environment's for the same item, seed and start        E.dirty
-//   manifest   hash equal to the pinned one                                                   E.manifest
-//   action     one of the manifest's; its arguments keep their schema, or were refused  E.manifest, M.parse, M.args
-//   freshness  what a read shows is what the state holds and was last acknowledged            E.stale
-//   effect     OK of a mutating action changed what it writes; REFUSED, ERROR, pure changed nothing  E.state
-//   deadline   OK with no effect after the promised time: a time-out passed off as an answer  E.timeout
-//   reward     a number, within range, on its grid, equal to what the state earns    V.invalid V.range V.rounded V.wrong
-//   text       an internal error shown as an observation (SUSPECT)                            E.traceback
-//   conditions the task ended and some postcondition does not hold                   M.wrong, M.limit (CLEAN)
+//   reset       digest equal to a fresh environment's for the same start     E.dirty
+//   manifest    hash equal to the pinned one                                 E.manifest
+//   action      the manifest's, with arguments that keep their schema        E.manifest
+//               (refused: M.parse, M.args)
+//   freshness   what is shown is what the state holds and was acknowledged   E.stale
+//   effect      OK of a mutating action changed what it writes; REFUSED,     E.state
+//               ERROR and pure changed nothing
+//   deadline    OK without effect after the promised time is a time-out      E.timeout
+//   reward      a number, in range, on its grid, what the state earns        V.*
+//   text        no internal error shown as an observation (SUSPECT)          E.traceback
+//   conditions  the task ended with some of them open (CLEAN)                M.wrong, M.limit
 //
 // What exactly is a fault, and what is not known, is in README.md ("What the watch decides").
 //

@@ -1,9 +1,9 @@
 // watch_bench.c - what a step costs under the watch, and an attempt under the gate.
 //
-// Prints nanoseconds per step: the median of REPEATS runs, the smallest and the largest. Episodes are
-// clean, of TURNS turns, and pass through watch, verdict and gate, as they do in process. Three kinds:
-// a physics step (no evidence, numbers as observation), a call with evidence and a text, and the same
-// with arguments that are checked against their schema.
+// Prints nanoseconds per step: the median of REPEATS runs, the smallest and the largest. Episodes
+// are clean, of TURNS turns, and pass through watch, verdict and gate, as they do in process.
+// Three kinds: a physics step (no evidence, numbers as observation), a call with evidence and a
+// text, and the same with arguments that are checked against their schema.
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,15 +16,18 @@ enum { REPEATS = 31, EPISODES = 2000, TURNS = 8 };
 static const char MANIFEST[] =
     "{\"name\": \"b\", \"reward\": {\"min\": 0, \"max\": 1, \"resolution\": 0.01}, \"actions\": ["
     "{\"name\": \"get\", \"effect\": \"pure\", \"reads\": [\"k/*\"], \"timeout_ms\": 100,"
-    "  \"schema\": {\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\", \"minimum\": 0}},"
+    "  \"schema\": {\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\", "
+    "\"minimum\": 0}},"
     "  \"required\": [\"n\"], \"additionalProperties\": false}},"
     "{\"name\": \"put\", \"effect\": \"mutating\", \"writes\": [\"k/*\"], \"timeout_ms\": 100}]}";
 
 static const mg_touch READ = {.key = "k/1", .shown = 7, .before = 7, .after = 7};
 static const mg_touch WROTE = {.key = "k/1", .wrote = true, .shown = 7, .before = 6, .after = 7};
-static const char     SEEN[] =
-    "Record 17: three items, sent on Monday to the address on file; one of them came back on Thursday and "
-    "lies on the shelf. The customer has written two times since and asks where the rest is. Notes: none. "
+static const char SEEN[] =
+    "Record 17: three items, sent on Monday to the address on file; one of them came back on "
+    "Thursday and "
+    "lies on the shelf. The customer has written two times since and asks where the rest is. "
+    "Notes: none. "
     "Status: open. Last change: Friday, by the night shift, who left no remark about it at all.";
 
 static mg_transition physics(int turn) {
@@ -35,10 +38,16 @@ static mg_transition physics(int turn) {
 static mg_transition call(int turn, const char *arguments) {
     return (mg_transition){
         .observation = {.kind = MG_SPACE_TEXT, .text = SEEN, .size = sizeof SEEN - 1},
-        .reward      = mg_reward_of(0.01),
-        .evidence    = {.action = turn % 2 ? "put" : "get", .arguments = arguments, .status = MG_STATUS_OK,
-                        .touched = turn % 2 ? &WROTE : &READ, .n_touched = 1, .took_ns = 5000000,
-                        .conditions = 3, .held = 3, .owed = mg_reward_of(0.01)}};
+        .reward = mg_reward_of(0.01),
+        .evidence = {.action = turn % 2 ? "put" : "get",
+                     .arguments = arguments,
+                     .status = MG_STATUS_OK,
+                     .touched = turn % 2 ? &WROTE : &READ,
+                     .n_touched = 1,
+                     .took_ns = 5000000,
+                     .conditions = 3,
+                     .held = 3,
+                     .owed = mg_reward_of(0.01)}};
 }
 
 static double seconds(void) {
@@ -58,14 +67,16 @@ static double run(int kind, const mg_manifest *m, mg_gate *g) {
         mg_watch_begin(&w, kind == 0 ? NULL : m);
         mg_watch_reset(&w, digest, digest);
         for (int k = 0; k < TURNS; k++) {
-            const mg_transition t = kind == 0 ? physics(k) : call(k, kind == 2 ? "{\"n\": 17}" : NULL);
+            const mg_transition t =
+                kind == 0 ? physics(k) : call(k, kind == 2 ? "{\"n\": 17}" : NULL);
             mg_watch_step(&w, &t, k);
             turns[k].reward = t.reward, turns[k].evidence = t.evidence;
         }
         const mg_reward total = mg_episode_return(&e);
         mg_watch_end(&w, true, true, &total);
         mg_watch_verdict(&w, &e);
-        if (mg_gate_attempt(g, &e) != MG_ADMIT) fprintf(stderr, "not clean: %s\n", e.detail), abort();
+        if (mg_gate_attempt(g, &e) != MG_ADMIT)
+            fprintf(stderr, "not clean: %s\n", e.detail), abort();
     }
     return 1e9 * (seconds() - begun) / ((double)EPISODES * TURNS);
 }
@@ -93,8 +104,8 @@ int main(void) {
         mg_gate_init(&g, &config);
         for (int i = 0; i < REPEATS; i++) ns[i] = run(kind, &m, &g);
         qsort(ns, REPEATS, sizeof *ns, ascending);
-        printf("%-44s %7.0f ns per step (%d runs of %d steps: %.0f to %.0f)\n", kinds[kind], ns[REPEATS / 2],
-               REPEATS, EPISODES * TURNS, ns[0], ns[REPEATS - 1]);
+        printf("%-44s %7.0f ns per step (%d runs of %d steps: %.0f to %.0f)\n", kinds[kind],
+               ns[REPEATS / 2], REPEATS, EPISODES * TURNS, ns[0], ns[REPEATS - 1]);
     }
     mg_manifest_release(&m);
     mg_arena_release(&arena);

@@ -1,4 +1,5 @@
-// watch_reward.c - a reward is a claim like any other: against its range, its grid, and what the state earns.
+// watch_reward.c - a reward is a claim like any other: against its range, its grid, and what the
+// state earns.
 #include <math.h>
 
 #include "harness/note.h"
@@ -14,7 +15,8 @@ static double tolerance(const mg_manifest *m, double size) {
 void mg_watch_pay(mg_watch *w, const mg_reward *paid, const mg_reward *owed) {
     double p, o;
     if (paid->kind == MG_REWARD_INVALID)
-        mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns, "the reward is no reward: %s",
+        mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,
+                        "the reward is no reward: %s",
                         paid->reason ? paid->reason : "no reason given");
     if (!mg_reward_value(paid, &p)) return;
     if (!isfinite(p)) {
@@ -34,29 +36,33 @@ static double worth(const mg_watch *w) {
     return m && m->has_range && w->conditions > 0 ? (m->max - m->min) / w->conditions : 0;
 }
 
-// Less than a condition is a rounding. On a grid a condition's worth may be half a step less: of three
-// conditions on a grid of hundredths, .33. So is a whole number that is the nearest one and too low;
-// one that is too high by a condition or more is a false resolution's own mark.
+// Less than a condition is a rounding. On a grid a condition's worth may be half a step less: of
+// three conditions on a grid of hundredths, .33. So is the nearest whole number; unless the task
+// pays its conditions by the count, and the number is what more of them would earn: a false
+// resolution's mark.
 static bool is_rounding(const mg_watch *w) {
-    const double step = w->manifest && w->manifest->has_resolution ? w->manifest->resolution : 0;
-    const double gap  = fabs(w->paid - w->owed), slack = tolerance(w->manifest, w->owed);
-    const bool   down = w->paid < w->owed && gap <= 0.5 && fabs(w->paid - nearbyint(w->paid)) <= slack;
-    return down || gap < worth(w) - step / 2 - slack;
+    const mg_manifest *m     = w->manifest;
+    const double half = m && m->has_resolution ? m->resolution / 2 : 0,
+                 slack = tolerance(m, w->owed);
+    const double       gap   = fabs(w->paid - w->owed), each = worth(w);
+    const bool whole   = fabs(w->paid - nearbyint(w->paid)) <= slack && gap <= 0.5;
+    const bool counted = each > 0 && fabs(w->owed - (m->min + each * w->held)) <= half + slack;
+    return gap < each - half - slack || (whole && (w->paid < w->owed || (gap < 0.5 && !counted)));
 }
 
 static void against_state(mg_watch *w, double total) {
     const mg_manifest *m   = w->manifest;
     const double       gap = fabs(w->paid - w->owed), slack = tolerance(m, w->owed);
     if (w->weighed > 0 && gap > slack)
-        mg_finding_note(&w->finding, MG_QUARANTINED,
-                        is_rounding(w) ? MG_V_ROUNDED : MG_V_WRONG, w->differs_at,
-                        "the reward pays %.9g, the state earns %.9g (%d of %d conditions hold)", w->paid,
-                        w->owed, w->held, w->conditions);
+        mg_finding_note(&w->finding, MG_QUARANTINED, is_rounding(w) ? MG_V_ROUNDED : MG_V_WRONG,
+                        w->differs_at,
+                        "the reward pays %.9g, the state earns %.9g (%d of %d conditions hold)",
+                        w->paid, w->owed, w->held, w->conditions);
     // Nobody says what is owed, but the highest reward is for a task that is done.
     if (w->weighed == 0 && worth(w) > 0 && w->held < w->conditions && total >= m->max - slack)
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_WRONG, -1,
-                        "the return is the highest, %.9g, but %d of %d conditions hold", total, w->held,
-                        w->conditions);
+                        "the return is the highest, %.9g, but %d of %d conditions hold", total,
+                        w->held, w->conditions);
 }
 
 static bool on_grid(double x, double from, double step, double slack) {
@@ -69,7 +75,8 @@ static void against_range(mg_watch *w, double total) {
     const double       slack = tolerance(m, total);
     if (m && m->has_range && (total < m->min - slack || total > m->max + slack))
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_RANGE, -1,
-                        "the return is %.9g, the manifest promises %.9g to %.9g", total, m->min, m->max);
+                        "the return is %.9g, the manifest promises %.9g to %.9g", total, m->min,
+                        m->max);
 }
 
 static void against_grid(mg_watch *w, double total) {
@@ -77,7 +84,8 @@ static void against_grid(mg_watch *w, double total) {
     if (m && m->has_resolution &&
         !on_grid(total, m->has_range ? m->min : 0, m->resolution, tolerance(m, total)))
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_ROUNDED, -1,
-                        "the return is %.9g, the manifest promises steps of %.9g", total, m->resolution);
+                        "the return is %.9g, the manifest promises steps of %.9g", total,
+                        m->resolution);
 }
 
 void mg_watch_settle(mg_watch *w, bool wants_reward, const mg_reward *total) {
@@ -87,7 +95,8 @@ void mg_watch_settle(mg_watch *w, bool wants_reward, const mg_reward *total) {
         against_state(w, x);
         against_grid(w, x);
     } else if (total->kind != MG_REWARD_ABSENT)
-        mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, -1, "the return is no reward: %s",
+        mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, -1,
+                        "the return is no reward: %s",
                         total->reason ? total->reason : "not a finite number");
     else if (wants_reward)
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_ABSENT, -1, "no return: %s",

@@ -1,5 +1,5 @@
-// Goal:   a claim that the evidence contradicts is found, by its code and its turn; an honest episode,
-//         however odd, is not accused; what cannot be known is neither.
+// Goal:   a claim that the evidence contradicts is found, by its code and its turn; an honest
+//         episode, however odd, is not accused; what cannot be known is neither.
 // Method: calls written down as claim and evidence, each class of fault beside its honest twins.
 #include "harness/watch.h"
 
@@ -16,9 +16,11 @@ enum { A = 11, B = 22, C = 33 }; // digests of values
 static const char MANIFEST[] =
     "{\"name\": \"w\", \"reward\": {\"min\": 0, \"max\": 1, \"resolution\": 0.01}, \"actions\": ["
     "{\"name\": \"get\", \"effect\": \"pure\", \"reads\": [\"k/*\"], \"timeout_ms\": 100,"
-    "  \"schema\": {\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\"}}, \"required\": [\"n\"]}},"
+    "  \"schema\": {\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\"}}, "
+    "\"required\": [\"n\"]}},"
     "{\"name\": \"old\", \"effect\": \"pure\", \"reads\": [\"k/*\"], \"visibility_ms\": 50},"
-    "{\"name\": \"put\", \"effect\": \"mutating\", \"writes\": [\"k/*\", \"m/*\"], \"timeout_ms\": 100},"
+    "{\"name\": \"put\", \"effect\": \"mutating\", \"writes\": [\"k/*\", \"m/*\"], \"timeout_ms\": "
+    "100},"
     "{\"name\": \"set\", \"effect\": \"mutating\", \"writes\": [\"k/*\"], \"idempotent\": true},"
     "{\"name\": \"any\"}]}";
 
@@ -46,25 +48,34 @@ static void begin(const mg_manifest *m) {
     mg_watch_reset(&w, DIGEST, NULL);
 }
 
-static mg_value text(const char *s) { return (mg_value){.kind = MG_SPACE_TEXT, .text = s, .size = strlen(s)}; }
+static mg_value text(const char *s) {
+    return (mg_value){.kind = MG_SPACE_TEXT, .text = s, .size = strlen(s)};
+}
 
 // One call that shows "fine" and pays nothing.
-static void call_at(int64_t now_ms, const char *action, mg_status status, int64_t took_ms, const mg_touch *t,
-                    int64_t n) {
-    const mg_transition next = {.observation = text("fine"), .reward = mg_reward_of(0),
-                                .evidence = {.action = action, .status = status, .took_ns = took_ms * MS,
-                                             .touched = t, .n_touched = n}};
+static void call_at(int64_t now_ms, const char *action, mg_status status, int64_t took_ms,
+                    const mg_touch *t, int64_t n) {
+    const mg_transition next = {.observation = text("fine"),
+                                .reward = mg_reward_of(0),
+                                .evidence = {.action = action,
+                                             .status = status,
+                                             .took_ns = took_ms * MS,
+                                             .touched = t,
+                                             .n_touched = n}};
     mg_watch_step(&w, &next, now_ms * MS);
 }
 
-static void call(const char *action, mg_status status, mg_touch t) { call_at(0, action, status, 1, &t, 1); }
+static void call(const char *action, mg_status status, mg_touch t) {
+    call_at(0, action, status, 1, &t, 1);
+}
 
 static mg_touch read_of(uint64_t shown, uint64_t state) {
     return (mg_touch){.key = "k/1", .shown = shown, .before = state, .after = state};
 }
 
 static mg_touch write_of(uint64_t shown, uint64_t before, uint64_t after) {
-    return (mg_touch){.key = "k/1", .wrote = true, .shown = shown, .before = before, .after = after};
+    return (mg_touch){
+        .key = "k/1", .wrote = true, .shown = shown, .before = before, .after = after};
 }
 
 #define found(verdict, code, turn) found_at(verdict, code, turn, __LINE__)
@@ -133,8 +144,9 @@ static void a_failed_call_is_its_turn_s_fault(void **state) {
 // ---- actions ---------------------------------------------------------------------------------
 
 static void say(const char *action, mg_status status, const char *arguments) {
-    const mg_transition next = {.reward = mg_reward_of(0),
-                                .evidence = {.action = action, .status = status, .arguments = arguments}};
+    const mg_transition next = {
+        .reward = mg_reward_of(0),
+        .evidence = {.action = action, .status = status, .arguments = arguments}};
     mg_watch_step(&w, &next, 0);
 }
 
@@ -210,9 +222,20 @@ static void a_read_shows_what_was_last_acknowledged(void **state) {
     call("put", MG_STATUS_OK, write_of(A, 0, 0)); // written back
     call("get", MG_STATUS_OK, read_of(A, 0));
     clean();
-    call("put", MG_STATUS_TIMEOUT, write_of(C, 0, 0)); // may have been done: nothing is known of it now
+    call("put", MG_STATUS_TIMEOUT,
+         write_of(C, 0, 0)); // may have been done: nothing is known of it now
     call("get", MG_STATUS_OK, read_of(A, 0));
     clean();
+    call("put", MG_STATUS_OK, write_of(B, 0, 0));
+    call("put", MG_STATUS_TIMEOUT, (mg_touch){.key = "k/1"}); // may have written A again: it does not say
+    call("get", MG_STATUS_OK, read_of(A, 0));
+    clean();
+    begin(&manifest);
+    call("get", MG_STATUS_OK, read_of(A, 0));
+    call("put", MG_STATUS_OK, write_of(B, 0, 0));
+    call("get", MG_STATUS_TIMEOUT, (mg_touch){.key = "k/1"}); // a read writes nothing, done or not
+    call("get", MG_STATUS_OK, read_of(A, 0));
+    found(MG_QUARANTINED, MG_E_STALE, 3);
 }
 
 // The state itself says so now: a write that was lost, or a world that undid it. Nobody can tell.
@@ -256,7 +279,10 @@ static void keys_beyond_the_table_are_not_testable(void **state) {
             snprintf(keys[i], sizeof keys[i], "k/%d", i);
             if (i < MG_WATCH_KEYS) assert_false(round == 0 && w.untestable);
             call("put", MG_STATUS_OK,
-                 (mg_touch){.key = keys[i], .wrote = true, .shown = round ? B : A, .before = round ? A : C,
+                 (mg_touch){.key = keys[i],
+                            .wrote = true,
+                            .shown = round ? B : A,
+                            .before = round ? A : C,
                             .after = round ? B : A});
         }
     assert_true(w.untestable);
@@ -280,7 +306,8 @@ static void done_means_that_something_changed(void **state) {
     call("put", MG_STATUS_OK, write_of(0, A, A));
     found(MG_QUARANTINED, MG_E_STATE, 4);
     begin(&manifest);
-    call("put", MG_STATUS_OK, write_of(A, A, A)); // an action that is not idempotent cannot change nothing
+    call("put", MG_STATUS_OK,
+         write_of(A, A, A)); // an action that is not idempotent cannot change nothing
     found(MG_QUARANTINED, MG_E_STATE, 0);
     begin(&manifest);
     call("put", MG_STATUS_OK, write_of(B, A, A));
@@ -422,10 +449,12 @@ static void show(mg_status status, const char *seen, const mg_touch *t, int64_t 
 
 static void an_internal_error_shown_as_an_answer_is_suspected(void **state) {
     (void)state;
-    static const char trace[] = "Result:\nTraceback (most recent call last):\n  File \"x.py\", line 3";
+    static const char trace[] =
+        "Result:\nTraceback (most recent call last):\n  File \"x.py\", line 3";
     begin(NULL);
     show(MG_STATUS_OK, "Order 7: shipped.", NULL, 0);
-    for (mg_status s = MG_STATUS_REFUSED; s <= MG_STATUS_TIMEOUT; s++) show(s, trace, NULL, 0); // declared
+    for (mg_status s = MG_STATUS_REFUSED; s <= MG_STATUS_TIMEOUT; s++)
+        show(s, trace, NULL, 0); // declared
     clean();
     show(MG_STATUS_OK, trace, NULL, 0);
     found(MG_SUSPECT, MG_E_TRACEBACK, 4);
@@ -455,7 +484,10 @@ static void end(mg_reward total) { mg_watch_end(&w, true, true, &total); }
 
 static void a_reward_that_is_none_is_found_at_its_turn(void **state) {
     (void)state;
-    const mg_reward bad[] = {V(NAN), V(INFINITY), mg_reward_invalid("text"), {.kind = MG_REWARD_INVALID},
+    const mg_reward bad[] = {V(NAN),
+                             V(INFINITY),
+                             mg_reward_invalid("text"),
+                             {.kind = MG_REWARD_INVALID},
                              {.kind = MG_REWARD_VALUE, .value = NAN}};
     for (int i = 0; i < 5; i++) {
         begin(NULL);
@@ -534,6 +566,21 @@ static void what_is_paid_is_what_is_owed(void **state) {
     pay(V(0), V(0.4), 3, 1);
     end(V(0));
     found(MG_QUARANTINED, MG_V_ROUNDED, 0);
+
+    begin(&manifest);
+    pay(V(1), V(0.58), 3, 2);
+    end(V(1));
+    found(MG_QUARANTINED, MG_V_ROUNDED, 0);
+
+    begin(&manifest); // each condition a third, and the third one paid though it does not hold
+    pay(V(1), V(0.67), 3, 2);
+    end(V(1));
+    found(MG_QUARANTINED, MG_V_WRONG, 0);
+
+    begin(&manifest); // one of two halves
+    pay(V(1), V(0.5), 2, 1);
+    end(V(1));
+    found(MG_QUARANTINED, MG_V_WRONG, 0);
 
     begin(&manifest); // not paid at all
     pay(V(0), V(0.9), 3, 2);
@@ -630,7 +677,8 @@ static void the_gravest_stands_and_of_equals_the_first(void **state) {
 
 static void the_verdict_goes_into_the_episode(void **state) {
     (void)state;
-    mg_episode e = {.n_turns = 1, .verdict = MG_SUSPECT, .code = "X", .code_turn = 7, .detail = "x"};
+    mg_episode e = {
+        .n_turns = 1, .verdict = MG_SUSPECT, .code = "X", .code_turn = 7, .detail = "x"};
     begin(&manifest);
     mg_watch_verdict(&w, &e);
     assert_int_equal(e.verdict, MG_CLEAN);
@@ -650,11 +698,19 @@ static void the_verdict_goes_into_the_episode(void **state) {
 
 static void evidence_may_be_anything(void **state) {
     (void)state;
-    mg_touch touches[] = {{.key = NULL, .wrote = true, .shown = 1, .before = 2, .after = 3}, {.key = ""},
-                          {.key = "k/1", .wrote = true, .shown = UINT64_MAX, .before = 1, .after = UINT64_MAX}};
+    mg_touch touches[] = {
+        {.key = NULL, .wrote = true, .shown = 1, .before = 2, .after = 3},
+        {.key = ""},
+        {.key = "k/1", .wrote = true, .shown = UINT64_MAX, .before = 1, .after = UINT64_MAX}};
     mg_transition t = {.observation = {.kind = (mg_space_kind)77, .text = "x", .size = 1},
-                       .evidence    = {.action = "", .arguments = "", .status = (mg_status)1234, .n_touched = 3,
-                                       .touched = touches, .took_ns = INT64_MAX, .conditions = -3, .held = 9}};
+                       .evidence = {.action = "",
+                                    .arguments = "",
+                                    .status = (mg_status)1234,
+                                    .n_touched = 3,
+                                    .touched = touches,
+                                    .took_ns = INT64_MAX,
+                                    .conditions = -3,
+                                    .held = 9}};
     const int64_t times[] = {INT64_MIN, INT64_MAX, 0};
     for (int i = 0; i < 3; i++) {
         begin(&manifest);

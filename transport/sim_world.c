@@ -167,7 +167,7 @@ static void pay(mg_sim_world *w, mg_transition *out) {
 
 // Of what an answer could show, some is not shown.
 static void withhold(mg_sim_world *w, mg_evidence *e) {
-    for (int64_t i = 0; i < e->n_touched && e->status != MG_STATUS_TIMEOUT; i++) {
+    for (int64_t i = 0; i < e->n_touched; i++) {
         mg_touch      *t    = (mg_touch *)(uintptr_t)&e->touched[i];
         const uint64_t what = mg_rng_below(&w->rng, 8);
         if (what == 0) t->before = 0;
