@@ -200,7 +200,7 @@ static void a_models_failure_is_kept_and_not_tried_again(void **state) {
         assert_attempt(&c, k, (uint32_t)k, 0, "M.wrong");
         assert_int_equal(c.all[k].verdict, MG_CLEAN);
     }
-    assert_true(gate.failures == 0 && gate.by_code[MG_M_WRONG] == 4);
+    assert_true(gate.failures == 0 && gate.excluded == 0 && gate.by_code[MG_M_WRONG] == 4);
 }
 
 static void what_is_no_number_never_becomes_one(void **state) {
@@ -221,6 +221,10 @@ static void what_is_no_number_never_becomes_one(void **state) {
         assert_int_equal(total.kind, wrong[k / 3].kind);
         assert_false(mg_reward_value(&total, &value));
         assert_true(value == -1);
+        // What cannot be a reward is no number in the record either, and nothing is asked behind it.
+        const mg_turn *last = &c.all[k].turns[c.all[k].n_turns - 1];
+        assert_int_equal(last->reward.kind, wrong[k / 3].kind);
+        assert_int_equal(c.all[k].n_turns, wrong[k / 3].how == TRAP_ABSENT ? 2 : 1);
     }
     assert_int_equal(c.n_kept, 1);
     assert_int_equal(c.kept[0], 9);

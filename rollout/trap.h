@@ -20,6 +20,7 @@ typedef enum trap_how {
     TRAP_MODEL,       // ends with one of two conditions held
     TRAP_RESET_FAILS,
     TRAP_STEP_FAILS,  // the second, with a code of its own
+    TRAP_BLAMES,      // the second step fails, and says that it is the model's fault
     TRAP_ABSENT,      // no reward in the second turn
     TRAP_INVALID,     // one that cannot be
     TRAP_NAN,         // a VALUE that is no number, which mg_reward_of would never make
@@ -32,6 +33,7 @@ typedef enum trap_how {
 
 typedef struct trap_log {
     int opened, closed, open_calls;
+    int abused;                              // calls other than close after one that failed
     int plays[TRAP_EPISODES][TRAP_ATTEMPTS]; // how often a first step was made
     int on[TRAP_EPISODES][TRAP_ATTEMPTS];    // the environment of the first of these
     int fresh[TRAP_EPISODES][TRAP_ATTEMPTS]; // 1: nobody had played on it before
@@ -47,6 +49,7 @@ typedef struct trap_world {
 typedef struct trap {
     int32_t  number, played; // of the environment; episodes begun on it
     int32_t  episode, attempt, turn, left;
+    int32_t  broken;         // a call failed
     char     shown[64];
 } trap;
 
@@ -68,6 +71,7 @@ static mg_err trap_reset(mg_env *e, uint64_t seed, const mg_reset_options *o, in
     const trap_world *w = e->world;
     trap             *t = e->state;
     (void)now;
+    w->log->abused += t->broken;
     if (o->prefix) return mg_fail(MG_CONFIG, "trap: no prefix");
     t->episode = -1, t->turn = 0;
     for (uint32_t i = 0; i < TRAP_EPISODES; i++)
@@ -75,7 +79,10 @@ static mg_err trap_reset(mg_env *e, uint64_t seed, const mg_reset_options *o, in
             if (mg_record_seed(TRAP_SEED, TRAP_VERSION, &(mg_start){.episode = i, .attempt = a}) == seed)
                 t->episode = (int32_t)i, t->attempt = (int32_t)a;
     if (t->episode < 0) return mg_fail(MG_CONFIG, "trap: nobody's seed");
-    if (w->how[t->episode][t->attempt] == TRAP_RESET_FAILS) return mg_fail(MG_IO, "the bait is gone");
+    if (w->how[t->episode][t->attempt] == TRAP_RESET_FAILS) {
+        t->broken = 1;
+        return mg_fail(MG_IO, "the bait is gone");
+    }
     *seen = trap_show(t, "turn");
     return MG_OK;
 }
@@ -92,8 +99,10 @@ static mg_err trap_step(mg_env *e, const mg_value *action, int64_t now, mg_trans
     }
     t->played += t->turn == 0;
     e->fault = NULL;
-    if (t->turn == 1 && how == TRAP_STEP_FAILS) {
-        e->fault = "E.capacity";
+    w->log->abused += t->broken;
+    if (t->turn == 1 && (how == TRAP_STEP_FAILS || how == TRAP_BLAMES)) {
+        e->fault = how == TRAP_BLAMES ? "M.wrong" : "E.capacity";
+        t->broken = 1;
         return mg_fail(MG_LIMIT, "the trap is full");
     }
     const bool last = ++t->turn == 2, first_time = *plays == 1;
@@ -112,6 +121,7 @@ static mg_err trap_step(mg_env *e, const mg_value *action, int64_t now, mg_trans
 
 static void trap_digest(const mg_env *e, uint8_t out[32]) {
     const trap   *t      = e->state;
+    ((const trap_world *)e->world)->log->abused += t->broken;
     const int32_t what[] = {t->episode, t->attempt, t->turn, t->left};
     SHA256((const uint8_t *)what, sizeof what, out);
 }
