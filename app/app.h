@@ -48,6 +48,8 @@ mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train
 mg_err mg_app_world_of(const mg_settings *s, const mg_pair *train, int64_t n_train, const mg_pair *rows,
                        int64_t n, mg_arena *arena, mg_world *out) MG_MUST_USE;
 void   mg_app_world_free(mg_world *w);
+// How many tasks its environments list, held-out ones too; one is opened to be asked. 0: the seed decides.
+mg_err mg_app_world_items(const mg_world *w, mg_arena *arena, int64_t *n) MG_MUST_USE;
 
 // What gold says of one answer.
 mg_reward mg_app_gold(const mg_world *w, const char *prompt, const char *answer);

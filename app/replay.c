@@ -1,5 +1,6 @@
 // replay.c - martingale replay: recorded episodes played again, and the first thing that differs.
-#include <inttypes.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/json.h"
@@ -25,11 +26,18 @@ typedef struct replay {
 
 // "UPDATE", "UPDATE:EPISODE" or "UPDATE:EPISODE:ATTEMPT".
 static mg_err parse_wanted(const char *text, wanted *w) {
-    int end = 0;
-    *w      = (wanted){-1, -1, -1};
-    const int n = sscanf(text, "%" SCNd64 "%n:%" SCNd64 "%n:%" SCNd64 "%n", &w->update, &end, &w->episode,
-                         &end, &w->attempt, &end);
-    if (n >= 1 && !text[end] && w->update >= 0) return MG_OK;
+    int64_t *const part[] = {&w->update, &w->episode, &w->attempt};
+    const char    *at     = text;
+    int            n      = 0;
+    *w = (wanted){-1, -1, -1};
+    while (n < 3 && '0' <= *at && *at <= '9') {
+        char *end;
+        errno      = 0;
+        *part[n++] = strtoll(at, &end, 10);
+        if (errno) break; // beyond all numbers
+        if (!*end) return MG_OK;
+        at = *end == ':' ? end + 1 : "";
+    }
     return mg_fail(MG_CONFIG, "replay: found '%s', wanted UPDATE, UPDATE:EPISODE or UPDATE:EPISODE:ATTEMPT",
                    text);
 }
@@ -88,7 +96,10 @@ static mg_err play_all(replay *x) {
     int64_t updates;
     mg_err  err = mg_store_updates(x->store, &updates);
     if (x->which.update >= 0) return err ? err : play_update(x, x->which.update);
-    for (int64_t u = 0; u < updates && !err && !mg_stop; u++) err = play_update(x, u);
+    for (int64_t u = 0; u < updates && !err; u++)
+        err = mg_stop ? mg_fail(MG_INTERRUPTED, "stopped after %lld episodes, of which %lld differ",
+                                (long long)x->played, (long long)x->differ)
+                      : play_update(x, u);
     return err;
 }
 

@@ -51,9 +51,9 @@ static mg_err open_world(mg_rollout_world *w, const char *split) {
 // The tasks from `from` on, in one fixed random order for everybody: anytime-valid tests ask that the next
 // one be like those before it.
 static mg_err choose_items(mg_rollout_world *w, int64_t from) {
-    const mg_env_class *c = w->world.class;
-    mg_env              e = {.class = c, .world = w->world.world};
-    const int64_t       n = c->items ? c->items(&e) : 0;
+    int64_t n;
+    mg_err  err = mg_app_world_items(&w->world, &w->arena, &n);
+    if (err) return err;
     if (from > 0 && from >= n)
         return mg_fail(MG_CONFIG, "--from: found %lld, wanted less than %lld, the world's tasks",
                        (long long)from, (long long)n);

@@ -59,6 +59,19 @@ static mg_err cartpole_make(const material *m, mg_arena *arena, mg_world *out) {
     return MG_OK;
 }
 
+// ---- tasks
+
+mg_err mg_app_world_items(const mg_world *w, mg_arena *arena, int64_t *n) {
+    mg_env e;
+    *n = 0;
+    if (!w->class->items) return MG_OK;
+    mg_err err = mg_env_open(&e, w->class, w->world, arena);
+    if (err) return err;
+    *n = w->class->items(&e);
+    mg_env_close(&e);
+    return MG_OK;
+}
+
 // ---- a process
 
 #define ARGUMENTS_MAX 64
@@ -89,7 +102,7 @@ static mg_err process_make(const mg_settings *s, mg_arena *arena, mg_world *out)
     if (!err) err = mg_process_kind_open(&kind, &o);
     if (err) return err;
     *out = (mg_world){.class = mg_process_class(kind), .world = kind, .owner = kind, .end = process_end};
-    return MG_OK;
+    return mg_app_world_items(out, arena, &out->n_items);
 }
 
 // ---- by name

@@ -7,6 +7,11 @@ void mg_env_pool_init(mg_env_pool *p, const mg_env_class *class, const void *wor
     *p = (mg_env_pool){.class = class, .world = world, .arena = arena};
 }
 
+// An environment's place, whose state is allocated once however often it is opened.
+static mg_env place(const mg_env_pool *p) {
+    return (mg_env){.class = p->class, .world = p->world, .state = mg_arena_alloc(p->arena, p->class->state_size)};
+}
+
 // Environments move in memory, their states do not.
 static void grow(mg_env_pool *p, int64_t room) {
     mg_env *envs = MG_NEW(p->arena, mg_env, room);
@@ -15,37 +20,40 @@ static void grow(mg_env_pool *p, int64_t room) {
         memcpy(envs, p->envs, sizeof *envs * (size_t)p->room);
         memcpy(open, p->open, sizeof *open * (size_t)p->room);
     }
-    for (int64_t i = p->room; i < room; i++)
-        envs[i] = (mg_env){.class = p->class, .world = p->world,
-                           .state = mg_arena_alloc(p->arena, p->class->state_size)};
+    for (int64_t i = p->room; i < room; i++) envs[i] = place(p);
     p->envs = envs, p->open = open, p->room = room;
+}
+
+static mg_err open_at(mg_env *e, bool *open) {
+    if (*open) return MG_OK;
+    memset(e->state, 0, e->class->state_size);
+    e->fault   = NULL;
+    mg_err err = e->class->open ? e->class->open(e) : MG_OK;
+    *open      = !err;
+    return err;
+}
+
+static void close_at(mg_env *e, bool *open) {
+    if (*open && e->class->close) e->class->close(e);
+    *open = false;
 }
 
 mg_err mg_env_pool_take(mg_env_pool *p, int64_t i, mg_env **out) {
     if (i >= p->room) grow(p, i < p->room * 2 ? p->room * 2 : i + 1);
-    mg_env *e = &p->envs[i];
-    if (!p->open[i]) {
-        memset(e->state, 0, p->class->state_size);
-        e->fault   = NULL;
-        mg_err err = p->class->open ? p->class->open(e) : MG_OK;
-        if (err) return err;
-        p->open[i] = true;
-    }
-    *out = e;
-    return MG_OK;
+    *out = &p->envs[i];
+    return open_at(*out, &p->open[i]);
 }
 
 void mg_env_pool_drop(mg_env_pool *p, int64_t i) {
-    if (i >= p->room || !p->open[i]) return;
-    if (p->class->close) p->class->close(&p->envs[i]);
-    p->open[i] = false;
+    if (i < p->room) close_at(&p->envs[i], &p->open[i]);
 }
 
 bool mg_env_pool_fresh(mg_env_pool *p, uint64_t seed, const mg_reset_options *options, uint8_t digest[32]) {
     mg_value seen;
-    if (!p->reference.state && mg_env_open(&p->reference, p->class, p->world, p->arena)) return false;
+    if (!p->reference.state) p->reference = place(p);
+    if (open_at(&p->reference, &p->reference_open)) return false;
     if (p->class->reset(&p->reference, seed, options, 0, &seen)) {
-        mg_env_close(&p->reference);
+        close_at(&p->reference, &p->reference_open);
         return false;
     }
     mg_env_digest(&p->reference, digest);
@@ -53,6 +61,6 @@ bool mg_env_pool_fresh(mg_env_pool *p, uint64_t seed, const mg_reset_options *op
 }
 
 void mg_env_pool_close(mg_env_pool *p) {
-    mg_env_close(&p->reference);
+    close_at(&p->reference, &p->reference_open);
     for (int64_t i = 0; i < p->room; i++) mg_env_pool_drop(p, i);
 }

@@ -12,10 +12,12 @@ typedef struct mg_env_pool {
     bool               *open;  // [room]
     int64_t             room;
     mg_env              reference; // reset, never played on; owned
+    bool                reference_open;
 } mg_env_pool;
 
 void mg_env_pool_init(mg_env_pool *p, const mg_env_class *class, const void *world, mg_arena *arena);
-// Slot i's environment: the one that was there, or a fresh one. Errors: those of opening it.
+// Slot i's environment: the one that was there, or a fresh one. Errors: those of opening it, with *out then
+// of no use.
 mg_err mg_env_pool_take(mg_env_pool *p, int64_t i, mg_env **out) MG_MUST_USE;
 // Closes slot i's: after a failure, and before an attempt that is to be on a fresh one.
 void mg_env_pool_drop(mg_env_pool *p, int64_t i);

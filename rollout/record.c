@@ -71,7 +71,7 @@ static mg_evidence keep(const mg_evidence *x, mg_arena *arena) {
 void mg_record_transition(mg_episode *e, mg_turn *turn, const mg_transition *t,
                           const mg_env_class *class, int64_t turns_max, mg_arena *arena) {
     const bool limit = e->n_turns == turns_max || e->n_turns == class->steps_max;
-    turn->reward     = t->reward;
+    turn->reward     = t->reward.kind == MG_REWARD_VALUE ? mg_reward_of(t->reward.value) : t->reward;
     turn->evidence   = keep(&t->evidence, arena);
     e->terminated    = t->terminated;
     e->truncated     = t->truncated || (!t->terminated && limit);

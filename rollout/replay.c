@@ -22,14 +22,15 @@ void mg_replay(const mg_rollout *r, const mg_episode *first, mg_arena *arena, mg
     MG_ASSERT(r->class->action.kind != MG_SPACE_VECTOR); // no world has such actions yet
     mg_stage_open(&s, &alone, 0, &first->start, first->policy_version, first->seed, INT64_MAX, arena, second);
     second->stopped = first->stopped;
-    bool goes = mg_stage_reset(&s, &options, &seen);
+    bool goes = mg_stage_reset(&s, &options, &seen), started = false;
     for (int64_t i = 0; goes && i < first->n_turns; i++) {
         const mg_value action = action_of(r, &first->turns[i]);
         mg_turn       *turn   = mg_stage_turn(&s);
-        if (i == first->start.demo_turns) mg_stage_start(&s);
+        if (i == first->start.demo_turns) mg_stage_start(&s), started = true;
         turn->action = first->turns[i].action, turn->action_size = first->turns[i].action_size;
         goes = mg_stage_step(&s, &action, &seen);
     }
+    if (!started) mg_stage_start(&s); // it was over before the policy had said anything
     // To be reset behind a prefix is to have said it (env.h); here it is said as a part of the answer.
     if (first->start.n_prefix > 0) memcpy(second->reset_digest, first->reset_digest, sizeof second->reset_digest);
     // A limit of the loop that played it first.

@@ -189,7 +189,7 @@ static void restore_demo(const mg_rollout *r, player *p, const player *other, mg
     own->turns = MG_NEW(arena, mg_turn, turns + 2), own->room = turns + 2;
     memcpy(own->turns, other->stage.turns, sizeof *own->turns * (size_t)(turns + 1));
     own->episode->n_turns = turns;
-    own->now_ns = other->past_ns, own->watch = other->past_watch;
+    mg_stage_resume(own, other->past_ns, &other->past_watch);
     p->cut      = other->cut;
     append(p, arena, other->context, NULL, other->n, MG_ROLE_ENVIRONMENT);
     memcpy(p->role, other->role, (size_t)other->n);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "harness/taxonomy.h"
 #include "rollout/record.h"
 
 // Times and bytes of the last call, where there is a wire.
@@ -21,14 +22,24 @@ static void see(mg_stage *s, const mg_value *seen) {
     s->sees = true;
 }
 
-static void watch_manifest(mg_stage *s) {
+// What this environment promises now, where the run has pinned a promise.
+static void ask_manifest(mg_stage *s) {
+    if (!s->r->manifest) return;
     const char *json = s->env->class->manifest ? s->env->class->manifest(s->env) : NULL;
-    uint8_t     hash[32];
-    if (!json || !s->r->manifest) return;
-    if (mg_manifest_hash(json, strlen(json), hash))
-        mg_watch_fault(&s->watch, MG_E_MANIFEST, mg_err_detail());
+    if (!json)
+        s->unpromised = "it promises nothing, and did when the run began";
+    else if (mg_manifest_hash(json, strlen(json), s->promised))
+        s->unpromised = mg_arena_strdup(s->arena, mg_err_detail());
+}
+
+// Judged once the environment has begun the episode: one that could not be asked because it is gone has
+// a better name for that.
+static void watch_manifest(mg_stage *s) {
+    if (!s->r->manifest) return;
+    if (s->unpromised)
+        mg_watch_fault(&s->watch, MG_E_MANIFEST, s->unpromised);
     else
-        mg_watch_manifest(&s->watch, hash);
+        mg_watch_manifest(&s->watch, s->promised);
 }
 
 void mg_stage_open(mg_stage *s, const mg_rollout *r, int64_t slot, const mg_start *start,
@@ -51,7 +62,7 @@ void mg_stage_open(mg_stage *s, const mg_rollout *r, int64_t slot, const mg_star
         mg_watch_fault(&s->watch, MG_E_OPEN, mg_err_detail());
         return;
     }
-    watch_manifest(s);
+    ask_manifest(s);
 }
 
 bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen) {
@@ -63,9 +74,17 @@ bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen
     }
     const bool compared = s->r->pool && mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh);
     mg_env_digest(s->env, digest);
+    watch_manifest(s);
     mg_watch_reset(&s->watch, digest, compared ? fresh : NULL);
     see(s, seen);
     return true;
+}
+
+void mg_stage_resume(mg_stage *s, int64_t now_ns, const mg_watch *past) {
+    watch_manifest(s); // this environment's own
+    const mg_finding own = s->watch.finding;
+    s->watch = *past, s->now_ns = now_ns;
+    if (own.verdict > s->watch.finding.verdict) s->watch.finding = own;
 }
 
 void mg_stage_start(mg_stage *s) {
@@ -86,8 +105,9 @@ bool mg_stage_step(mg_stage *s, const mg_value *action, mg_value *seen) {
         return false;
     }
     record_call(s, turn);
-    s->now_ns += next.evidence.took_ns;
     mg_watch_step(&s->watch, &next, s->now_ns);
+    if (next.evidence.took_ns > 0 && __builtin_add_overflow(s->now_ns, next.evidence.took_ns, &s->now_ns))
+        s->now_ns = INT64_MAX;
     mg_record_transition(e, turn, &next, s->env->class, s->turns_max, s->arena);
     s->over = e->terminated || e->truncated || turn->reward.kind == MG_REWARD_INVALID;
     *seen   = next.observation;
@@ -114,6 +134,6 @@ void mg_stage_close(mg_stage *s) {
     mg_watch_verdict(&s->watch, e);
     if (!s->r->pool)
         mg_env_close(&s->own);
-    else if (s->broken)
+    else if (s->broken || mg_episode_harness_failed(e)) // nobody knows what it has become
         mg_env_pool_drop(s->r->pool, s->slot);
 }

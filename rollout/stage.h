@@ -3,7 +3,8 @@
 //   open -> reset -> { the loop writes the turn's action -> step } ... -> close
 //
 // After a failed call, and after the episode's end, nothing more is asked (`over`). The verdict is the
-// watch's, written at close; an environment that failed is not used again.
+// watch's, written at close; an environment that failed, or in whose episode the harness's side failed, is
+// not used again.
 #ifndef MG_ROLLOUT_STAGE_H
 #define MG_ROLLOUT_STAGE_H
 #include "harness/watch.h"
@@ -20,6 +21,8 @@ typedef struct mg_stage {
     int64_t     slot;
     int64_t     now_ns;     // the world's time
     mg_watch    watch;
+    uint8_t     promised[32];   // hash of the environment's manifest when it was opened, or why there is none
+    const char *unpromised;
     bool        broken;     // a call failed: the environment can only be closed
     bool        over;
     bool        sees;       // what is seen behind the last call is recorded as the turn under way
@@ -32,6 +35,9 @@ void mg_stage_open(mg_stage *s, const mg_rollout *r, int64_t slot, const mg_star
 // Resets it, compares its state with that of an environment on which nobody has ever played, and records
 // what is seen. False: over.
 bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen);
+// Instead of a reset: the environment was restored into the state in which another's episode was at `now_ns`,
+// with what had been watched until then.
+void mg_stage_resume(mg_stage *s, int64_t now_ns, const mg_watch *past);
 // Notes that the episode starts in the state as it is now: of this the record keeps the digest.
 void mg_stage_start(mg_stage *s);
 // The turn under way, whose action the loop writes.
