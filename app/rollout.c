@@ -187,7 +187,7 @@ static int help(const mg_option *options) {
            "of `train` (world, data, environment.*, gate.*, seed, ...); those of a run that is given as the\n"
            "model are its own. Means are over clean episodes alone. Exit status 1: the gate tripped.\n\n"
            "  martingale rollout --world support-desk --policy oracle --out runs/oracle\n"
-           "  martingale rollout --environment.command \"python3 my_env.py\" --model runs/grpo-1 --out runs/mine\n\n");
+           "  martingale rollout --environment.command \"python3 my_env.py\" --policy random --out runs/mine\n\n");
     mg_args_help(options, stdout);
     return MG_EXIT_DONE;
 }
@@ -199,7 +199,7 @@ static int run(int argc, char **argv) {
     mg_args          args;
     const mg_option  options[] = {
         {"model", &asked.model, NULL, "RUN|MODEL  a language model as the policy"},
-        {"policy", &asked.script, NULL, "SCRIPT  one that the world brings along: oracle, random, ..."},
+        {"policy", &asked.script, NULL, "SCRIPT  one that the world brings along, or random (of discrete or admissible actions)"},
         {"out", &asked.out, NULL, "FOLDER  the run folder to make"},
         {"episodes", &episodes, NULL, "N  how many (default 256)"},
         {"per-prompt", &per_task, NULL, "K  episodes of each task (default 1)"},

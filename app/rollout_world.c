@@ -6,6 +6,7 @@
 
 #include "app/asked.h"
 #include "core/file.h"
+#include "rollout/scripted.h"
 #include "store/jsonl.h"
 
 #define ARENA_MAX     ((size_t)16 << 30) // address space
@@ -92,12 +93,15 @@ static mg_err open_policy(mg_rollout_world *w, const mg_rollout_asked *a) {
     w->policy = a->model ? a->model : a->script;
     if (a->model) return open_model(w, a);
     w->how.script = mg_env_script(w->world.class, a->script);
+    if (!w->how.script && strcmp(a->script, "random") == 0) w->how.script = mg_scripted_random(w->world.class);
     if (w->how.script) return MG_OK;
     char names[256] = "";
     for (const mg_script *s = w->world.class->scripts; s && s->name; s++)
         snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", names[0] ? " " : "", s->name);
-    return mg_fail(MG_CONFIG, "--policy: found '%s', wanted one of %s's own: %s", a->script,
-                   w->world.class->name, names[0] ? names : "it has none");
+    return mg_fail(MG_CONFIG, "--policy: found '%s', wanted one of %s's own: %s%s", a->script,
+                   w->world.class->name, names[0] ? names : "it has none",
+                   mg_scripted_random(w->world.class) ? "; or random"
+                                                      : "; nor does it list actions for random");
 }
 
 static mg_err open_arenas(mg_rollout_world *w) {

@@ -1,8 +1,29 @@
 // scripted.c - the episode loop for the policies that worlds bring along.
 #include "rollout/scripted.h"
 
+#include <string.h>
+
 #include "rollout/record.h"
 #include "rollout/stage.h"
+
+static mg_err act_at_random(const mg_env *e, mg_rng *rng, mg_value *action) {
+    const mg_space    *space = &e->class->action;
+    const char *const *texts;
+    if (space->kind == MG_SPACE_DISCRETE) {
+        *action = (mg_value){.kind = space->kind, .index = (int64_t)mg_rng_below(rng, (uint64_t)space->n)};
+        return MG_OK;
+    }
+    const int64_t n    = e->class->admissible(e, &texts);
+    const char   *text = n > 0 ? texts[mg_rng_below(rng, (uint64_t)n)] : "";
+    *action = (mg_value){.kind = MG_SPACE_TEXT, .text = text, .size = strlen(text)};
+    return MG_OK;
+}
+
+const mg_script *mg_scripted_random(const mg_env_class *class) {
+    static const mg_script random = {"random", "any action that may be taken now", act_at_random};
+    const bool             texts  = class->action.kind == MG_SPACE_TEXT && class->admissible;
+    return texts || class->action.kind == MG_SPACE_DISCRETE ? &random : NULL;
+}
 
 static mg_err play(mg_stage *s, mg_rng *rng) {
     mg_episode            *e       = s->episode;

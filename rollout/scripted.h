@@ -13,4 +13,8 @@
 // verdict, as in rollout.h; the script's own error ends the call. Episodes live on `arena`.
 mg_err mg_scripted_run(const mg_rollout *r, const mg_start *starts, int64_t n, int64_t policy_version,
                        uint64_t draws, mg_arena *arena, mg_episode *episodes) MG_MUST_USE;
+
+// A policy for any world that lists its actions, discrete ones or admissible texts: each as likely as the
+// others, the empty text where none may be said (or the list cannot be had). NULL: the world lists none.
+const mg_script *mg_scripted_random(const mg_env_class *class);
 #endif

@@ -194,12 +194,64 @@ static void numbers_are_written_as_bytes_and_decimals(void **state) {
     assert_int_equal(e->turns[0].reward.kind, MG_REWARD_INVALID);
 }
 
+// ---- any world that lists its actions ------------------------------------------------------------------
+
+static int64_t two_words(const mg_env *e, const char *const **actions) {
+    static const char *const words[] = {"add 1", "add 2"};
+    (void)e;
+    *actions = words;
+    return 2;
+}
+
+static int64_t no_words(const mg_env *e, const char *const **actions) {
+    (void)e;
+    *actions = NULL;
+    return 0;
+}
+
+static mg_episode *played_at_random(const mg_env_class *class) {
+    enum { N = 40 };
+    mg_start    starts[N];
+    mg_episode *e = MG_NEW(&arena, mg_episode, N);
+    for (uint32_t i = 0; i < N; i++) starts[i] = (mg_start){.item = COUNTING_GOOD, .episode = i};
+    const mg_rollout how = {.class = class, .script = mg_scripted_random(class), .seed = 3};
+    assert_int_equal(mg_scripted_run(&how, starts, N, 0, 0, &arena, e), MG_OK);
+    return e;
+}
+
+// Of 40 first draws each choice has its share, within four deviations of a fair draw's.
+static void random_takes_any_action_that_is_listed(void **state) {
+    (void)state;
+    mg_env_class       words = counting_class, choice = dot_class(MG_SPACE_DISCRETE, 3);
+    const mg_env_class push  = dot_class(MG_SPACE_VECTOR, 2);
+    int                seen[3] = {0}, said[2] = {0};
+    words.admissible    = two_words;
+    const mg_episode *e = played_at_random(&words);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(e[i].turns[0].action_size, 5);
+        assert_memory_equal(e[i].turns[0].action, "add ", 4);
+        said[e[i].turns[0].action[4] - '1']++;
+    }
+    assert_in_range(said[0], 8, 32);
+    assert_in_range(said[1], 8, 32);
+    e = played_at_random(&choice);
+    for (int i = 0; i < 40; i++) seen[e[i].turns[0].action[0] - '0']++;
+    for (int i = 0; i < 3; i++) assert_in_range(seen[i], 2, 26);
+    words.admissible = no_words;
+    e                = played_at_random(&words);
+    assert_int_equal(e[0].turns[0].action_size, 0); // the world says what it thinks of that
+    words.admissible = NULL;
+    assert_null(mg_scripted_random(&words));
+    assert_null(mg_scripted_random(&push));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_is_what_was_done),
         cmocka_unit_test(draws_do_not_depend_on_company),
         cmocka_unit_test(faults_are_verdicts_and_the_scripts_are_errors),
         cmocka_unit_test(numbers_are_written_as_bytes_and_decimals),
+        cmocka_unit_test(random_takes_any_action_that_is_listed),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

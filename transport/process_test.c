@@ -150,6 +150,8 @@ static void a_world_in_a_process_is_the_world_in_process(void **state) {
     assert_string_equal(mg_process_class(k)->name, "counter");
     assert_int_equal(mg_process_class(k)->steps_max, COUNTER_STEPS);
     assert_int_equal(mg_process_class(k)->items(&far), COUNTER_ITEMS);
+    const mg_env closed = {.class = mg_process_class(k), .world = k};
+    assert_int_equal(closed.class->items(&closed), COUNTER_ITEMS); // before any is open, too
     for (int episode = 0; episode < 6; episode++) {
         mg_rng        rng = mg_rng_stream(5, MG_PURPOSE_TEST, (uint64_t)episode);
         mg_value      a, b;

@@ -8,7 +8,8 @@ for line in sys.stdin:
     call = json.loads(line)
     answer = {"id": call["id"], "nonce": call["nonce"]}
     if call["call"] == "hello":
-        answer.update(manifest=MANIFEST, observation="text", action="text", steps_max=20, items=3, digests=True)
+        answer.update(manifest=MANIFEST, observation="text", action="text", steps_max=20, items=3, digests=True,
+                      admissible=True)
     elif call["call"] == "reset":
         count, target = call["seed"] % 5, 5 + call["item"]
     elif call["call"] == "step":
@@ -18,6 +19,8 @@ for line in sys.stdin:
         answer["evidence"] = {"action": "add" if ok else None, "status": "ok" if ok else "refused",
                               "conditions": 1, "held": int(count == target), "owed": int(count == target),
                               "touched": [{"key": "count", "wrote": ok, "before": before, "after": count}]}
+    elif call["call"] == "admissible":
+        answer["actions"] = ["+1", "-1"]
     if call["call"] in ("reset", "step"):
         answer["observation"] = f"{count} of {target}"
     if call["call"] in ("reset", "step", "digest"):
