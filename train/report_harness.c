@@ -71,11 +71,11 @@ static const char *summary(const json_t *note, mg_arena *arena) {
     return mg_path(
         arena, "%s%s%.0f of %.0f attempts failed on the harness's side (%.2f %%; at most %.2f %% at all "
                "times). %.0f were tried again, %.0f episodes kept out, %.0f groups dropped, %.0f episodes "
-               "admitted. %s%s%s",
+               "admitted. %s%s%s%s",
         name, name[0] ? ": " : "", number(note, "failures"), number(note, "attempts"),
         100 * number(note, "rate"), 100 * number(note, "rate_bound"), number(note, "retried"),
         number(note, "excluded"), number(note, "dropped_groups"), number(note, "admitted"),
-        why[0] ? "It was stopped: " : "It was not stopped.", why,
+        why[0] ? "It was stopped: " : "It was not stopped", why, ".",
         json_is_true(json_object_get(x, "alarm"))
             ? " Exclusion is selecting behaviour: what was kept out differs from what was kept."
             : "");
