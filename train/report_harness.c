@@ -42,8 +42,8 @@ static void rates_table(const json_t *note, mg_arena *arena, mg_report_table *ou
     *out = (mg_report_table){
         .caption = mg_path(arena, "Failure rates against %.3g %%", 100 * number(note, "rate_max")),
         .columns = columns, .n_columns = COLUMNS, .cells = cells, .n_rows = (int64_t)i,
-        .note = "Each rate is bet against: the wealth reaches its stop with at most that chance if the "
-                "rate is within the limit, however often one looks."};
+        .note = "Each rate is bet against, from a wealth of 1. That of a rate within the limit ever reaches the "
+                "number at which it stops with a chance of at most one in that number."};
 }
 
 static void codes_table(const json_t *note, mg_arena *arena, mg_report_table *out) {
