@@ -33,23 +33,20 @@ typedef struct batch {
     mg_episode_tokens t;
     double           *ref;    // [count]
     double           *A;      // [count] the answer's advantage, on each of its tokens
-    uint8_t          *keep;   // [count] sampled token of a kept group
+    uint8_t          *keep;   // [count] sampled token
     double            reward, env_reward;
-    int64_t           dropped; // answers in groups that were too small
 } batch;
 
-void mg_grpo_advantages(int64_t n, const int32_t *group, const double *reward, int64_t group_min,
-                        bool divide_by_std, double *advantage, bool *keep) {
+void mg_grpo_advantages(int64_t n, const int32_t *group, const double *reward, bool divide_by_std,
+                        double *advantage) {
     for (int64_t begin = 0, end; begin < n; begin = end) {
         for (end = begin; end < n && group[end] == group[begin];) end++;
         const double size = (double)(end - begin);
         double       mean = 0, var = 0;
         for (int64_t i = begin; i < end; i++) mean += reward[i] / size;
         for (int64_t i = begin; i < end; i++) var += (reward[i] - mean) * (reward[i] - mean) / size;
-        for (int64_t i = begin; i < end; i++) {
+        for (int64_t i = begin; i < end; i++)
             advantage[i] = (reward[i] - mean) / (divide_by_std ? sqrt(var) + 1e-4 : 1);
-            keep[i]      = end - begin >= group_min;
-        }
     }
 }
 
@@ -72,21 +69,19 @@ static mg_err prepare(grpo *g, mg_episode *episodes, int64_t n, batch *b) {
 
     int32_t *group  = MG_NEW(step, int32_t, n);
     double  *reward = MG_NEW(step, double, n), *A = MG_NEW(step, double, n);
-    bool    *keep   = MG_NEW(step, bool, n);
     for (int64_t i = 0; i < n; i++) {
         group[i]  = episodes[i].start.group;
         reward[i] = mg_episode_reward(&episodes[i]);
         b->reward += reward[i] / (double)n;
     }
-    mg_grpo_advantages(n, group, reward, g->config.group_min, g->config.divide_by_std, A, keep);
+    mg_grpo_advantages(n, group, reward, g->config.divide_by_std, A);
 
     b->A    = MG_NEW(step, double, b->t.count);
     b->keep = MG_NEW(step, uint8_t, b->t.count);
     for (int64_t i = 0; i < n; i++) {
-        b->dropped += !keep[i];
         for (int64_t k = b->t.offset[i]; k < b->t.offset[i + 1]; k++) {
             b->A[k]    = A[i];
-            b->keep[k] = keep[i] && b->t.role[k] == MG_ROLE_POLICY;
+            b->keep[k] = b->t.role[k] == MG_ROLE_POLICY;
         }
     }
     float *column = MG_NEW(step, float, b->t.count);
@@ -111,8 +106,7 @@ static mg_err gradient(grpo *g, const batch *b, double *loss, double *kl, mg_cli
     double       tokens = 0, answers = 0;
     for (int64_t i = 0; i < b->t.n; i++) tokens += kept(b, i), answers += kept(b, i) > 0;
     if (tokens == 0)
-        return mg_fail(MG_EMPTY, "none of %lld answers is in a group of %lld or more",
-                       (long long)b->t.n, (long long)g->config.group_min);
+        return mg_fail(MG_EMPTY, "none of %lld answers has a token of the policy's", (long long)b->t.n);
     for (int64_t i = 0; i < b->t.n; i += g->config.microbatch) {
         const int64_t    rest = b->t.n - i;
         const int64_t    size = rest < g->config.microbatch ? rest : g->config.microbatch;
@@ -169,7 +163,6 @@ static mg_err update(mg_learner *learner, int64_t u, mg_episode *episodes, int64
     mg_metrics_add(out, "first_ratio_error", first_ratio);
     mg_metrics_add(out, "length", length);
     mg_metrics_add(out, "stopped", stopped);
-    mg_metrics_add(out, "dropped", (double)b.dropped);
     mg_metrics_add(out, "grad_norm", norm);
     mg_metrics_add(out, "lr", lr);
     return MG_OK;
@@ -209,9 +202,6 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = g->config.adam_eps,
                                   .clip = g->config.clip_norm};
     mg_pair_tokens tokens = {0};
-    if (g->config.group_min > g->config.group)
-        return mg_fail(MG_CONFIG, "grpo.group_min: found %lld, wanted at most group, %lld",
-                       (long long)g->config.group_min, (long long)g->config.group);
     if (job->n_pairs == 0 && job->n_items == 0)
         return mg_fail(MG_CONFIG, "grpo: a group answers one task, but this world has no list of "
                                   "tasks: its seed decides");

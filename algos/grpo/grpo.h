@@ -9,7 +9,6 @@
     F(int, updates, 80, 1, 1000000, "updates in all")                                              \
     F(int, prompts, 8, 1, 65536, "prompts per update")                                             \
     F(int, group, 8, 2, 1024, "answers per prompt (paper: 64)")                                    \
-    F(int, group_min, 2, 2, 1024, "a group left with fewer clean answers is dropped")              \
     F(int, epochs, 1, 1, 64, "passes over each batch (paper: 1)")                                  \
     F(int, microbatch, 32, 1, 65536, "answers computed at once; changes memory, not the method")   \
     F(real, lr, 2e-4, 0, 1, "step size (paper: 1e-6 for 7 B parameters)")                          \
@@ -33,7 +32,8 @@ typedef struct mg_grpo_config {
 extern const mg_algo mg_algo_grpo;
 
 // A_i = r_i - mean r [ / (std r + 1e-4) ] within each run of equal groups; biased deviation.
-// Groups with fewer than group_min members get keep 0. reward, advantage, keep, group [n].
-void mg_grpo_advantages(int64_t n, const int32_t *group, const double *reward, int64_t group_min,
-                        bool divide_by_std, double *advantage, bool *keep);
+// A group of one has advantage 0; which groups are too small to learn from, the gate has said before.
+// reward, advantage, group [n].
+void mg_grpo_advantages(int64_t n, const int32_t *group, const double *reward, bool divide_by_std,
+                        double *advantage);
 #endif
