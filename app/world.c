@@ -48,6 +48,7 @@ static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *ou
         w->form = strcmp(m->how->form, "tools") == 0 ? MG_SUPPORT_DESK_TOOLS : MG_SUPPORT_DESK_WORDS;
         err     = mg_support_desk_mutant_named(m->how->mutant, m->how->mutant_rate, m->how->mutant_when,
                                                &w->mutant);
+        w->load = (int32_t)m->how->load;
     }
     *out = (mg_world){.class = &mg_support_desk_class, .world = w, .n_items = MG_SUPPORT_DESK_TRAIN};
     return err;

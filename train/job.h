@@ -61,7 +61,9 @@ typedef struct mg_network_config {
       "none|stale_read|false_resolution|timeout_default|dirty_reset|reward_rounding|lying_status|traceback: "\
       "a bug put into the world on purpose, to measure what notices it")                          \
     F(real, mutant_rate, 1, 0, 1, "share of episodes that have it")                               \
-    F(name, mutant_when, always, 0, 0, "always|load|late: only under load, only after many episodes")
+    F(name, mutant_when, always, 0, 0,                                                            \
+      "always|load|late: only where `load` is above 8, only after 200 episodes of an environment") \
+    F(int, load, 0, 0, 1000000, "calls in flight beside the run's own that the world is told of")
 
 typedef struct mg_environment_config {
     MG_CONFIG_STRUCT(MG_ENVIRONMENT_FIELDS)
