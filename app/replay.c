@@ -48,9 +48,10 @@ static bool is_wanted(const wanted *w, const mg_episode *e) {
            (w->attempt < 0 || w->attempt == e->start.attempt);
 }
 
+enum { SHOWN = 120 }; // bytes
+
 // What was shown, on one line of a terminal: numbers as such, of texts the beginning.
 static void tell_seen(const mg_space *space, const mg_turn *t) {
-    enum { SHOWN = 120 };
     const int64_t n = (int64_t)(t->observation_size / sizeof(float));
     if (!t->observation) return;
     if (space->kind == MG_SPACE_VECTOR)
@@ -78,7 +79,7 @@ static void tell(const mg_space *space, const char *when, const mg_episode *e, i
     if (mg_reward_value(&t->reward, &value)) snprintf(reward, sizeof reward, "reward %.17g", value);
     printf("    %-9s saw '", when);
     tell_seen(space, t);
-    printf("', said '%.*s', %s\n", (int)(t->action_size < 120 ? t->action_size : 120), t->action ? t->action : "", reward);
+    printf("', said '%.*s', %s\n", (int)(t->action_size < SHOWN ? t->action_size : SHOWN), t->action, reward);
 }
 
 static void play(replay *x, int64_t update, const mg_episode *e) {
@@ -150,8 +151,9 @@ static int run(int argc, char **argv) {
     mg_err          err       = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {
         printf("usage: martingale replay RUN [UPDATE[:EPISODE[:ATTEMPT]]]\n\n"
-               "Checks the record's hashes, then plays its episodes again, the same resets and actions on a fresh environment, and names\n"
-               "the first turn in which observation, reward, status or state differ. Exit status 1: some do.\n");
+               "Checks the record's hashes, then plays its episodes again, the same resets and actions on a\n"
+               "fresh environment, and names the first turn in which observation, reward, status or state\n"
+               "differ. Exit status 1: some do.\n");
         return MG_EXIT_DONE;
     }
     if (!err && (args.n_words < 1 || args.n_words > 2))
