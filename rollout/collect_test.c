@@ -131,7 +131,8 @@ static void what_failed_is_not_played_on_again(void **state) {
     mg_gate_init(&gate, &config);
     world.how[0][0] = TRAP_ABSENT, world.how[1][0] = TRAP_GOOD;
     for (uint32_t round = 0; round < 2; round++) {
-        const mg_start starts[] = {{.item = -1, .episode = 2 * round}, {.item = -1, .group = 1, .episode = 2 * round + 1}};
+        const mg_start starts[] = {{.item = -1, .episode = 2 * round},
+                                   {.item = -1, .group = 1, .episode = 2 * round + 1}};
         assert_int_equal(mg_collect(&r, &gate, starts, 2, TRAP_VERSION, 0, &arena, &scratch, &c), MG_OK);
     }
     assert_int_not_equal(logged.on[2][0], logged.on[0][0]);
@@ -333,7 +334,8 @@ static void a_language_models_episodes_go_the_same_way(void **state) {
     const mg_turn *a = &c.all[1].turns[0], *b = &c.all[2].turns[0];
     const int64_t  n = a->action_end - a->action_begin;
     assert_false(n == b->action_end - b->action_begin &&
-                 !memcmp(c.all[1].tokens + a->action_begin, c.all[2].tokens + b->action_begin, sizeof(int32_t) * (size_t)n));
+                 !memcmp(c.all[1].tokens + a->action_begin, c.all[2].tokens + b->action_begin,
+                         sizeof(int32_t) * (size_t)n));
     mg_env_pool_close(&pool);
     assert_int_equal(logged.opened, logged.closed);
     mg_model_free(model);

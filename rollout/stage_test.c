@@ -157,7 +157,9 @@ static void every_open_has_its_close(void **state) {
             for (int i = 0; i < 4; i++) {
                 const bool  shut = e[i].code && strcmp(e[i].code, "E.open") == 0;
                 const trap_how how = world.how[4 * call + (uint32_t)i][0];
-                const char *code = how == TRAP_ABSENT && !wants ? NULL : how == TRAP_BLAMES && !wants ? "M.wrong" : codes[how];
+                const char    *code = how == TRAP_ABSENT && !wants   ? NULL
+                                      : how == TRAP_BLAMES && !wants ? "M.wrong"
+                                                                     : codes[how];
                 if (shut) {
                     assert_string_equal(e[i].detail, "the trap is shut");
                     assert_int_equal(e[i].n_turns, 0);
@@ -354,7 +356,8 @@ static void a_watched_record_is_the_same(void **state) {
     mg_env_pool_init(&pool, &counting_class, NULL, &arena);
     counting_opened = counting_closed = 0;
     for (int k = 0; k < 2; k++) {
-        const mg_rollout plain = {.class = &counting_class, .script = mg_env_script(&counting_class, names[k]), .seed = 7};
+        const mg_rollout plain = {.class = &counting_class, .seed = 7,
+                                  .script = mg_env_script(&counting_class, names[k])};
         mg_rollout       watched = plain;
         mg_episode       a[3], b[3];
         watched.pool = &pool, watched.wants_reward = true;

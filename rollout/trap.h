@@ -55,9 +55,11 @@ typedef struct trap {
     char     shown[64];
 } trap;
 
+static int trap_bit(uint32_t mask, int k) { return k < 32 && mask >> k & 1; }
+
 static mg_err trap_open(mg_env *e) {
     const trap_world *w = e->world;
-    if (w->open_fails >> w->log->open_calls++ & 1) return mg_fail(MG_IO, "the trap is shut");
+    if (trap_bit(w->open_fails, w->log->open_calls++)) return mg_fail(MG_IO, "the trap is shut");
     ((trap *)e->state)->number = w->log->opened++;
     return MG_OK;
 }
@@ -133,7 +135,7 @@ static void trap_digest(const mg_env *e, uint8_t out[32]) {
     const trap_world *w = e->world;
     trap             *t = e->state;
     w->log->abused += t->broken;
-    t->dead |= (int32_t)(w->dies >> t->number & 1);
+    t->dead |= trap_bit(w->dies, t->number);
     t->deaths += t->dead;
     const int32_t what[] = {t->episode, t->attempt, t->turn, t->left, t->dead * t->number, t->deaths};
     SHA256((const uint8_t *)what, sizeof what, out);

@@ -127,7 +127,8 @@ static void same_run(const char *a, const char *b) {
 static const mg_gate *gate_of(const char *run) {
     char  *bytes;
     size_t n;
-    ok(mg_file_read(mg_path(&arena, "%s/checkpoints/000005/gate.bin", run_folder(run)), (size_t)1 << 30, &arena, &bytes, &n));
+    ok(mg_file_read(mg_path(&arena, "%s/checkpoints/000005/gate.bin", run_folder(run)), (size_t)1 << 30, &arena,
+                    &bytes, &n));
     mg_gate *g = MG_NEW(&arena, mg_gate, 1);
     assert_int_equal(n, sizeof *g);
     return memcpy(g, bytes, sizeof *g);
@@ -148,7 +149,8 @@ static void test_an_interrupted_run_is_the_same(void **state) {
         ok(train(other, settings[k], true));
         same_run(whole, other);
         ok(train(third, settings[k], false));
-        assert_int_equal(system(mg_path(&arena, "cd %s && rm -r model report.html checkpoints/000005", run_folder(third))), 0);
+        assert_int_equal(system(mg_path(&arena, "cd %s && rm -r model report.html checkpoints/000005",
+                                        run_folder(third))), 0);
         ok(train(third, settings[k], true));
         same_run(whole, third);
         const mg_gate *g = gate_of(whole);
@@ -175,7 +177,8 @@ static int64_t check_ledger(const char *run, int64_t *unclean, int64_t *dropped)
             assert_int_equal(e[i].verdict == MG_CLEAN, e[i].seed % 1000 >= fails_below);
             *unclean += e[i].verdict != MG_CLEAN;
             if (!last) assert_int_not_equal(e[i].verdict, MG_CLEAN); // tried again with reason
-            const bool fed = at < l.n && l.fed[at].episode == e[i].start.episode && l.fed[at].attempt == e[i].start.attempt;
+            const bool fed  = at < l.n && l.fed[at].episode == e[i].start.episode &&
+                             l.fed[at].attempt == e[i].start.attempt;
             if (!fed) {
                 *dropped += last && e[i].verdict == MG_CLEAN; // of a group that was too small
                 continue;
