@@ -193,7 +193,10 @@ static void one_episode_is_asked_for_by_its_number(void **state) {
     cli_refused(3, "replay oracle-words 0:999", "holds no such episode");
     cli_refused(3, "replay oracle-words 7", "holds no such episode");
     cli_refused(3, "replay oracle-words 0:3:1", "holds no such episode");
-    cli_refused(3, "replay nowhere", "nowhere");
+    cli_refused(3, "replay nowhere", "nowhere: not a run");
+    cli_write("emptied/run.yaml", "%s", cli_read("oracle-words/run.yaml", NULL));
+    cli_refused(3, "replay emptied", "emptied: not a run: it has no run.db");
+    assert_false(mg_file_exists("emptied/run.db"));
     cli_refused(2, "replay", "found 0 words");
 }
 
@@ -333,6 +336,13 @@ static void a_strangers_bad_environment_is_named(void **state) {
         json_decref(r);
         PAGE(run, "It was stopped: ", "<h3>Witnesses</h3>", bad[i].code, bad[i].sentence);
     }
+    stranger("dies", 1);
+    const cli_outcome o = cli("train --algo grpo " STRANGE "--model counter --out runs/dead --prompt_max 0 "
+                              "--grpo.updates 1 --grpo.prompts 3 --grpo.group 2");
+    cli_status(o, 1);
+    assert_non_null(strstr(o.err, "failed on the harness's side"));
+    assert_non_null(strstr(o.err, "E.died: its process ended with status 3"));
+    PAGE("runs/dead", "counter: ", "It was stopped: ", "E.died", "0 episodes admitted");
 }
 
 static void what_is_no_environment_is_refused_before_a_run_is_made(void **state) {

@@ -282,6 +282,11 @@ static void a_share_of_the_others_is_played_again(void **state) {
     assert_int_equal(c.all[1].code_turn, 1);
     assert_attempt(&c, 3, 2, 0, "M.wrong"); // the same again: the model's
     assert_int_equal(c.n_kept, 4);
+    // Where none can be opened to play it again on, nothing is known that was not known before.
+    set_up(NULL);
+    world.open_fails = 1 << 2; // behind the slot and the reference
+    c = collect_with(1, true, 1, 1);
+    assert_true(c.n_kept == 1 && c.all[0].verdict == MG_CLEAN && logged.plays[0][0] == 1);
     // Half of them, drawn by what they are.
     set_up(NULL);
     c = collect_with(0.5, true, 16, 4);
