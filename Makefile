@@ -5,5 +5,6 @@ demo: build ; $(MARTINGALE) demo --minutes $(or $(MINUTES),7)
 test: build ; @tools/test.sh short
 test-long: build ; @tools/test.sh long
 asan: ; @tools/test.sh asan
+tsan: ; @tools/test.sh tsan
 clean: ; rm -rf build build-* build.log
-.PHONY: build demo test test-long asan clean
+.PHONY: build demo test test-long asan tsan clean

@@ -1,4 +1,5 @@
 // replay.c - martingale replay: recorded episodes played again, and the first thing that differs.
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,25 @@ static bool is_wanted(const wanted *w, const mg_episode *e) {
            (w->attempt < 0 || w->attempt == e->start.attempt);
 }
 
+enum { SHOWN = 120 }; // bytes
+
+// What was shown, on one line of a terminal: numbers as such, of texts the beginning.
+static void tell_seen(const mg_space *space, const mg_turn *t) {
+    const int64_t n = (int64_t)(t->observation_size / sizeof(float));
+    if (!t->observation) return;
+    if (space->kind == MG_SPACE_VECTOR)
+        for (int64_t i = 0; i < n && i < SHOWN / 10; i++) {
+            float x;
+            memcpy(&x, t->observation + sizeof x * (size_t)i, sizeof x);
+            printf("%s%.9g", i > 0 ? " " : "", (double)x);
+        }
+    else
+        for (size_t i = 0; i < t->observation_size && i < SHOWN; i++)
+            putchar(iscntrl((unsigned char)t->observation[i]) ? ' ' : t->observation[i]);
+}
+
 // What a turn showed and earned, for the sentence.
-static void tell(const char *when, const mg_episode *e, int32_t turn) {
+static void tell(const mg_space *space, const char *when, const mg_episode *e, int32_t turn) {
     char reward[64] = "no reward";
     if (turn < 0 || turn >= e->n_turns) {
         printf("    %-9s %lld turns, %s%s%s\n", when, (long long)e->n_turns,
@@ -59,8 +77,9 @@ static void tell(const char *when, const mg_episode *e, int32_t turn) {
     const mg_turn *t = &e->turns[turn];
     double         value;
     if (mg_reward_value(&t->reward, &value)) snprintf(reward, sizeof reward, "reward %.17g", value);
-    printf("    %-9s saw '%.*s', said '%.*s', %s\n", when, (int)(t->observation_size < 120 ? t->observation_size : 120),
-           t->observation ? t->observation : "", (int)(t->action_size < 120 ? t->action_size : 120), t->action, reward);
+    printf("    %-9s saw '", when);
+    tell_seen(space, t);
+    printf("', said '%.*s', %s\n", (int)(t->action_size < SHOWN ? t->action_size : SHOWN), t->action, reward);
 }
 
 static void play(replay *x, int64_t update, const mg_episode *e) {
@@ -78,8 +97,8 @@ static void play(replay *x, int64_t update, const mg_episode *e) {
     if (mg_json) return;
     printf("%lld:%u:%u differs %s%.0d: %s\n", (long long)update, e->start.episode, e->start.attempt,
            at == MG_DIFFERS_RESET ? "after the reset" : "in turn ", at == MG_DIFFERS_RESET ? 0 : at + 1, what);
-    tell("recorded", e, at);
-    tell("now", &again, at);
+    tell(&w->how.class->observation, "recorded", e, at);
+    tell(&w->how.class->observation, "now", &again, at);
 }
 
 static mg_err play_update(replay *x, int64_t update) {
@@ -132,8 +151,9 @@ static int run(int argc, char **argv) {
     mg_err          err       = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {
         printf("usage: martingale replay RUN [UPDATE[:EPISODE[:ATTEMPT]]]\n\n"
-               "Checks the record's hashes, then plays its episodes again, the same resets and actions on a fresh environment, and names\n"
-               "the first turn in which observation, reward, status or state differ. Exit status 1: some do.\n");
+               "Checks the record's hashes, then plays its episodes again, the same resets and actions on a\n"
+               "fresh environment, and names the first turn in which observation, reward, status or state\n"
+               "differ. Exit status 1: some do.\n");
         return MG_EXIT_DONE;
     }
     if (!err && (args.n_words < 1 || args.n_words > 2))

@@ -64,6 +64,7 @@ static mg_err play(rollout *x, int64_t batch, int64_t from, int64_t n) {
     for (int64_t i = 0; i < c.n_all && !err; i++) err = mg_store_episode(x->run.store, &c.all[i]);
     if (!err) err = mg_store_commit(x->run.store);
     if (!err) count(x, &c), x->cut += c.cut_prompts;
+    for (int64_t k = 0; k < c.n_kept && !err; k++) mg_gate_feed(&w->gate, &c.all[c.kept[k]], 1);
     mg_arena_reset(&w->step, mark);
     return err;
 }

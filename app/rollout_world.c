@@ -156,6 +156,8 @@ static mg_err split_of(mg_rollout_world *w, const char *folder, const char **spl
 mg_err mg_rollout_world_of_run(mg_rollout_world *w, const char *folder) {
     const char *split;
     mg_err      err = open_arenas(w);
+    if (!err && !mg_file_exists(mg_path(&w->arena, "%s/run.db", folder))) // which opening it would make
+        err = mg_fail(MG_IO, "%s: not a run: it has no run.db", folder);
     if (!err) err = mg_settings_read(&w->settings, mg_path(&w->arena, "%s/run.yaml", folder), NULL, 0, &w->arena);
     if (!err) err = split_of(w, folder, &split);
     return err ? err : open_world(w, split);

@@ -27,6 +27,7 @@ static void second_look(const mg_rollout *r, mg_rng *rng, mg_arena *arena, mg_ep
         ++*replayed;
         second.differs_at = mg_episode_differs(e, &again, what);
         finding_of(&again, &second.finding);
+        second.played = second.finding.code != MG_E_OPEN; // nobody was there to play it again
     }
     mg_attribution_decide(&first, &second, &stands);
     e->verdict = stands.verdict, e->code = mg_code_name(stands.code), e->code_turn = stands.turn;

@@ -131,7 +131,8 @@ static void what_failed_is_not_played_on_again(void **state) {
     mg_gate_init(&gate, &config);
     world.how[0][0] = TRAP_ABSENT, world.how[1][0] = TRAP_GOOD;
     for (uint32_t round = 0; round < 2; round++) {
-        const mg_start starts[] = {{.item = -1, .episode = 2 * round}, {.item = -1, .group = 1, .episode = 2 * round + 1}};
+        const mg_start starts[] = {{.item = -1, .episode = 2 * round},
+                                   {.item = -1, .group = 1, .episode = 2 * round + 1}};
         assert_int_equal(mg_collect(&r, &gate, starts, 2, TRAP_VERSION, 0, &arena, &scratch, &c), MG_OK);
     }
     assert_int_not_equal(logged.on[2][0], logged.on[0][0]);
@@ -281,6 +282,11 @@ static void a_share_of_the_others_is_played_again(void **state) {
     assert_int_equal(c.all[1].code_turn, 1);
     assert_attempt(&c, 3, 2, 0, "M.wrong"); // the same again: the model's
     assert_int_equal(c.n_kept, 4);
+    // Where none can be opened to play it again on, nothing is known that was not known before.
+    set_up(NULL);
+    world.open_fails = 1 << 2; // behind the slot and the reference
+    c = collect_with(1, true, 1, 1);
+    assert_true(c.n_kept == 1 && c.all[0].verdict == MG_CLEAN && logged.plays[0][0] == 1);
     // Half of them, drawn by what they are.
     set_up(NULL);
     c = collect_with(0.5, true, 16, 4);
@@ -333,7 +339,8 @@ static void a_language_models_episodes_go_the_same_way(void **state) {
     const mg_turn *a = &c.all[1].turns[0], *b = &c.all[2].turns[0];
     const int64_t  n = a->action_end - a->action_begin;
     assert_false(n == b->action_end - b->action_begin &&
-                 !memcmp(c.all[1].tokens + a->action_begin, c.all[2].tokens + b->action_begin, sizeof(int32_t) * (size_t)n));
+                 !memcmp(c.all[1].tokens + a->action_begin, c.all[2].tokens + b->action_begin,
+                         sizeof(int32_t) * (size_t)n));
     mg_env_pool_close(&pool);
     assert_int_equal(logged.opened, logged.closed);
     mg_model_free(model);

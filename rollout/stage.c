@@ -65,6 +65,17 @@ void mg_stage_open(mg_stage *s, const mg_rollout *r, int64_t slot, const mg_star
     ask_manifest(s);
 }
 
+// The digest of a fresh environment after the same reset, and whether there is one to compare with. One that
+// could not be taken equals no other, itself included: then somebody has failed, and says so in the next call.
+static bool ask_fresh(const mg_stage *s, const mg_reset_options *options, const uint8_t digest[32],
+                      uint8_t fresh[32]) {
+    uint8_t again[32];
+    if (!s->r->pool || !mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh)) return false;
+    if (memcmp(digest, fresh, 32) == 0) return true;
+    mg_env_digest(s->env, again);
+    return memcmp(digest, again, 32) == 0 && mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh);
+}
+
 bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen) {
     uint8_t digest[32], fresh[32];
     if (s->over) return false;
@@ -72,8 +83,8 @@ bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen
         mg_stage_broke(s, "E.reset");
         return false;
     }
-    const bool compared = s->r->pool && mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh);
     mg_env_digest(s->env, digest);
+    const bool compared = ask_fresh(s, options, digest, fresh);
     watch_manifest(s);
     mg_watch_reset(&s->watch, digest, compared ? fresh : NULL);
     see(s, seen);

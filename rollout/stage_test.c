@@ -95,6 +95,30 @@ static void a_dirty_reset_is_found_by_whoever_kept_a_clean_one(void **state) {
     assert_int_equal(logged.opened, 4);
 }
 
+// Whoever dies while its digest is asked for has a name for it of its own, and its neighbour is not dirty.
+static void a_digest_that_cannot_be_had_is_no_dirt(void **state) {
+    (void)state;
+    for (uint32_t dies = 0; dies < 2; dies++) { // the environment, or the one that it is compared with
+        mg_env_pool      pool;
+        const mg_rollout r = trapped(&pool, NULL);
+        set_up(NULL);
+        mg_env_pool_init(&pool, &trap_class, &world, &arena);
+        world.dies = 1u << dies;
+        const mg_episode *e = play(&r, 0, 1);
+        if (dies == 0) {
+            assert_verdict(e, MG_QUARANTINED, "E.died", 0);
+            assert_string_equal(e->detail, "it lies on its back");
+        } else
+            assert_verdict(e, MG_CLEAN, NULL, -1);
+        world.dies = 0; // and another is opened in its place
+        assert_verdict(play(&r, 1, 1), MG_CLEAN, NULL, -1);
+        assert_int_equal(logged.opened, 3);
+        mg_env_pool_close(&pool);
+        assert_int_equal(logged.opened, logged.closed);
+        assert_int_equal(logged.abused, 0);
+    }
+}
+
 // The reference is reset, never stepped: every first step was on another environment.
 static void nobody_plays_on_the_reference(void **state) {
     (void)state;
@@ -133,7 +157,9 @@ static void every_open_has_its_close(void **state) {
             for (int i = 0; i < 4; i++) {
                 const bool  shut = e[i].code && strcmp(e[i].code, "E.open") == 0;
                 const trap_how how = world.how[4 * call + (uint32_t)i][0];
-                const char *code = how == TRAP_ABSENT && !wants ? NULL : how == TRAP_BLAMES && !wants ? "M.wrong" : codes[how];
+                const char    *code = how == TRAP_ABSENT && !wants   ? NULL
+                                      : how == TRAP_BLAMES && !wants ? "M.wrong"
+                                                                     : codes[how];
                 if (shut) {
                     assert_string_equal(e[i].detail, "the trap is shut");
                     assert_int_equal(e[i].n_turns, 0);
@@ -330,7 +356,8 @@ static void a_watched_record_is_the_same(void **state) {
     mg_env_pool_init(&pool, &counting_class, NULL, &arena);
     counting_opened = counting_closed = 0;
     for (int k = 0; k < 2; k++) {
-        const mg_rollout plain = {.class = &counting_class, .script = mg_env_script(&counting_class, names[k]), .seed = 7};
+        const mg_rollout plain = {.class = &counting_class, .seed = 7,
+                                  .script = mg_env_script(&counting_class, names[k])};
         mg_rollout       watched = plain;
         mg_episode       a[3], b[3];
         watched.pool = &pool, watched.wants_reward = true;
@@ -351,6 +378,7 @@ static void a_watched_record_is_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_dirty_reset_is_found_by_whoever_kept_a_clean_one, set_up),
+        cmocka_unit_test_setup(a_digest_that_cannot_be_had_is_no_dirt, set_up),
         cmocka_unit_test_setup(nobody_plays_on_the_reference, set_up),
         cmocka_unit_test_setup(every_open_has_its_close, set_up),
         cmocka_unit_test_setup(an_environment_that_promises_otherwise_is_found, set_up),

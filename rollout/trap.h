@@ -42,6 +42,7 @@ typedef struct trap_log {
 typedef struct trap_world {
     uint8_t     how[TRAP_EPISODES][TRAP_ATTEMPTS];
     uint32_t    open_fails; // bit k: the k-th open does
+    uint32_t    dies;       // bit k: environment k does when its digest is asked for, and tells it in the next call
     const char *manifest;   // what it promises when asked, or NULL
     trap_log   *log;
 } trap_world;
@@ -50,12 +51,15 @@ typedef struct trap {
     int32_t  number, played; // of the environment; episodes begun on it
     int32_t  episode, attempt, turn, left;
     int32_t  broken;         // a call failed
+    int32_t  dead, deaths;   // its next call will, and digests, counted, equal no other
     char     shown[64];
 } trap;
 
+static int trap_bit(uint32_t mask, int k) { return k < 32 && mask >> k & 1; }
+
 static mg_err trap_open(mg_env *e) {
     const trap_world *w = e->world;
-    if (w->open_fails >> w->log->open_calls++ & 1) return mg_fail(MG_IO, "the trap is shut");
+    if (trap_bit(w->open_fails, w->log->open_calls++)) return mg_fail(MG_IO, "the trap is shut");
     ((trap *)e->state)->number = w->log->opened++;
     return MG_OK;
 }
@@ -67,11 +71,18 @@ static mg_value trap_show(trap *t, const char *text) {
     return (mg_value){.kind = MG_SPACE_TEXT, .text = t->shown, .size = strlen(t->shown)};
 }
 
+static mg_err trap_lies(mg_env *e) {
+    ((trap *)e->state)->broken = 1;
+    e->fault                   = "E.died";
+    return mg_fail(MG_IO, "it lies on its back");
+}
+
 static mg_err trap_reset(mg_env *e, uint64_t seed, const mg_reset_options *o, int64_t now, mg_value *seen) {
     const trap_world *w = e->world;
     trap             *t = e->state;
     (void)now;
     w->log->abused += t->broken;
+    if (t->dead) return trap_lies(e);
     if (o->prefix) return mg_fail(MG_CONFIG, "trap: no prefix");
     t->episode = -1, t->turn = 0;
     for (uint32_t i = 0; i < TRAP_EPISODES; i++)
@@ -100,6 +111,7 @@ static mg_err trap_step(mg_env *e, const mg_value *action, int64_t now, mg_trans
     t->played += t->turn == 0;
     e->fault = NULL;
     w->log->abused += t->broken;
+    if (t->dead) return trap_lies(e);
     if (t->turn == 1 && (how == TRAP_STEP_FAILS || how == TRAP_BLAMES)) {
         e->fault = how == TRAP_BLAMES ? "M.wrong" : "E.capacity";
         t->broken = 1;
@@ -120,9 +132,12 @@ static mg_err trap_step(mg_env *e, const mg_value *action, int64_t now, mg_trans
 }
 
 static void trap_digest(const mg_env *e, uint8_t out[32]) {
-    const trap   *t      = e->state;
-    ((const trap_world *)e->world)->log->abused += t->broken;
-    const int32_t what[] = {t->episode, t->attempt, t->turn, t->left};
+    const trap_world *w = e->world;
+    trap             *t = e->state;
+    w->log->abused += t->broken;
+    t->dead |= trap_bit(w->dies, t->number);
+    t->deaths += t->dead;
+    const int32_t what[] = {t->episode, t->attempt, t->turn, t->left, t->dead * t->number, t->deaths};
     SHA256((const uint8_t *)what, sizeof what, out);
 }
 

@@ -2,6 +2,8 @@
 # Runs the tests and ends with one line, "N passed, N failed".
 #   short   every quick test, built with gcc and with clang
 #   asan    the quick tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   tsan    the quick tests under ThreadSanitizer; none is left out: our threads are the only ones, as oneDNN
+#           is called by each of them with one thread of its own (ops/matmul.c), so libgomp starts none
 #   long    the slow tests, with what they compare against made first
 # Each test is a process of its own with a time limit. The exit status is 0 only when none failed.
 set -u
@@ -39,6 +41,7 @@ run() {
 case "${1:-short}" in
 short) SUITE=short; run build gcc; run build-clang clang ;;
 asan)  SUITE=short; run build-asan gcc -Db_sanitize=address,undefined -Doptimization=1 ;;
+tsan)  SUITE=short; run build-tsan gcc -Db_sanitize=thread -Doptimization=1 ;;
 long)
     SUITE=long
     MG_PEER_DIR=$(pwd)/build/peer-data
@@ -46,7 +49,7 @@ long)
     build build gcc && tools/peers.sh write && run build gcc
     if tools/peers.sh check; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     ;;
-*)     echo "usage: tools/test.sh short|asan|long" >&2; exit 2 ;;
+*)     echo "usage: tools/test.sh short|asan|tsan|long" >&2; exit 2 ;;
 esac
 
 echo "$passed passed, $failed failed"

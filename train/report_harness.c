@@ -75,7 +75,10 @@ static const char *summary(const json_t *note, mg_arena *arena) {
         name, name[0] ? ": " : "", number(note, "failures"), number(note, "attempts"),
         100 * number(note, "rate"), 100 * number(note, "rate_bound"), number(note, "retried"),
         number(note, "excluded"), number(note, "dropped_groups"), number(note, "admitted"),
-        why[0] ? "It was stopped: " : "It was not stopped", why, ".",
+        json_is_true(json_object_get(note, "stopped")) ? "It was stopped: "
+        : why[0]                                       ? "It was unfit to learn from, which was noted only: "
+                                                       : "It was not stopped",
+        why, ".",
         json_is_true(json_object_get(x, "alarm"))
             ? " Exclusion is selecting behaviour: what was kept out differs from what was kept."
             : "");

@@ -74,6 +74,9 @@ static mg_err open_world(trainer *t) {
     if (!a->needs_world) return MG_OK;
     mg_err err = t->options->make_world(&t->settings, &t->job, &t->world);
     if (err) return err;
+    if (t->world.class->observation.kind != MG_SPACE_TEXT || t->world.class->action.kind != MG_SPACE_TEXT)
+        return mg_fail(MG_CONFIG, "world: %s has no texts, which a language model reads and says",
+                       t->world.class->name);
     if (a->needs_resets && !goes_into_data(t))
         return mg_fail(MG_CONFIG, "world: %s cannot be reset into a recorded state, which %s needs",
                        t->world.class->name, a->name);
