@@ -230,7 +230,7 @@ static void check_text(const call *c, const mg_value *seen) {
     if (seen->kind != MG_SPACE_TEXT || !seen->text || s == MG_STATUS_REFUSED ||
         s == MG_STATUS_ERROR || s == MG_STATUS_TIMEOUT)
         return;
-    const char *phrase = mg_traceback_find(seen->text, seen->size, !c->confirmed);
+    const char *phrase = mg_traceback_find(seen->text, seen->size, c->confirmed);
     if (phrase)
         mg_finding_note(&c->w->finding, MG_SUSPECT, MG_E_TRACEBACK, c->w->turns,
                         "what is shown has '%s', and no error is declared", phrase);

@@ -466,8 +466,13 @@ static void an_internal_error_shown_as_an_answer_is_suspected(void **state) {
     begin(NULL);
     show(MG_STATUS_OK, "ticket 7: payment timed out", &real, 1);
     clean();
+    show(MG_STATUS_OK,
+         "ticket 7 of Ann, who writes that since this morning the application has shown her this:\n"
+         "Traceback (most recent call last):\n  File \"x.py\", line 3",
+         &real, 1);
+    clean();
     show(MG_STATUS_OK, trace, &real, 1);
-    found(MG_SUSPECT, MG_E_TRACEBACK, 1);
+    found(MG_SUSPECT, MG_E_TRACEBACK, 2);
 }
 
 // ---- rewards ---------------------------------------------------------------------------------
