@@ -65,6 +65,11 @@ void mg_stage_open(mg_stage *s, const mg_rollout *r, int64_t slot, const mg_star
     ask_manifest(s);
 }
 
+// What is declared stochastic may start otherwise each time: no start of it can be called dirty.
+static bool repeats(const mg_rollout *r) {
+    return !r->manifest || r->manifest->determinism != MG_STOCHASTIC;
+}
+
 bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen) {
     uint8_t digest[32], fresh[32];
     if (s->over) return false;
@@ -72,8 +77,12 @@ bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen
         mg_stage_broke(s, "E.reset");
         return false;
     }
-    const bool compared = s->r->pool && mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh);
+    const bool compared = repeats(s->r) && s->r->pool &&
+                          mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh);
     mg_env_digest(s->env, digest);
+    if (compared && s->r->pool->spilled)
+        mg_watch_fault(&s->watch, MG_E_DIRTY, "the run's first reset, made again on an environment that nobody "
+                                              "has played on, now gives another state: something outlives them");
     watch_manifest(s);
     mg_watch_reset(&s->watch, digest, compared ? fresh : NULL);
     see(s, seen);
