@@ -18,6 +18,11 @@ void mg_watch_pay(mg_watch *w, const mg_reward *paid, const mg_reward *owed) {
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,
                         "the reward is no reward: %s",
                         paid->reason ? paid->reason : "no reason given");
+    // Evidence that is none must not turn the comparison off.
+    if (owed->kind == MG_REWARD_INVALID)
+        mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,
+                        "what the state earns is no number: %s",
+                        owed->reason ? owed->reason : "no reason given");
     if (!mg_reward_value(paid, &p)) return;
     if (!isfinite(p)) {
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,

@@ -626,6 +626,16 @@ static void what_is_paid_is_what_is_owed(void **state) {
     found(MG_QUARANTINED, MG_V_WRONG, 0);
 }
 
+static void what_is_owed_is_a_number_or_is_not_said(void **state) {
+    (void)state;
+    begin(&manifest);
+    pay(V(1), ABSENT, 2, 2);
+    clean();
+    pay(V(0), mg_reward_invalid("a text, not a number"), 2, 2);
+    found(MG_QUARANTINED, MG_V_INVALID, 1);
+    assert_non_null(strstr(w.finding.detail, "a text, not a number"));
+}
+
 static void what_is_owed_counts_where_no_return_is_wanted_too(void **state) {
     (void)state;
     const mg_reward none = ABSENT;
@@ -810,6 +820,7 @@ int main(void) {
         cmocka_unit_test(a_return_lies_in_its_range),
         cmocka_unit_test(a_return_lies_on_its_grid),
         cmocka_unit_test(what_is_paid_is_what_is_owed),
+        cmocka_unit_test(what_is_owed_is_a_number_or_is_not_said),
         cmocka_unit_test(what_is_owed_counts_where_no_return_is_wanted_too),
         cmocka_unit_test(the_highest_reward_is_for_a_task_that_is_done),
         cmocka_unit_test(a_failure_of_the_model_is_clean_and_named),
