@@ -65,7 +65,7 @@ mg_err mg_wire_hello_read(const mg_wire_answer *a, mg_wire_hello *out) {
     if (!err) err = space_of(a->root, "observation", &h.observation);
     if (!err) err = space_of(a->root, "action", &h.action);
     if (!err) err = mg_wire_get_count(a->root, "steps_max", true, 1, INT64_MAX, &h.steps_max);
-    if (!err) err = mg_wire_get_count(a->root, "items", false, 1, INT64_MAX, &h.items);
+    if (!err) err = mg_wire_get_count(a->root, "items", false, 1, MG_WIRE_ITEMS_MAX, &h.items);
     if (!err) err = mg_wire_get_bool(a->root, "resets", false, &h.resets);
     if (!err) err = mg_wire_get_bool(a->root, "snapshots", false, &h.snapshots);
     if (!err) err = mg_wire_get_bool(a->root, "digests", false, &h.digests);

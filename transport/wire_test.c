@@ -324,6 +324,8 @@ static void a_hello_is_read_whole_or_refused(void **state) {
         {"{\"observation\":\"text\",\"action\":\"text\"}", "\"steps_max\": found nothing"},
         {"{\"observation\":\"text\",\"action\":\"text\",\"steps_max\":0}",
          "\"steps_max\": found 0"},
+        {"{\"observation\":\"text\",\"action\":\"text\",\"steps_max\":1,\"items\":1099511627776}",
+         "\"items\": found 1099511627776, wanted an integer in 1..16777216"},
         {"{\"observation\":\"text\",\"action\":\"text\",\"steps_max\":1,\"resets\":1}",
          "\"resets\": found 1"},
         {"{\"observation\":\"text\",\"action\":\"text\",\"steps_max\":1,\"snapshots\":true}",
