@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-// Python, Go, Rust, Node, Java, .NET, C++, C, Lua, libc's errno names, HTTP proxies.
+// Python, Go, Rust, Node, Java, .NET, C++, C, Lua, libc's errno names, HTTP proxies, PHP, Ruby, Haskell, Julia.
 static const char *const SURE[] = {"Traceback (most recent call last)",
                                    "panic: ",
                                    "panicked at ",
@@ -32,13 +32,23 @@ static const char *const SURE[] = {"Traceback (most recent call last)",
                                    "503 Service Unavailable",
                                    "504 Gateway Time",
                                    "429 Too Many Requests",
-                                   "DeadlineExceeded"};
-// In any case; near the beginning.
+                                   "DeadlineExceeded",
+                                   "PHP Fatal error",
+                                   "(NoMethodError)",
+                                   "CallStack (from",
+                                   "Stacktrace:",
+                                   "node:internal/",
+                                   "AddressSanitizer"};
+// In any case; near the beginning. Also the last lines of runtimes whose stack was left out, and databases.
 static const char *const DOUBTFUL[] = {
     "timed out",           "timeout",           "time-out",
     "out of memory",       "rate limit",        "connection refused",
     "connection reset",    "internal error",    "broken pipe",
-    "service unavailable", "deadline exceeded", "no space left on device"};
+    "service unavailable", "deadline exceeded", "no space left on device",
+    "internal server error", "database is locked", "deadlock detected",
+    "operationalerror",    "keyerror: ",        "typeerror: ",
+    "attributeerror: ",    "indexerror: ",      "nullreferenceexception",
+    "fatal error: ",       "functionclauseerror", "undefined value at "};
 enum {
     SURE_N = sizeof SURE / sizeof *SURE,
     DOUBTFUL_N = sizeof DOUBTFUL / sizeof *DOUBTFUL,
@@ -72,10 +82,11 @@ static const char *find(const char *const *list, int n, bool any_case, const cha
     return NULL;
 }
 
-const char *mg_traceback_find(const char *text, size_t size, bool doubtful) {
+const char *mg_traceback_find(const char *text, size_t size, bool confirmed) {
+    if (confirmed) return find(SURE, SURE_N, false, text, size, NEAR);
     const size_t head   = size < MG_TRACEBACK_SPAN ? size : MG_TRACEBACK_SPAN;
     const size_t tail   = size - head < MG_TRACEBACK_SPAN ? size - head : MG_TRACEBACK_SPAN;
     const char  *phrase = find(SURE, SURE_N, false, text, head, head);
     if (!phrase && tail > 0) phrase = find(SURE, SURE_N, false, text + size - tail, tail, tail);
-    return phrase || !doubtful ? phrase : find(DOUBTFUL, DOUBTFUL_N, true, text, size, NEAR);
+    return phrase ? phrase : find(DOUBTFUL, DOUBTFUL_N, true, text, size, NEAR);
 }

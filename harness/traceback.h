@@ -8,6 +8,7 @@
 
 // The phrase that gives it away (static), or NULL. Sure phrases ("Traceback (most recent call
 // last)") count anywhere; doubtful ones ("timed out"), which people write too, only near the
-// beginning and only where `doubtful` asks for them.
-const char *mg_traceback_find(const char *text, size_t size, bool doubtful);
+// beginning. Where the state has `confirmed` the answer, what it quotes is data: only a sure phrase near
+// the beginning, in the answer's place, counts.
+const char *mg_traceback_find(const char *text, size_t size, bool confirmed);
 #endif

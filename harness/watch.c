@@ -155,6 +155,13 @@ static void check_read(const call *c, const mg_touch *t, int at) {
     }
 }
 
+// The state itself, before a call touches it: a write that was acknowledged has been taken back.
+static void check_kept(const call *c, const mg_touch *t, int at) {
+    if (at < 0 || c->w->seen[at].written_ns == INT64_MIN || !c->w->seen[at].value || !t->before) return;
+    if (t->before != c->w->seen[at].value && t->before == c->w->seen[at].older && !may_be_old(c, at))
+        found(c, MG_SUSPECT, MG_E_STATE, t->key, "the last acknowledged write is gone from the state");
+}
+
 // A key that the answer says it changed, by a call that says it is done.
 static void check_claim(call *c, const mg_touch *t) {
     const mg_action_promise *p     = c->promise;
@@ -206,6 +213,7 @@ static void check_touch(call *c, const mg_touch *t) {
               "changed, but none of the action's declared writes");
     if (t->wrote && c->says_done) check_claim(c, t);
     else if (!t->wrote) check_read(c, t, at);
+    check_kept(c, t, at);
     remember(c, t, at);
 }
 
@@ -230,7 +238,7 @@ static void check_text(const call *c, const mg_value *seen) {
     if (seen->kind != MG_SPACE_TEXT || !seen->text || s == MG_STATUS_REFUSED ||
         s == MG_STATUS_ERROR || s == MG_STATUS_TIMEOUT)
         return;
-    const char *phrase = mg_traceback_find(seen->text, seen->size, !c->confirmed);
+    const char *phrase = mg_traceback_find(seen->text, seen->size, c->confirmed);
     if (phrase)
         mg_finding_note(&c->w->finding, MG_SUSPECT, MG_E_TRACEBACK, c->w->turns,
                         "what is shown has '%s', and no error is declared", phrase);

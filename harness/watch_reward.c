@@ -18,6 +18,11 @@ void mg_watch_pay(mg_watch *w, const mg_reward *paid, const mg_reward *owed) {
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,
                         "the reward is no reward: %s",
                         paid->reason ? paid->reason : "no reason given");
+    // Evidence that is none must not turn the comparison off.
+    if (owed->kind == MG_REWARD_INVALID)
+        mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,
+                        "what the state earns is no number: %s",
+                        owed->reason ? owed->reason : "no reason given");
     if (!mg_reward_value(paid, &p)) return;
     if (!isfinite(p)) {
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,
@@ -58,8 +63,9 @@ static void against_state(mg_watch *w, double total) {
                         w->differs_at,
                         "the reward pays %.9g, the state earns %.9g (%d of %d conditions hold)",
                         w->paid, w->owed, w->held, w->conditions);
-    // Nobody says what is owed, but the highest reward is for a task that is done.
-    if (w->weighed == 0 && worth(w) > 0 && w->held < w->conditions && total >= m->max - slack)
+    // Of some of it nobody says what is owed, but the highest return is for a task that is done.
+    const bool vouched = w->weighed > 0 && fabs(total - w->paid) <= slack;
+    if (!vouched && worth(w) > 0 && w->held < w->conditions && total >= m->max - slack)
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_WRONG, -1,
                         "the return is the highest, %.9g, but %d of %d conditions hold", total,
                         w->held, w->conditions);

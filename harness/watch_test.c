@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #define MS ((int64_t)1000000)
-enum { A = 11, B = 22, C = 33 }; // digests of values
+enum { A = 11, B = 22, C = 33, D = 44 }; // digests of values
 
 static const char MANIFEST[] =
     "{\"name\": \"w\", \"reward\": {\"min\": 0, \"max\": 1, \"resolution\": 0.01}, \"actions\": ["
@@ -249,6 +249,24 @@ static void a_write_that_is_gone_is_a_suspicion(void **state) {
     found(MG_SUSPECT, MG_E_STALE, 2);
 }
 
+// Nobody reads it: the next call that touches the key says what was there before.
+static void a_write_that_is_taken_back_shows_before_the_next(void **state) {
+    (void)state;
+    begin(&manifest);
+    call("put", MG_STATUS_OK, write_of(B, A, B));
+    call("put", MG_STATUS_OK, write_of(C, B, C));
+    call("put", MG_STATUS_OK, write_of(D, A, D)); // a third value: the world may move by itself
+    call("put", MG_STATUS_OK, write_of(A, D, A)); // written back
+    clean();
+    call("put", MG_STATUS_OK, write_of(C, D, C));
+    found(MG_SUSPECT, MG_E_STATE, 4);
+    begin(&manifest);
+    call("put", MG_STATUS_OK, write_of(B, A, B));
+    call("put", MG_STATUS_TIMEOUT, (mg_touch){.key = "k/1"}); // may have put A back
+    call("put", MG_STATUS_OK, write_of(C, A, C));
+    clean();
+}
+
 static void what_is_declared_to_come_late_may_come_late(void **state) {
     (void)state;
     const mg_touch put = write_of(B, A, B), stale = read_of(A, B), blind = read_of(A, 0);
@@ -466,8 +484,13 @@ static void an_internal_error_shown_as_an_answer_is_suspected(void **state) {
     begin(NULL);
     show(MG_STATUS_OK, "ticket 7: payment timed out", &real, 1);
     clean();
+    show(MG_STATUS_OK,
+         "ticket 7 of Ann, who writes that since this morning the application has shown her this:\n"
+         "Traceback (most recent call last):\n  File \"x.py\", line 3",
+         &real, 1);
+    clean();
     show(MG_STATUS_OK, trace, &real, 1);
-    found(MG_SUSPECT, MG_E_TRACEBACK, 1);
+    found(MG_SUSPECT, MG_E_TRACEBACK, 2);
 }
 
 // ---- rewards ---------------------------------------------------------------------------------
@@ -603,6 +626,16 @@ static void what_is_paid_is_what_is_owed(void **state) {
     found(MG_QUARANTINED, MG_V_WRONG, 0);
 }
 
+static void what_is_owed_is_a_number_or_is_not_said(void **state) {
+    (void)state;
+    begin(&manifest);
+    pay(V(1), ABSENT, 2, 2);
+    clean();
+    pay(V(0), mg_reward_invalid("a text, not a number"), 2, 2);
+    found(MG_QUARANTINED, MG_V_INVALID, 1);
+    assert_non_null(strstr(w.finding.detail, "a text, not a number"));
+}
+
 static void what_is_owed_counts_where_no_return_is_wanted_too(void **state) {
     (void)state;
     const mg_reward none = ABSENT;
@@ -627,6 +660,16 @@ static void the_highest_reward_is_for_a_task_that_is_done(void **state) {
     pay(V(1), ABSENT, 2, 1);
     end(V(1));
     found(MG_QUARANTINED, MG_V_WRONG, -1);
+    begin(&manifest); // something is said of what is owed, but not of what was paid
+    pay(V(0), V(0), 2, 1);
+    pay(V(1), ABSENT, 2, 1);
+    end(V(1));
+    found(MG_QUARANTINED, MG_V_WRONG, -1);
+    begin(&manifest); // of all of it
+    pay(V(1), V(1), 2, 1);
+    pay(V(0), ABSENT, 2, 1);
+    end(V(1));
+    found(MG_CLEAN, MG_M_WRONG, -1);
 }
 
 // ---- the end ---------------------------------------------------------------------------------
@@ -759,6 +802,7 @@ int main(void) {
         cmocka_unit_test(a_read_shows_what_the_state_holds),
         cmocka_unit_test(a_read_shows_what_was_last_acknowledged),
         cmocka_unit_test(a_write_that_is_gone_is_a_suspicion),
+        cmocka_unit_test(a_write_that_is_taken_back_shows_before_the_next),
         cmocka_unit_test(what_is_declared_to_come_late_may_come_late),
         cmocka_unit_test(keys_beyond_the_table_are_not_testable),
         cmocka_unit_test(done_means_that_something_changed),
@@ -776,6 +820,7 @@ int main(void) {
         cmocka_unit_test(a_return_lies_in_its_range),
         cmocka_unit_test(a_return_lies_on_its_grid),
         cmocka_unit_test(what_is_paid_is_what_is_owed),
+        cmocka_unit_test(what_is_owed_is_a_number_or_is_not_said),
         cmocka_unit_test(what_is_owed_counts_where_no_return_is_wanted_too),
         cmocka_unit_test(the_highest_reward_is_for_a_task_that_is_done),
         cmocka_unit_test(a_failure_of_the_model_is_clean_and_named),

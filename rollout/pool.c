@@ -48,7 +48,7 @@ void mg_env_pool_drop(mg_env_pool *p, int64_t i) {
     if (i < p->room) close_at(&p->envs[i], &p->open[i]);
 }
 
-bool mg_env_pool_fresh(mg_env_pool *p, uint64_t seed, const mg_reset_options *options, uint8_t digest[32]) {
+static bool reference_starts(mg_env_pool *p, uint64_t seed, const mg_reset_options *options, uint8_t digest[32]) {
     mg_value seen;
     if (!p->reference.state) p->reference = place(p);
     if (open_at(&p->reference, &p->reference_open)) return false;
@@ -58,6 +58,21 @@ bool mg_env_pool_fresh(mg_env_pool *p, uint64_t seed, const mg_reset_options *op
     }
     mg_env_digest(&p->reference, digest);
     return true;
+}
+
+static void start_first_again(mg_env_pool *p, uint64_t seed, int64_t item) {
+    uint8_t digest[32];
+    if (!p->first_known) p->first_seed = seed, p->first_item = item;
+    if (!reference_starts(p, p->first_seed, &(mg_reset_options){.item = p->first_item}, digest)) return;
+    if (p->first_known)
+        p->spilled |= memcmp(digest, p->first, sizeof digest) != 0;
+    else
+        memcpy(p->first, digest, sizeof digest), p->first_known = true;
+}
+
+bool mg_env_pool_fresh(mg_env_pool *p, uint64_t seed, const mg_reset_options *options, uint8_t digest[32]) {
+    if (p->asked++ % MG_ENV_POOL_AGAIN == 0) start_first_again(p, seed, options->item);
+    return reference_starts(p, seed, options, digest);
 }
 
 void mg_env_pool_close(mg_env_pool *p) {

@@ -208,7 +208,7 @@ static void failures_fail_again(void **state) {
     mg_env_pool_init(&pool, &trap_class, &world, &arena);
     r.world = &world, r.seed = TRAP_SEED, r.pool = &pool;
     for (uint32_t how = 0; how < TRAP_HOWS; how++) {
-        if (how == TRAP_TRACE_ONCE || how == TRAP_DRIFTS || how == TRAP_LEAVES) continue;
+        if (how == TRAP_TRACE_ONCE || how == TRAP_DRIFTS || how >= TRAP_LEAVES) continue;
         const mg_start start = {.item = -1, .episode = how};
         mg_episode     e, again;
         world.how[how][0] = (uint8_t)how;

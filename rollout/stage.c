@@ -65,12 +65,18 @@ void mg_stage_open(mg_stage *s, const mg_rollout *r, int64_t slot, const mg_star
     ask_manifest(s);
 }
 
+// What is declared stochastic may start otherwise each time: no start of it can be called dirty.
+static bool repeats(const mg_rollout *r) {
+    return !r->manifest || r->manifest->determinism != MG_STOCHASTIC;
+}
+
 // The digest of a fresh environment after the same reset, and whether there is one to compare with. One that
 // could not be taken equals no other, itself included: then somebody has failed, and says so in the next call.
 static bool ask_fresh(const mg_stage *s, const mg_reset_options *options, const uint8_t digest[32],
                       uint8_t fresh[32]) {
     uint8_t again[32];
-    if (!s->r->pool || !mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh)) return false;
+    if (!s->r->pool || !repeats(s->r) || !mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh))
+        return false;
     if (memcmp(digest, fresh, 32) == 0) return true;
     mg_env_digest(s->env, again);
     return memcmp(digest, again, 32) == 0 && mg_env_pool_fresh(s->r->pool, s->episode->seed, options, fresh);
@@ -85,6 +91,9 @@ bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen
     }
     mg_env_digest(s->env, digest);
     const bool compared = ask_fresh(s, options, digest, fresh);
+    if (compared && s->r->pool->spilled)
+        mg_watch_fault(&s->watch, MG_E_DIRTY, "the run's first reset, made again on an environment that nobody "
+                                              "has played on, now gives another state: something outlives them");
     watch_manifest(s);
     mg_watch_reset(&s->watch, digest, compared ? fresh : NULL);
     see(s, seen);

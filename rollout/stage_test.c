@@ -119,6 +119,34 @@ static void a_digest_that_cannot_be_had_is_no_dirt(void **state) {
     }
 }
 
+// A file that all of them read: fresh ones are as dirty as the others, but not as they were at first.
+static void what_outlives_every_environment_is_found_by_the_first_start(void **state) {
+    (void)state;
+    mg_env_pool pool;
+    mg_rollout  r = trapped(&pool, NULL);
+    mg_env_pool_init(&pool, &trap_class, &world, &arena);
+    world.how[0][0] = TRAP_SPILLS;
+    const mg_episode *first = play(&r, 0, MG_ENV_POOL_AGAIN), *then = play(&r, MG_ENV_POOL_AGAIN, 2);
+    assert_verdict(&first[0], MG_CLEAN, NULL, -1);
+    assert_verdict(&then[0], MG_QUARANTINED, "E.dirty", -1);
+    assert_verdict(&then[1], MG_QUARANTINED, "E.dirty", -1); // and so it stays
+    assert_non_null(strstr(then[1].detail, "something outlives them"));
+    mg_env_pool_close(&pool);
+}
+
+static void a_stochastic_start_is_not_dirty(void **state) {
+    (void)state;
+    mg_env_pool      pool;
+    const mg_manifest declared = read_manifest("{\"name\": \"trap\", \"determinism\": \"stochastic\"}");
+    const mg_rollout r = trapped(&pool, &declared);
+    mg_env_pool_init(&pool, &trap_class, &world, &arena);
+    world.manifest  = "{\"name\": \"trap\", \"determinism\": \"stochastic\"}";
+    world.how[0][0] = TRAP_LEAVES; // whose next start is another
+    assert_verdict(play(&r, 0, 1), MG_CLEAN, NULL, -1);
+    assert_verdict(play(&r, 1, 1), MG_CLEAN, NULL, -1);
+    mg_env_pool_close(&pool);
+}
+
 // The reference is reset, never stepped: every first step was on another environment.
 static void nobody_plays_on_the_reference(void **state) {
     (void)state;
@@ -379,6 +407,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_dirty_reset_is_found_by_whoever_kept_a_clean_one, set_up),
         cmocka_unit_test_setup(a_digest_that_cannot_be_had_is_no_dirt, set_up),
+        cmocka_unit_test_setup(what_outlives_every_environment_is_found_by_the_first_start, set_up),
+        cmocka_unit_test_setup(a_stochastic_start_is_not_dirty, set_up),
         cmocka_unit_test_setup(nobody_plays_on_the_reference, set_up),
         cmocka_unit_test_setup(every_open_has_its_close, set_up),
         cmocka_unit_test_setup(an_environment_that_promises_otherwise_is_found, set_up),

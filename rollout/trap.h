@@ -28,11 +28,13 @@ typedef enum trap_how {
     TRAP_TRACE_ONCE,  // only the first time it is played
     TRAP_DRIFTS,      // pays more each time it is played
     TRAP_LEAVES,      // good, but something stays behind that reset does not clean up
+    TRAP_SPILLS,      // good, but something stays behind that every environment finds
     TRAP_HOWS
 } trap_how;
 
 typedef struct trap_log {
     int opened, closed, open_calls;
+    int spilt;
     int abused;                              // calls other than close after one that failed
     int plays[TRAP_EPISODES][TRAP_ATTEMPTS]; // how often a first step was made
     int on[TRAP_EPISODES][TRAP_ATTEMPTS];    // the environment of the first of these
@@ -120,6 +122,7 @@ static mg_err trap_step(mg_env *e, const mg_value *action, int64_t now, mg_trans
     const bool last = ++t->turn == 2, first_time = *plays == 1;
     const bool trace = !last && (how == TRAP_TRACE || (how == TRAP_TRACE_ONCE && first_time));
     t->left |= how == TRAP_LEAVES;
+    w->log->spilt |= how == TRAP_SPILLS;
     *out = (mg_transition){.observation = trap_show(t, trace ? "Traceback (most recent call last)" : "turn"),
                            .reward = mg_reward_of(last ? 0.5 : 0.25), .terminated = last,
                            .evidence = {.action = "go", .status = MG_STATUS_OK}};
@@ -137,7 +140,8 @@ static void trap_digest(const mg_env *e, uint8_t out[32]) {
     w->log->abused += t->broken;
     t->dead |= trap_bit(w->dies, t->number);
     t->deaths += t->dead;
-    const int32_t what[] = {t->episode, t->attempt, t->turn, t->left, t->dead * t->number, t->deaths};
+    const int32_t what[] = {t->episode, t->attempt, t->turn, t->left, t->dead * t->number, t->deaths,
+                            w->log->spilt};
     SHA256((const uint8_t *)what, sizeof what, out);
 }
 

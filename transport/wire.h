@@ -17,6 +17,7 @@
 
 #define MG_WIRE_LINE_MAX    (16 << 20) // bytes of a message
 #define MG_WIRE_TOUCHED_MAX 256        // keys that one call may say it touched
+#define MG_WIRE_ITEMS_MAX   (1 << 24)  // tasks that may be listed; runs hold their numbers in memory
 
 struct json_t;
 

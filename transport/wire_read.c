@@ -65,7 +65,7 @@ mg_err mg_wire_hello_read(const mg_wire_answer *a, mg_wire_hello *out) {
     if (!err) err = space_of(a->root, "observation", &h.observation);
     if (!err) err = space_of(a->root, "action", &h.action);
     if (!err) err = mg_wire_get_count(a->root, "steps_max", true, 1, INT64_MAX, &h.steps_max);
-    if (!err) err = mg_wire_get_count(a->root, "items", false, 1, INT64_MAX, &h.items);
+    if (!err) err = mg_wire_get_count(a->root, "items", false, 1, MG_WIRE_ITEMS_MAX, &h.items);
     if (!err) err = mg_wire_get_bool(a->root, "resets", false, &h.resets);
     if (!err) err = mg_wire_get_bool(a->root, "snapshots", false, &h.snapshots);
     if (!err) err = mg_wire_get_bool(a->root, "digests", false, &h.digests);
@@ -114,12 +114,13 @@ static mg_err observation_of(const json_t *v, const mg_space *space, float *vect
         if (!json_is_integer(v) || value.index < 0 || value.index >= space->n)
             return not_in_space(v, what);
     } else {
-        snprintf(what, sizeof what, "%" PRId64 " finite numbers", space->n);
+        snprintf(what, sizeof what, "%" PRId64 " finite numbers in %g..%g", space->n, space->low, space->high);
         if (json_array_size(v) != (size_t)space->n) return not_in_space(v, what);
         for (size_t i = 0; i < (size_t)space->n; i++) {
             const json_t *x = json_array_get(v, i);
             vector[i]       = (float)json_number_value(x);
-            if (!json_is_number(x) || !isfinite(vector[i])) return not_in_space(v, what);
+            const bool in = vector[i] >= (float)space->low && vector[i] <= (float)space->high;
+            if (!json_is_number(x) || !isfinite(vector[i]) || !in) return not_in_space(v, what);
         }
         value.vector = vector;
     }

@@ -262,7 +262,8 @@ static void evidence_is_read_whole_or_refused(void **state) {
 
 static void observations_are_of_their_space(void **state) {
     (void)state;
-    const mg_space vector = {.kind = MG_SPACE_VECTOR, .n = 2},
+    const mg_space vector = {.kind = MG_SPACE_VECTOR, .n = 2, .low = -HUGE_VAL, .high = HUGE_VAL},
+                   unit = {.kind = MG_SPACE_VECTOR, .n = 1, .low = 0, .high = 0.1},
                    discrete = {.kind = MG_SPACE_DISCRETE, .n = 4};
     const struct {
         const char     *text;
@@ -273,7 +274,8 @@ static void observations_are_of_their_space(void **state) {
         {"[1,NaN]", &vector, false},  {"[1,1e39]", &vector, false}, {"[1,\"2\"]", &vector, false},
         {"[1,null]", &vector, false}, {"\"12\"", &vector, false},   {"3", &discrete, true},
         {"4", &discrete, false},      {"-1", &discrete, false},     {"1.0", &discrete, false},
-        {"true", &discrete, false}};
+        {"true", &discrete, false},   {"[0.1]", &unit, true},       {"[0.11]", &unit, false},
+        {"[-1e-9]", &unit, false}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char           line[200];
         float          numbers[2] = {0};
@@ -324,6 +326,8 @@ static void a_hello_is_read_whole_or_refused(void **state) {
         {"{\"observation\":\"text\",\"action\":\"text\"}", "\"steps_max\": found nothing"},
         {"{\"observation\":\"text\",\"action\":\"text\",\"steps_max\":0}",
          "\"steps_max\": found 0"},
+        {"{\"observation\":\"text\",\"action\":\"text\",\"steps_max\":1,\"items\":1099511627776}",
+         "\"items\": found 1099511627776, wanted an integer in 1..16777216"},
         {"{\"observation\":\"text\",\"action\":\"text\",\"steps_max\":1,\"resets\":1}",
          "\"resets\": found 1"},
         {"{\"observation\":\"text\",\"action\":\"text\",\"steps_max\":1,\"snapshots\":true}",
