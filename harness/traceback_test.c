@@ -28,8 +28,7 @@ static void messages_of_runtimes_are_found_anywhere(void **state) {
         "bash: line 1:  4711 Segmentation fault      (core dumped) ./a.out",
         "lua: x.lua:1: boom\nstack traceback:\n\t[C]: in ?",
         "java.lang.OutOfMemoryError: Java heap space",
-        "TypeError: Cannot read properties of undefined (reading 'paid')\n    at look (/app/index.js:10:15)\n"
-        "    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)",
+        "TypeError: Cannot read properties of undefined (reading 'paid')\n    at look (/app/index.js:10:15)",
         "PHP Fatal error:  Uncaught Error: Call to a member function look() on null in /www/shop.php:12",
         "shop.rb:12:in `look': undefined method `paid' for nil:NilClass (NoMethodError)",
         "shop: Prelude.head: empty list\nCallStack (from HasCallStack):\n  error, called at List.hs:1646:3",
