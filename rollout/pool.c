@@ -60,10 +60,13 @@ static bool reference_starts(mg_env_pool *p, uint64_t seed, const mg_reset_optio
     return true;
 }
 
+// A digest that could not be taken equals no other, itself included: nothing is concluded from it.
 static void start_first_again(mg_env_pool *p, uint64_t seed, int64_t item) {
-    uint8_t digest[32];
+    uint8_t digest[32], again[32];
     if (!p->first_known) p->first_seed = seed, p->first_item = item;
     if (!reference_starts(p, p->first_seed, &(mg_reset_options){.item = p->first_item}, digest)) return;
+    mg_env_digest(&p->reference, again);
+    if (memcmp(digest, again, sizeof digest) != 0) return;
     if (p->first_known)
         p->spilled |= memcmp(digest, p->first, sizeof digest) != 0;
     else

@@ -134,6 +134,24 @@ static void what_outlives_every_environment_is_found_by_the_first_start(void **s
     mg_env_pool_close(&pool);
 }
 
+static void lose_second_digest(const mg_env *e, uint8_t out[32]) {
+    static int taken; // by the episode's environment first, then by the reference
+    trap_digest(e, out);
+    out[0] ^= ++taken == 2;
+}
+
+static void a_first_start_that_could_not_be_read_is_no_measure(void **state) {
+    (void)state;
+    mg_env_pool  pool;
+    mg_env_class lossy = trap_class;
+    mg_rollout   r     = trapped(&pool, NULL);
+    lossy.digest = lose_second_digest, r.class = &lossy;
+    mg_env_pool_init(&pool, &lossy, &world, &arena);
+    const mg_episode *e = play(&r, 0, MG_ENV_POOL_AGAIN + 2);
+    for (int i = 0; i < MG_ENV_POOL_AGAIN + 2; i++) assert_verdict(&e[i], MG_CLEAN, NULL, -1);
+    mg_env_pool_close(&pool);
+}
+
 static void a_stochastic_start_is_not_dirty(void **state) {
     (void)state;
     mg_env_pool      pool;
@@ -408,6 +426,7 @@ int main(void) {
         cmocka_unit_test_setup(a_dirty_reset_is_found_by_whoever_kept_a_clean_one, set_up),
         cmocka_unit_test_setup(a_digest_that_cannot_be_had_is_no_dirt, set_up),
         cmocka_unit_test_setup(what_outlives_every_environment_is_found_by_the_first_start, set_up),
+        cmocka_unit_test_setup(a_first_start_that_could_not_be_read_is_no_measure, set_up),
         cmocka_unit_test_setup(a_stochastic_start_is_not_dirty, set_up),
         cmocka_unit_test_setup(nobody_plays_on_the_reference, set_up),
         cmocka_unit_test_setup(every_open_has_its_close, set_up),
