@@ -35,7 +35,7 @@ typedef struct mg_rollout_world {
 // and the environment. After an error it is closed.
 mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *asked) MG_MUST_USE;
 void   mg_rollout_world_close(mg_rollout_world *w);
-// Writes run.yaml, and begins the store's life.
+// Writes run.yaml, and the same as the store's note.
 mg_err mg_rollout_world_keep(mg_rollout_world *w, mg_run *run) MG_MUST_USE;
 
 // The environment of a finished run, from its run.yaml and notes; without a policy.

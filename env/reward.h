@@ -1,6 +1,7 @@
 // reward.h - what an environment says an action was worth: a number, nothing yet, or nonsense.
 //
-// There is no conversion from ABSENT or INVALID to a number anywhere in the program: an episode
+// There is no conversion from ABSENT or INVALID to a number anywhere in the program, but for the control
+// arms of a study that measures what such a conversion costs (app/reproduce_gate.c): an episode
 // whose reward is not a VALUE never reaches a gradient, a baseline or a statistic. The bits that
 // the environment gave are the bits that are recorded and that the learner reads.
 #ifndef MG_ENV_REWARD_H

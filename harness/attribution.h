@@ -2,7 +2,7 @@
 // the same actions, and what comes out decides.
 //
 //   it comes out otherwise        the harness's side: the code that was suspected, or H.replay
-//   the same fault again          T.invalid where the oracle meets it too; else the code
+//   the same fault again          the code; T.invalid where somebody asked the oracle, and it meets it too
 //   the same, without the fault   the suspicion stands: unknown counts as harness
 //   a failure of the model alone  CLEAN with its M code
 //

@@ -1,4 +1,4 @@
-// record.c - copies, seeds and faults of an episode's record.
+// record.c - copies and seeds of an episode's record.
 #include "rollout/record.h"
 
 #include <string.h>

@@ -98,7 +98,8 @@ mg_err mg_settings_read(mg_settings *out, const char *path, const mg_override *o
 // Error: MG_NOMEM.
 mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text) MG_MUST_USE;
 // Are these the settings that a run was begun with, of which `path` holds the text? What changes no
-// weight may differ: out, threads, how often is checkpointed and evaluated.
+// weight may differ: out, threads, record, save_dtype, checkpoints_kept, how often is checkpointed and
+// evaluated.
 // Errors: MG_CONFIG, naming the line, what it says and what was wanted now; MG_IO, MG_LIMIT.
 mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena) MG_MUST_USE;
 // What `record` says.

@@ -38,6 +38,8 @@ mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *ident
     if (!err) err = take_lock(r, arena);
     if (!err) err = mg_run_check(folder, resume, arena); // somebody may have been quicker
     if (!err) err = mg_store_open(&r->store, mg_path(arena, "%s/run.db", folder));
+    // A checkpoint is synchronised when it is written: the updates behind it must not be less safe.
+    if (!err) err = mg_store_durable(r->store, true);
     if (!err && resume) r->updates_done = mg_checkpoint_newest(folder, arena);
     if (!err) err = mg_store_life(r->store, r->updates_done, identity);
     if (err) mg_run_close(r);

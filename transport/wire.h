@@ -36,7 +36,7 @@ typedef struct mg_wire_request {
     const mg_value         *action;  // STEP, of this space
     const mg_space         *space;
     int64_t                 now_ns;  // RESET, STEP
-    const void             *bytes;   // RESTORE: as mg_wire_snapshot gave them
+    const void             *bytes;   // RESTORE: as a snapshot's answer gave them
     size_t                  n_bytes;
 } mg_wire_request;
 
