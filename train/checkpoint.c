@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
+#include <openssl/sha.h>
 #include <libgen.h>
 #include <limits.h>
 #include <string.h>
@@ -11,6 +12,20 @@
 #include "train/run.h"
 
 #define HALF ".half" // behind the name of a checkpoint that is being written
+
+// gate.bin: the gate's bytes behind what tells whether they can be taken.
+typedef struct gate_file {
+    char    format[32];
+    uint8_t hash[32]; // SHA-256 of `gate`
+    mg_gate gate;
+} gate_file;
+
+static void gate_file_make(gate_file *f, const mg_gate *gate) {
+    memset(f->format, 0, sizeof f->format);
+    snprintf(f->format, sizeof f->format, "mg gate 1, %d codes", MG_CODES);
+    memcpy(&f->gate, gate, sizeof *gate);
+    SHA256((const uint8_t *)&f->gate, sizeof f->gate, f->hash);
+}
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
     (void)st, (void)type, (void)at;
@@ -110,7 +125,9 @@ mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts,
     remove_tree(half);
     for (int i = 0; i < n && !err; i++)
         err = save_part(&parts[i], part_folder(a, half, &parts[i]), origin, a);
-    if (!err) err = mg_file_write(mg_path(a, "%s/gate.bin", half), gate, sizeof *gate);
+    gate_file *account = MG_NEW(a, gate_file, 1);
+    gate_file_make(account, gate);
+    if (!err) err = mg_file_write(mg_path(a, "%s/gate.bin", half), account, sizeof *account);
     if (!err) err = mg_folder_replace(half, path);
     if (err) {
         char *sentence = mg_arena_strdup(a, mg_err_detail());
@@ -158,13 +175,19 @@ static mg_err load_part(const mg_part *p, const char *folder, mg_arena *a) {
 }
 
 static mg_err load_gate(const char *path, mg_gate *gate, mg_arena *a) {
-    char  *bytes;
-    size_t size;
-    mg_err err = mg_file_read(path, sizeof *gate, a, &bytes, &size);
-    if (!err && size != sizeof *gate)
-        err = mg_fail(MG_MISMATCH, "%s: %zu bytes, wanted %zu: of another build", path, size, sizeof *gate);
-    if (!err) memcpy(gate, bytes, sizeof *gate);
-    return err;
+    gate_file *wanted = MG_NEW(a, gate_file, 1), *file;
+    char      *bytes;
+    size_t     size;
+    mg_err     err = mg_file_read(path, sizeof *file, a, &bytes, &size);
+    if (err) return err;
+    file = (gate_file *)bytes;
+    gate_file_make(wanted, size == sizeof *file ? &file->gate : gate);
+    if (size != sizeof *file || memcmp(file->format, wanted->format, sizeof file->format))
+        return mg_fail(MG_MISMATCH, "%s: the gate's account of another build", path);
+    if (memcmp(file->hash, wanted->hash, sizeof file->hash))
+        return mg_fail(MG_CORRUPT, "%s: its hash is not that of what it holds", path);
+    memcpy(gate, &file->gate, sizeof *gate);
+    return MG_OK;
 }
 
 mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_gate *gate, mg_arena *a) {

@@ -204,6 +204,18 @@ static void test_what_does_not_fit_is_refused(void **state) {
     refused(mg_checkpoint_load(&r, swapped, 1, &gate, &arena), MG_MISMATCH, "000005: ");
     mg_model_free(wider);
 
+    // One bit of the gate's account; one byte more.
+    char  *bytes;
+    size_t size;
+    ok(mg_file_read(at("checkpoints/000005/gate.bin"), 1 << 24, &arena, &bytes, &size));
+    bytes[size / 2] ^= 1;
+    ok(mg_file_write(at("checkpoints/000005/gate.bin"), bytes, size));
+    refused(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena), MG_CORRUPT, "gate.bin: its hash");
+    bytes[size / 2] ^= 1;
+    ok(mg_file_write(at("checkpoints/000005/gate.bin"), bytes, size - 1));
+    refused(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena), MG_MISMATCH, "gate.bin: the gate's account of another");
+    ok(mg_file_write(at("checkpoints/000005/gate.bin"), bytes, size));
+
     mg_part missing[] = {{"reference", b.models[0], b.parts[0].optimiser}};
     refused(mg_checkpoint_load(&r, missing, 1, &gate, &arena), MG_IO, "000005/reference/");
 
