@@ -310,7 +310,10 @@ static mg_err check_episode(const mg_store *s, const mg_episode *e, const uint8_
                             const uint64_t *links, size_t *size) {
     counter c   = {.sink = {.full = count_bytes}};
     mg_err  err = check_reward(s, &e->learned);
-    for (int64_t i = 0; i < e->n_turns && !err; i++) err = check_reward(s, &e->turns[i].reward);
+    for (int64_t i = 0; i < e->n_turns && !err; i++) {
+        err = check_reward(s, &e->turns[i].reward);
+        if (!err) err = check_reward(s, &e->turns[i].evidence.owed);
+    }
     if (err) return err;
     put_turns(&c.sink, e, seen, links, s->record);
     const mg_arena *a    = &s->batch->arena;
