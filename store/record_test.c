@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "core/file.h"
+#include "store/db.h"
 
 typedef struct fixture {
     char     folder[64], path[80];
@@ -408,6 +409,40 @@ static void assert_found(fixture *f, const char *where) {
     mg_store_close(s);
 }
 
+// Writes once, as soon as the store that it watches reads.
+typedef struct intruder {
+    mg_store *writer;
+    int       times;
+} intruder;
+
+static int write_between(void *user) {
+    intruder *i = user;
+    if (i->times++ == 0) {
+        put_update(i->writer, 3, 3);
+        OK(mg_store_wait(i->writer));
+    }
+    return 0;
+}
+
+static void test_a_record_is_verified_beside_its_writer(void **state) {
+    fixture  *f = *state;
+    int64_t   n;
+    mg_store *writer = living(f->path, 0);
+    put_updates(writer, 0, 3);
+    OK(mg_store_wait(writer));
+    mg_store *reader = opened(f->path);
+    intruder  i      = {.writer = writer};
+    sqlite3_progress_handler(reader->db, 200, write_between, &i);
+    OK(mg_store_verify(reader));
+    sqlite3_progress_handler(reader->db, 0, NULL, NULL);
+    assert_true(i.times > 0);
+    OK(mg_store_updates(reader, &n)); // and it reads on behind it
+    assert_int_equal(n, 4);
+    OK(mg_store_verify(reader));
+    mg_store_close(reader);
+    mg_store_close(writer);
+}
+
 // A record of two lives: updates 0..2, then 2..3 again. Rows of episode: 1..12 and 13..20.
 static void fresh(fixture *f, mg_record how) {
     nftw(f->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
@@ -626,6 +661,7 @@ int main(void) {
         TEST(test_readers_follow_the_last_life),
         TEST(test_no_life_goes_on_from_what_is_not_there),
         TEST(test_the_ledger_says_what_fed_an_update),
+        TEST(test_a_record_is_verified_beside_its_writer),
         TEST(test_one_changed_bit_is_found_where_it_is),
         TEST(test_what_was_edited_reordered_or_cut_off_is_found),
         TEST(test_no_number_is_made_of_what_is_none),
