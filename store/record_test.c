@@ -325,6 +325,24 @@ static void test_no_life_goes_on_from_what_is_not_there(void **state) {
     mg_store_close(s);
 }
 
+static void test_no_life_goes_on_from_another_environment_s(void **state) {
+    fixture  *f = *state;
+    mg_store *s = living(f->path, 0);
+    OK(mg_store_life(s, 0, "before")); // nothing came of it
+    OK(mg_store_life(s, 0, "test"));
+    put_updates(s, 0, 3);
+    assert_int_equal(mg_store_life(s, 2, "tset"), MG_MISMATCH);
+    assert_non_null(strstr(mg_err_detail(), "run.db: 'tset' is to go on from 2 updates of 'test'"));
+    OK(mg_store_life(s, 2, "test"));
+    put_updates(s, 2, 3);
+    OK(mg_store_life(s, 0, "tset")); // all over again is another run
+    put_updates(s, 0, 1);
+    assert_int_equal(mg_store_life(s, 1, "test"), MG_MISMATCH);
+    OK(mg_store_life(s, 1, "tset"));
+    OK(mg_store_verify(s));
+    mg_store_close(s);
+}
+
 // ---- The ledger ----
 
 static void test_the_ledger_says_what_fed_an_update(void **state) {
@@ -660,6 +678,7 @@ int main(void) {
         TEST(test_a_run_that_went_on_ends_with_the_same_head),
         TEST(test_readers_follow_the_last_life),
         TEST(test_no_life_goes_on_from_what_is_not_there),
+        TEST(test_no_life_goes_on_from_another_environment_s),
         TEST(test_the_ledger_says_what_fed_an_update),
         TEST(test_a_record_is_verified_beside_its_writer),
         TEST(test_one_changed_bit_is_found_where_it_is),
