@@ -11,8 +11,9 @@
 
 #include "env/place.h"
 
-// A pattern that needs more steps on a text is taken not to match: nobody's regular expression may
-// hold up a run. (pcre2_set_match_limit; its own default is 10 million)
+// A pattern that needs more steps on a text is given up, and the whole value is a mismatch, wherever in the
+// schema the pattern is: nobody's regular expression may hold up a run, and nothing follows from what was
+// not decided, under `not` least of all. (pcre2_set_match_limit; its own default is 10 million)
 #define MATCH_STEPS_MAX 100000
 
 enum { NUL = 1, BOOLEAN = 2, OBJECT = 4, ARRAY = 8, NUMBER = 16, STRING = 32, INTEGER = 64 };
@@ -332,7 +333,10 @@ static mg_err check_string(const mg_schema *s, const json_t *v, const mg_place *
     if (err || !s->pattern) return err;
     const int rc = pcre2_match(s->pattern, (PCRE2_SPTR)text, json_string_length(v), 0,
                                PCRE2_NO_UTF_CHECK, s->match, s->limits);
-    return rc >= 0 ? MG_OK : differs(at, v, "a text that matches its pattern");
+    if (rc >= 0) return MG_OK;
+    err = differs(at, v, rc == PCRE2_ERROR_NOMATCH ? "a text that matches its pattern"
+                                                   : "a text that its pattern decides on in fewer steps");
+    return rc == PCRE2_ERROR_NOMATCH ? err : MG_LIMIT;
 }
 
 // Equality as JSON Schema means it: 1 is 1.0.
@@ -365,6 +369,7 @@ static bool among(const json_t *list, size_t n, const json_t *v) {
     return false;
 }
 
+// MG_MISMATCH, or MG_LIMIT where a pattern was given up: then the rest does not matter.
 static mg_err check(const mg_schema *s, const json_t *v, const mg_place *at);
 
 static mg_err check_array(const mg_schema *s, const json_t *v, const mg_place *up) {
@@ -417,7 +422,11 @@ static mg_err check_combined(const mg_schema *s, const json_t *v, const mg_place
     for (int k = 0; k < COMBINATIONS; k++) {
         const schemas *l    = &s->combined[k];
         size_t         held = 0;
-        for (size_t i = 0; i < l->n; i++) held += !check(l->of[i], v, at);
+        for (size_t i = 0; i < l->n; i++) {
+            const mg_err err = check(l->of[i], v, at);
+            if (err == MG_LIMIT) return err;
+            held += !err;
+        }
         if (l->n == 0 || (k == ANY_OF ? held > 0 : k == ONE_OF ? held == 1 : held == l->n))
             continue;
         char wanted[64];
@@ -425,9 +434,8 @@ static mg_err check_combined(const mg_schema *s, const json_t *v, const mg_place
                  held, l->n);
         return differs(at, v, wanted);
     }
-    if (s->negated && !check(s->negated, v, at))
-        return differs(at, v, "anything but what `not` describes");
-    return MG_OK;
+    const mg_err err = s->negated ? check(s->negated, v, at) : MG_MISMATCH;
+    return err == MG_OK ? differs(at, v, "anything but what `not` describes") : err == MG_LIMIT ? err : MG_OK;
 }
 
 static mg_err check(const mg_schema *s, const json_t *v, const mg_place *at) {
@@ -443,7 +451,9 @@ static mg_err check(const mg_schema *s, const json_t *v, const mg_place *at) {
     return err ? err : check_combined(s, v, at);
 }
 
-mg_err mg_schema_check(const mg_schema *s, const json_t *value) { return check(s, value, NULL); }
+mg_err mg_schema_check(const mg_schema *s, const json_t *value) {
+    return check(s, value, NULL) ? MG_MISMATCH : MG_OK;
+}
 
 mg_err mg_schema_check_text(const mg_schema *s, const char *json, size_t size) {
     json_error_t at;

@@ -8,7 +8,8 @@
 // hole.
 //
 // As the draft has it, a rule speaks of values of its own kind only: {"minimum": 3} takes any text.
-// Lengths count code points; 1.0 is an integer and equals 1; a pattern may match anywhere.
+// Lengths count code points; 1.0 is an integer and equals 1; a pattern may match anywhere. One that takes too
+// many steps on a text makes the whole value a mismatch, also under `not`.
 // Threads: a schema is used by one thread at a time (a pattern's scratch belongs to it).
 #ifndef MG_ENV_SCHEMA_H
 #define MG_ENV_SCHEMA_H

@@ -96,6 +96,13 @@ static void a_pattern_that_would_never_end_is_refused(void **state) {
     // It would match in the end, after a million steps; and does at once where there are few.
     refused("{\"pattern\": \"^(a+)+$|^a+b$\"}", "\"aaaaaaaaaaaaaaaaaaaab\"", "pattern");
     taken("{\"pattern\": \"^(a+)+$|^a+b$\"}", "\"aaaab\"");
+    // Nor does anything follow from what was not decided.
+    const char *endless = "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"";
+    refused("{\"not\": {\"pattern\": \"^(a+)+$\"}}", endless, "pattern");
+    taken("{\"not\": {\"pattern\": \"^(a+)+$\"}}", "\"aab\"");
+    refused("{\"not\": {\"items\": {\"anyOf\": [{\"pattern\": \"^(a+)+$\"}]}}}",
+            "[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"]", "$[0]: found");
+    refused("{\"oneOf\": [{\"pattern\": \"^(a+)+$\"}, {\"pattern\": \"b$\"}]}", endless, "steps");
 }
 
 static void lists_and_objects_keep_their_rules(void **state) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "harness/note.h"
 #include "stats/wealth.h"
 
 enum { TURNS, TOKENS, READS, WRITES, REFUSALS, PAID, ACTIONS };
@@ -28,10 +29,12 @@ void mg_exclusion_covariate(const mg_exclusion *x, int32_t covariate, char out[8
 }
 
 // Which covariate counts this action; -1: none, there are ten others already.
-static int action_of(mg_exclusion *x, const char *name) {
+static int action_of(mg_exclusion *x, const char *action) {
+    char name[sizeof x->actions[0]];
+    mg_note_action(name, action);
     for (int i = 0; i < MG_EXCLUSION_ACTIONS; i++) {
-        if (!x->actions[i][0]) snprintf(x->actions[i], sizeof x->actions[i], "%s", name);
-        if (strncmp(x->actions[i], name, sizeof x->actions[i] - 1) == 0) return ACTIONS + i;
+        if (!x->actions[i][0]) strcpy(x->actions[i], name);
+        if (strcmp(x->actions[i], name) == 0) return ACTIONS + i;
     }
     return -1;
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "harness/note.h"
+
 #define MG_CONFIG_OF mg_gate_config
 const mg_field mg_gate_fields[] = {MG_CONFIG_TABLE(MG_GATE_FIELDS) MG_CONFIG_END};
 #undef MG_CONFIG_OF
@@ -13,7 +15,7 @@ const mg_field mg_gate_fields[] = {MG_CONFIG_TABLE(MG_GATE_FIELDS) MG_CONFIG_END
 
 static void begin_test(mg_gate *g, const char *name) {
     mg_gate_test *t = &g->tests[g->n_tests++];
-    snprintf(t->name, sizeof t->name, "%s", name);
+    mg_note_action(t->name, name);
     mg_wealth_init(&t->wealth, MG_RATE_AT_MOST, g->rate_max);
     t->alpha = mg_alpha_share(g->alpha, g->n_tests);
 }
@@ -30,11 +32,12 @@ void mg_gate_init(mg_gate *g, const mg_gate_config *config) {
 
 // The action's test, begun where it is new.
 static int64_t test_of(mg_gate *g, const char *action) {
-    const size_t most = sizeof g->tests->name - 1;
+    char name[sizeof g->tests->name];
+    mg_note_action(name, action);
     for (int64_t i = 1; i < g->n_tests; i++)
-        if (strncmp(g->tests[i].name, action, most) == 0) return i;
+        if (strcmp(g->tests[i].name, name) == 0) return i;
     if (g->n_tests < MG_GATE_TESTS_MAX)
-        begin_test(g, g->n_tests < MG_GATE_TESTS_MAX - 1 ? action : OTHERS);
+        begin_test(g, g->n_tests < MG_GATE_TESTS_MAX - 1 ? name : OTHERS);
     return g->n_tests - 1;
 }
 
@@ -51,6 +54,7 @@ static void observe(mg_gate *g, int64_t test, bool failed) {
         "%s%s: %lld of %lld episodes failed on the harness's side, more than %g %% (p <= %.2g)",
         test > 0 ? "action " : "the environment", t->name, (long long)t->wealth.hits,
         (long long)t->wealth.n, 100 * g->rate_max, exp(-t->wealth.log_peak));
+    mg_note_cut(g->why);
 }
 
 // Each action called up to the fault counts once.

@@ -4,6 +4,7 @@
 //         the null and beyond it; gates copied in the middle.
 #include "harness/gate.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -288,6 +289,31 @@ static void more_actions_than_tests_share_the_last(void **state) {
     counted(&g, "all further actions", 2 * (100 - 62), 0);
 }
 
+// What a stranger calls an action is cut where a character ends, or no text of it could be written as JSON.
+static void a_long_name_is_cut_between_characters(void **state) {
+    (void)state;
+    played  p;
+    mg_gate g = fresh();
+    char    name[101] = "", whole[64] = "", covariate[80];
+    for (int i = 0; i < 50; i++) strcat(name, "\u00e9"); // two bytes each
+    for (int i = 0; i < 31; i++) strcat(whole, "\u00e9");
+    const char *calls[] = {"look", name};
+    for (int i = 0; !mg_gate_tripped(&g) && i < 10000; i++)
+        mg_gate_attempt(&g, play(&p, calls, i % 40 ? 1 : 2, i % 80 ? -1 : 1));
+    assert_true(mg_gate_tripped(&g));
+    assert_int_equal(g.n_tests, 3); // it is one action still
+    assert_string_equal(g.tests[2].name, whole);
+    json_t *why = json_string(g.why), *kept = json_string(g.exclusion.actions[1]);
+    assert_non_null(why);
+    assert_non_null(strstr(g.why, whole));
+    assert_non_null(kept);
+    assert_string_equal(g.exclusion.actions[2], "");
+    mg_exclusion_covariate(&g.exclusion, 7, covariate);
+    assert_string_equal(covariate + strlen("calls of "), whole);
+    json_decref(why);
+    json_decref(kept);
+}
+
 static void a_bound_is_that_of_the_environment_s_test(void **state) {
     (void)state;
     mg_gate g = fresh();
@@ -405,6 +431,7 @@ int main(void) {
         cmocka_unit_test(an_action_s_rate_is_over_the_episodes_that_called_it),
         cmocka_unit_test(a_broken_action_is_named_though_the_environment_is_below_the_rate),
         cmocka_unit_test(more_actions_than_tests_share_the_last),
+        cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(a_bound_is_that_of_the_environment_s_test),
         cmocka_unit_test(a_fair_environment_is_stopped_at_most_alpha_often),
         cmocka_unit_test(a_broken_environment_is_stopped_soon),

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "core/err.h"
+#include "harness/note.h"
 
 // Nonces have the upper half of the streams of their purpose: no world's draw is ever one.
 #define NONCE_STREAMS (UINT64_C(1) << 63)
@@ -42,6 +43,7 @@ static void bury(mg_session *s, mg_code code, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(s->detail, sizeof s->detail, fmt, args);
     va_end(args);
+    mg_note_cut(s->detail);
     s->code        = code;
     s->state       = MG_SESSION_DEAD;
     s->deadline_ns = INT64_MAX;

@@ -7,14 +7,18 @@
 #include "harness/note.h"
 #include "harness/traceback.h"
 
-// A sentence that was cut inside a character ends before it.
-static void cut_utf8(char *s) {
+void mg_note_cut(char *s) {
     size_t n = strlen(s), start = n;
     while (start > 0 && n - start < 4 && ((unsigned char)s[start - 1] & 0xC0) == 0x80) start--;
     if (start == 0) return;
     const unsigned char lead = (unsigned char)s[start - 1];
     const size_t        size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
     if (size > 1 && n - (start - 1) < size) s[start - 1] = 0;
+}
+
+void mg_note_action(char out[64], const char *action) {
+    snprintf(out, 64, "%s", action);
+    mg_note_cut(out);
 }
 
 void mg_finding_note(mg_finding *f, mg_verdict verdict, mg_code code, int32_t turn, const char *fmt,
@@ -25,7 +29,7 @@ void mg_finding_note(mg_finding *f, mg_verdict verdict, mg_code code, int32_t tu
     va_start(args, fmt);
     vsnprintf(f->detail, sizeof f->detail, fmt, args);
     va_end(args);
-    cut_utf8(f->detail);
+    mg_note_cut(f->detail);
 }
 
 void mg_watch_begin(mg_watch *w, const mg_manifest *manifest) {

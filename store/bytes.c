@@ -1,6 +1,8 @@
 // bytes.c - fields, one after the other; each mg_put_x beside the mg_get_x that undoes it.
 #include "store/bytes.h"
 
+#include <math.h>
+
 enum { HAS_CALL = 1, HAS_EVIDENCE = 2 }; // of a turn
 
 void mg_put_text(mg_sink *s, const char *text, size_t size) {
@@ -91,6 +93,7 @@ static mg_reward get_reward(mg_source *s) {
         mg_get(s, &r.value, sizeof r.value);
     else
         r.reason = get_string(s);
+    s->bad = s->bad || !isfinite(r.value);
     return r;
 }
 
@@ -128,6 +131,7 @@ static void get_evidence(mg_source *s, mg_evidence *v) {
     v->action     = get_string(s);
     v->arguments  = get_string(s);
     v->status     = (mg_status)get_u8(s);
+    s->bad        = s->bad || v->status > MG_STATUS_TIMEOUT;
     v->error      = get_string(s);
     v->took_ns    = get_i64(s);
     v->conditions = get_i32(s);

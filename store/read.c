@@ -1,4 +1,5 @@
 // read.c - reading the run's file back.
+#include <math.h>
 #include <string.h>
 
 #include "store/bytes.h"
@@ -172,6 +173,26 @@ static mg_err read_arrays(mg_store *s, sqlite3_stmt *q, mg_arena *arena, mg_epis
     return MG_OK;
 }
 
+// What no hash is asked for, but would be learnt from: a number must have been one, and kinds, verdicts and
+// roles be what they are called.
+static mg_err check_values(mg_store *s, sqlite3_stmt *q, const mg_episode *e) {
+    char          name[160];
+    const int64_t kind = sqlite3_column_int64(q, MG_E_LEARNED_KIND), verdict = sqlite3_column_int64(q, MG_E_VERDICT);
+    const int     type = sqlite3_column_type(q, MG_E_LEARNED);
+    if (kind < 0 || kind > MG_REWARD_INVALID || (kind == MG_REWARD_VALUE) != (type == SQLITE_FLOAT) ||
+        !isfinite(e->learned.value))
+        return mg_fail(MG_CORRUPT, "store %s: %s: a learned reward of kind %lld, and what it holds is none",
+                       s->path, name_of(q, name), (long long)kind);
+    if (verdict < 0 || verdict > MG_QUARANTINED)
+        return mg_fail(MG_CORRUPT, "store %s: %s: verdict %lld, wanted at most %d", s->path, name_of(q, name),
+                       (long long)verdict, MG_QUARANTINED);
+    for (int64_t i = 0; i < e->n_tokens; i++)
+        if (e->role[i] > MG_ROLE_POLICY)
+            return mg_fail(MG_CORRUPT, "store %s: %s: token %lld has role %d, wanted at most %d", s->path,
+                           name_of(q, name), (long long)i, e->role[i], MG_ROLE_POLICY);
+    return MG_OK;
+}
+
 mg_err mg_episode_read(mg_store *s, sqlite3_stmt *q, mg_arena *arena, mg_episode *e, mg_stored *stored) {
     const char *detail = (const char *)sqlite3_column_text(q, MG_E_DETAIL);
     char        name[160];
@@ -198,6 +219,7 @@ mg_err mg_episode_read(mg_store *s, sqlite3_stmt *q, mg_arena *arena, mg_episode
     if (!head || !read_hash(q, MG_E_RESET, e->reset_digest) || !read_hash(q, MG_E_END, e->end_digest))
         return mg_fail(MG_CORRUPT, "store %s: %s: a hash is not of 32 bytes", s->path, name_of(q, name));
     mg_err err = read_arrays(s, q, arena, e);
+    if (!err) err = check_values(s, q, e);
     return err ? err : read_turns(s, q, arena, e, stored);
 }
 

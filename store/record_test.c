@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "core/file.h"
+#include "store/db.h"
 
 typedef struct fixture {
     char     folder[64], path[80];
@@ -324,6 +325,24 @@ static void test_no_life_goes_on_from_what_is_not_there(void **state) {
     mg_store_close(s);
 }
 
+static void test_no_life_goes_on_from_another_environment_s(void **state) {
+    fixture  *f = *state;
+    mg_store *s = living(f->path, 0);
+    OK(mg_store_life(s, 0, "before")); // nothing came of it
+    OK(mg_store_life(s, 0, "test"));
+    put_updates(s, 0, 3);
+    assert_int_equal(mg_store_life(s, 2, "tset"), MG_MISMATCH);
+    assert_non_null(strstr(mg_err_detail(), "run.db: 'tset' is to go on from 2 updates of 'test'"));
+    OK(mg_store_life(s, 2, "test"));
+    put_updates(s, 2, 3);
+    OK(mg_store_life(s, 0, "tset")); // all over again is another run
+    put_updates(s, 0, 1);
+    assert_int_equal(mg_store_life(s, 1, "test"), MG_MISMATCH);
+    OK(mg_store_life(s, 1, "tset"));
+    OK(mg_store_verify(s));
+    mg_store_close(s);
+}
+
 // ---- The ledger ----
 
 static void test_the_ledger_says_what_fed_an_update(void **state) {
@@ -385,11 +404,61 @@ static void flip(const char *path, int64_t row, const char *column, const char *
     sqlite3_close(db);
 }
 
+// Other bytes at `offset` behind where the needle begins in row 8's turns.
+static void overwrite(const char *path, const char *needle, int offset, const char *with, int n) {
+    sqlite3      *db;
+    sqlite3_blob *blob;
+    uint8_t       bytes[4096];
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_blob_open(db, "main", "episode", "turns", 8, 1, &blob), SQLITE_OK);
+    const int size = sqlite3_blob_bytes(blob);
+    assert_int_equal(sqlite3_blob_read(blob, bytes, size, 0), SQLITE_OK);
+    const uint8_t *at = memmem(bytes, (size_t)size, needle, strlen(needle));
+    assert_non_null(at);
+    assert_int_equal(sqlite3_blob_write(blob, with, n, (int)(at - bytes) + offset), SQLITE_OK);
+    assert_int_equal(sqlite3_blob_close(blob), SQLITE_OK);
+    sqlite3_close(db);
+}
+
 static void assert_found(fixture *f, const char *where) {
     mg_store *s = opened(f->path);
     assert_int_equal(mg_store_verify(s), MG_CORRUPT);
     if (!strstr(mg_err_detail(), where)) fail_msg("found %s, wanted %s", mg_err_detail(), where);
     mg_store_close(s);
+}
+
+// Writes once, as soon as the store that it watches reads.
+typedef struct intruder {
+    mg_store *writer;
+    int       times;
+} intruder;
+
+static int write_between(void *user) {
+    intruder *i = user;
+    if (i->times++ == 0) {
+        put_update(i->writer, 3, 3);
+        OK(mg_store_wait(i->writer));
+    }
+    return 0;
+}
+
+static void test_a_record_is_verified_beside_its_writer(void **state) {
+    fixture  *f = *state;
+    int64_t   n;
+    mg_store *writer = living(f->path, 0);
+    put_updates(writer, 0, 3);
+    OK(mg_store_wait(writer));
+    mg_store *reader = opened(f->path);
+    intruder  i      = {.writer = writer};
+    sqlite3_progress_handler(reader->db, 200, write_between, &i);
+    OK(mg_store_verify(reader));
+    sqlite3_progress_handler(reader->db, 0, NULL, NULL);
+    assert_true(i.times > 0);
+    OK(mg_store_updates(reader, &n)); // and it reads on behind it
+    assert_int_equal(n, 4);
+    OK(mg_store_verify(reader));
+    mg_store_close(reader);
+    mg_store_close(writer);
 }
 
 // A record of two lives: updates 0..2, then 2..3 again. Rows of episode: 1..12 and 13..20.
@@ -422,7 +491,7 @@ static void test_one_changed_bit_is_found_where_it_is(void **state) {
         {8, "turns", "text", 0, "episode 3, turn 1: "}, // why a reward is invalid
         {5, "tokens", "\x07", 0, "run.db: update 1, group 0, episode 0: its end"},
         {5, "logp", "\xc0\xbf", 0, "run.db: update 1, group 0, episode 0: its end"},
-        {5, "role", "\x02", 0, "run.db: update 1, group 0, episode 0: its end"},
+        {5, "role", "\x02", -1, "run.db: update 1, group 0, episode 0: its end"},
         {5, "prefix", "\xfd", 0, "run.db: update 1, group 0, episode 0: its header"},
         {5, "head", "", 0, "run.db: update 1, group 0, episode 0: its end"},
         {9, "turns", "say", 0, "run.db: update 2, group 0, episode 0, turn 0: "}, // of a life that is over
@@ -466,7 +535,7 @@ static void test_what_was_edited_reordered_or_cut_off_is_found(void **state) {
         {"update episode set code = 'E.state' where id = 8", "update 1, group 1, episode 3: its end"},
         {"update episode set detail = '' where id = 8", "update 1, group 1, episode 3: its end"},
         {"update episode set code_turn = 1 where id = 8", "update 1, group 1, episode 3: its end"},
-        {"update episode set learned_kind = 1, learned = 0 where id = 8", "episode 3: its end"},
+        {"update episode set learned_kind = 1, learned = 0.0 where id = 8", "episode 3: its end"},
         {"update episode set terminated = 1 where id = 8", "update 1, group 1, episode 3: its end"},
         {"update episode set end_digest = reset_digest where id = 8", "episode 3: its end"},
         {"update episode set reset_digest = end_digest where id = 8", "episode 3: its header"},
@@ -496,6 +565,55 @@ static void test_what_was_edited_reordered_or_cut_off_is_found(void **state) {
         fresh(f, MG_RECORD_FULL);
         edit(f->path, cases[i].edit);
         assert_found(f, cases[i].where);
+    }
+}
+
+static void assert_unread(fixture *f, const char *where) {
+    mg_episode *e;
+    int64_t     n;
+    mg_store   *s = opened(f->path);
+    assert_int_equal(mg_store_episodes_read(s, 0, 100, 100, &f->arena, &e, &n), MG_CORRUPT);
+    if (!strstr(mg_err_detail(), where)) fail_msg("found %s, wanted %s", mg_err_detail(), where);
+    mg_store_close(s);
+}
+
+// Readers look at no hash: what is no reward, verdict, role or status must not become one.
+static void test_no_number_is_made_of_what_is_none(void **state) {
+    static const struct {
+        const char *edit, *where;
+    } cases[] = {
+        {"update episode set learned_kind = 3, learned = null where id = 8", "episode 3: a learned reward of kind 3"},
+        {"update episode set learned_kind = -1, learned = null where id = 8", "episode 3: a learned reward of kind -1"},
+        {"update episode set learned_kind = 4294967297, learned = null where id = 8", "episode 3: a learned reward"},
+        {"update episode set learned_kind = 1, learned = 'high' where id = 8", "episode 3: a learned reward of kind 1"},
+        {"update episode set learned_kind = 1, learned = 1 where id = 8", "episode 3: a learned reward of kind 1"},
+        {"update episode set learned_kind = 1, learned = 9e999 where id = 8", "episode 3: a learned reward of kind 1"},
+        {"update episode set verdict = 3 where id = 8", "episode 3: verdict 3"},
+        {"update episode set verdict = -1 where id = 8", "episode 3: verdict -1"},
+        {"update episode set role = x'00000203' where id = 8", "episode 3: token 3 has role 3"},
+    };
+    static const struct {
+        const char *needle;
+        int         offset;
+        const char *with;
+        int         n;
+    } bytes[] = {
+        {"refund 17", 17, "\xf0\x7f", 2}, // a reward of infinity, of NaN
+        {"refund 17", 17, "\xf8\x7f", 2},
+        {"\xe0\x3f", 0, "\xf0\xff", 2},   // 0.5 is owed
+        {"{\"order\":17}", 13, "\5", 1},  // a status behind the last
+    };
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fresh(f, MG_RECORD_FULL);
+        edit(f->path, cases[i].edit);
+        assert_unread(f, cases[i].where);
+        assert_found(f, cases[i].where);
+    }
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+        fresh(f, MG_RECORD_FULL);
+        overwrite(f->path, bytes[i].needle, bytes[i].offset, bytes[i].with, bytes[i].n);
+        assert_unread(f, "run.db: update 1, group 1, episode 3, turn 0: its bytes are no turn");
     }
 }
 
@@ -560,9 +678,12 @@ int main(void) {
         TEST(test_a_run_that_went_on_ends_with_the_same_head),
         TEST(test_readers_follow_the_last_life),
         TEST(test_no_life_goes_on_from_what_is_not_there),
+        TEST(test_no_life_goes_on_from_another_environment_s),
         TEST(test_the_ledger_says_what_fed_an_update),
+        TEST(test_a_record_is_verified_beside_its_writer),
         TEST(test_one_changed_bit_is_found_where_it_is),
         TEST(test_what_was_edited_reordered_or_cut_off_is_found),
+        TEST(test_no_number_is_made_of_what_is_none),
         TEST(test_every_byte_of_a_turn_counts),
         TEST(test_a_file_cut_off_is_found),
     };

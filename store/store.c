@@ -190,6 +190,13 @@ mg_err mg_store_note(mg_store *s, const char *name, const char *text) {
 
 // ---- Lives and updates ----
 
+// Updates of another environment are no past of this one.
+static mg_err same_identity(const mg_store *s, int64_t from, const char *found, const char *wanted) {
+    if (strcmp(found, wanted) == 0) return MG_OK;
+    return mg_fail(MG_MISMATCH, "store %s: '%s' is to go on from %lld updates of '%s', wanted the same identity",
+                   s->path, found, (long long)from, wanted);
+}
+
 mg_err mg_store_life(mg_store *s, int64_t from, const char *identity) {
     int64_t life = 0, last = -1;
     bool    found = false;
@@ -197,11 +204,12 @@ mg_err mg_store_life(mg_store *s, int64_t from, const char *identity) {
     uint8_t start[32], hash[32] = {0};
     MG_ASSERT(!s->batch && from >= 0);
     sqlite3_stmt *q;
-    mg_err        err = mg_query(s, "select life, hash from life order by life desc limit 1", &q);
+    mg_err        err = mg_query(s, "select life, hash, identity from life order by life desc limit 1", &q);
     if (err) return err;
     if (mg_query_next(s, q, &err)) {
         life = sqlite3_column_int64(q, 0);
         if (sqlite3_column_bytes(q, 1) == 32) memcpy(hash, sqlite3_column_blob(q, 1), 32);
+        if (from > 0) err = same_identity(s, from, identity, (const char *)sqlite3_column_text(q, 2));
     }
     sqlite3_finalize(q);
     if (!err) err = mg_head_before(s, INT64_MAX, from, start, &last, &found);
@@ -310,7 +318,10 @@ static mg_err check_episode(const mg_store *s, const mg_episode *e, const uint8_
                             const uint64_t *links, size_t *size) {
     counter c   = {.sink = {.full = count_bytes}};
     mg_err  err = check_reward(s, &e->learned);
-    for (int64_t i = 0; i < e->n_turns && !err; i++) err = check_reward(s, &e->turns[i].reward);
+    for (int64_t i = 0; i < e->n_turns && !err; i++) {
+        err = check_reward(s, &e->turns[i].reward);
+        if (!err) err = check_reward(s, &e->turns[i].evidence.owed);
+    }
     if (err) return err;
     put_turns(&c.sink, e, seen, links, s->record);
     const mg_arena *a    = &s->batch->arena;

@@ -39,7 +39,8 @@ mg_err mg_store_durable(mg_store *s, bool against_power_loss) MG_MUST_USE;
 // update. Update u belongs to the newest life that began at or before it (its first committed update
 // there): readers follow the last life, and see what an older one did before it.
 // `identity`: what must be equal for two runs to have equal heads, such as the hash of an environment.
-// Errors: MG_MISMATCH when fewer than `from` updates are there to go on from; MG_IO, MG_BUSY.
+// Errors: MG_MISMATCH when fewer than `from` updates are there to go on from, or the last life had another
+// identity; MG_IO, MG_BUSY.
 mg_err mg_store_life(mg_store *s, int64_t from, const char *identity) MG_MUST_USE;
 
 // One update's transaction, within a life, in rising order; twice the same is a broken program.

@@ -196,6 +196,8 @@ static void test_what_is_not_finite_is_refused(void **state) {
     mg_store  *s    = living(f->path, 0);
     mg_turn    turn = {.reward = {.kind = MG_REWARD_VALUE, .value = NAN}};
     mg_episode bad  = {.turns = &turn, .n_turns = 1};
+    mg_turn    owes = {.evidence.owed = {.kind = MG_REWARD_VALUE, .value = -INFINITY}};
+    mg_episode debt = {.turns = &owes, .n_turns = 1};
     mg_episode odd  = {.learned = {.kind = MG_REWARD_VALUE, .value = INFINITY}};
     OK(mg_store_begin(s, 12));
     assert_int_equal(mg_store_metric(s, "kl", NAN), MG_NUMERIC);
@@ -203,6 +205,7 @@ static void test_what_is_not_finite_is_refused(void **state) {
     assert_int_equal(mg_store_metric(s, "kl", -INFINITY), MG_NUMERIC);
     assert_int_equal(mg_store_episode(s, &bad), MG_NUMERIC);
     assert_int_equal(mg_store_episode(s, &odd), MG_NUMERIC);
+    assert_int_equal(mg_store_episode(s, &debt), MG_NUMERIC);
     mg_store_close(s);
 }
 

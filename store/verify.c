@@ -211,7 +211,7 @@ static mg_err check_rest(walk *w) {
     return err;
 }
 
-static mg_err walk_all(walk *w) {
+static mg_err walk_rows(walk *w) {
     sqlite3_stmt *life = NULL;
     mg_err err = mg_query(w->s, "select * from episode where life = ? and step = ? order by id", &w->episodes);
     if (!err)
@@ -224,13 +224,26 @@ static mg_err walk_all(walk *w) {
     return err ? err : check_rest(w);
 }
 
+// In one read transaction: a run that is alive may commit meanwhile, and rows that came behind the walk
+// belong to no update that it saw.
+static mg_err walk_all(walk *w) {
+    mg_err err = mg_store_wait(w->s); // it is the writer's connection too
+    if (err) return err;
+    if (sqlite3_exec(w->s->db, "begin", NULL, NULL, NULL) != SQLITE_OK)
+        return mg_sqlite_fail(w->s->db, w->s->path, "read");
+    err = walk_rows(w);
+    sqlite3_finalize(w->episodes);
+    sqlite3_finalize(w->fed);
+    sqlite3_finalize(w->replay);
+    sqlite3_exec(w->s->db, "rollback", NULL, NULL, NULL); // nothing was written, so nothing can be lost
+    return err;
+}
+
 mg_err mg_store_verify(mg_store *s) {
     walk   w   = {.s = s, .update = -1};
     mg_err err = mg_arena_init(&w.arena, "verify", VERIFY_ARENA_MAX);
+    MG_ASSERT(!s->batch);
     if (!err) err = walk_all(&w);
-    sqlite3_finalize(w.episodes);
-    sqlite3_finalize(w.fed);
-    sqlite3_finalize(w.replay);
     mg_arena_release(&w.arena);
     return err;
 }

@@ -16,6 +16,10 @@ static int         resets, steps, hellos;
 
 static bool is(const char *name) { return strcmp(fault, name) == 0; }
 
+static bool ignores_ends(void) {
+    return is("ignores close and SIGTERM") || is("joins its parent's group");
+}
+
 static void say(const char *text, size_t size) {
     while (size > 0) {
         const ssize_t n = write(1, text, size);
@@ -226,7 +230,7 @@ static void serve(json_t *q) {
         steps++;
     }
     if (is("silent hello")) done = true;
-    if (is("ignores close and SIGTERM") && strcmp(call, "close") == 0) done = true;
+    if (ignores_ends() && strcmp(call, "close") == 0) done = true;
     if (!done) say(line, strlen(line));
     free(line);
     json_decref(a);
@@ -237,14 +241,15 @@ int main(int argc, char **argv) {
     size_t room = 0;
     fault       = argc > 1 ? argv[1] : "none";
     file        = argc > 2 ? argv[2] : NULL;
-    if (is("ignores close and SIGTERM")) signal(SIGTERM, SIG_IGN);
+    if (ignores_ends()) signal(SIGTERM, SIG_IGN);
+    if (is("joins its parent's group")) setpgid(0, getpgid(getppid()));
     while (getline(&line, &room, stdin) > 0) {
         json_t *q = json_loads(line, JSON_ALLOW_NUL, NULL);
         if (!q) return 2;
         serve(q);
         json_decref(q);
     }
-    while (is("ignores close and SIGTERM")) pause();
+    while (ignores_ends()) pause();
     free(line);
     return 0;
 }

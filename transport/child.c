@@ -150,8 +150,10 @@ void mg_child_end(mg_child *c, char *how, size_t how_size) {
     int  status = 0;
     char words[120];
     if (c->pid == 0) return;
-    // Before it is waited for, its number is nobody else's, and neither is the group's.
+    // Before it is waited for, its number is nobody else's, and neither is the group's. It may have left
+    // the group (setpgid), so it is killed by its own number too: nothing else ends the wait.
     kill(-c->pid, SIGKILL);
+    kill(c->pid, SIGKILL);
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) {}
     last_words(c, words, sizeof words);
     const char *says = words[0] ? "; its last words: " : "";

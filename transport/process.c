@@ -107,8 +107,11 @@ static mg_err process_open(mg_env *e) {
     process         *p   = of(e);
     mg_err           err = start(p, k);
     if (err) return err;
-    if (k->hello.observation.kind == MG_SPACE_VECTOR)
-        p->vector = calloc((size_t)k->hello.observation.n, sizeof *p->vector);
+    const mg_space *seen = &k->hello.observation;
+    if (seen->kind == MG_SPACE_VECTOR && !(p->vector = calloc((size_t)seen->n, sizeof *p->vector))) {
+        release(p);
+        return mg_fail(MG_NOMEM, "%s: no memory for an observation of %lld numbers", k->name, (long long)seen->n);
+    }
     // The first call says so: whoever opened it learns the code from there.
     if (!same_hello(&p->hello, &k->hello))
         mg_conversation_end(p->talk, MG_E_MANIFEST,

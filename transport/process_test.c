@@ -495,6 +495,16 @@ static void what_ignores_every_wish_is_killed(void **state) {
     assert_nothing_left(before);
 }
 
+static void what_left_its_group_is_killed(void **state) {
+    (void)state;
+    const int        before = open_descriptors();
+    mg_process_kind *k      = kind_of("joins its parent's group", SHORT_MS);
+    mg_env           e      = env_of(k);
+    mg_env_close(&e);
+    mg_process_kind_close(k);
+    assert_nothing_left(before);
+}
+
 static void what_writes_much_to_standard_error_is_not_blocked(void **state) {
     (void)state;
     mg_process_kind *k = kind_of("noisy", AMPLE_MS);
@@ -566,6 +576,7 @@ int main(void) {
         cmocka_unit_test(changed_tools_are_seen),
         cmocka_unit_test(what_cannot_be_started_or_says_no_hello_is_refused),
         cmocka_unit_test(what_ignores_every_wish_is_killed),
+        cmocka_unit_test(what_left_its_group_is_killed),
         cmocka_unit_test(what_writes_much_to_standard_error_is_not_blocked),
         cmocka_unit_test(children_of_the_process_die_with_it),
         cmocka_unit_test(writing_to_a_process_that_is_gone_raises_no_signal),

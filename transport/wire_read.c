@@ -83,6 +83,10 @@ mg_err mg_wire_hello_read(const mg_wire_answer *a, mg_wire_hello *out) {
     const char *name = mg_wire_plain_string(json_object_get(m, "name"));
     if (name) h.name = strdup(name);
     if (hash) h.manifest_hash = strdup(hash);
+    if ((json_is_object(m) && !h.manifest) || (name && !h.name) || (hash && !h.manifest_hash)) {
+        mg_wire_hello_release(&h);
+        return mg_fail(MG_NOMEM, "no memory for a manifest");
+    }
     *out = h;
     return MG_OK;
 }
@@ -218,9 +222,9 @@ static mg_err evidence_of(const json_t *o, mg_wire_shown *s) {
     if (err) return err;
     e->conditions = (int32_t)conditions, e->held = (int32_t)held;
     e->owed       = reward_of(json_object_get(o, "owed"));
-    if (json_is_object(arguments))
-        e->arguments = s->arguments = json_dumps(arguments, JSON_COMPACT | JSON_SORT_KEYS);
-    return MG_OK;
+    if (!json_is_object(arguments)) return MG_OK;
+    e->arguments = s->arguments = json_dumps(arguments, JSON_COMPACT | JSON_SORT_KEYS);
+    return e->arguments ? MG_OK : mg_fail(MG_NOMEM, "no memory for arguments of the evidence");
 }
 
 mg_err mg_wire_shown_read(const mg_wire_answer *a, mg_wire_call call, const mg_space *space,

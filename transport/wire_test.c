@@ -441,6 +441,31 @@ static void lists_of_actions_and_snapshots_are_read_whole_or_refused(void **stat
     mg_wire_release(&a);
 }
 
+static void *no_memory(size_t size) {
+    (void)size;
+    return NULL;
+}
+
+// What could not be copied was said all the same.
+static void want_of_memory_is_no_silence(void **state) {
+    (void)state;
+    mg_wire_hello  h;
+    mg_wire_shown  s;
+    mg_wire_answer hello = read_line("{\"manifest\":{\"name\":\"x\"},\"observation\":\"text\",\"action\":\"text\","
+                                     "\"steps_max\":1,\"manifest_hash\":\"m\"}",
+                                     MG_WIRE_HELLO);
+    mg_wire_answer step  = read_line(step_line("1", "{\"action\":\"x\",\"arguments\":{\"a\":1}}"), MG_WIRE_STEP);
+    json_set_alloc_funcs(no_memory, free);
+    const mg_err of_hello = mg_wire_hello_read(&hello, &h);
+    const mg_err of_step  = mg_wire_shown_read(&step, MG_WIRE_STEP, &text_space, NULL, &s);
+    json_set_alloc_funcs(malloc, free);
+    assert_int_equal(of_hello, MG_NOMEM);
+    assert_int_equal(of_step, MG_NOMEM);
+    mg_wire_shown_release(&s);
+    mg_wire_release(&hello);
+    mg_wire_release(&step);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_and_nonces_that_are_none_read_as_zero),
@@ -452,6 +477,7 @@ int main(void) {
         cmocka_unit_test(evidence_is_read_whole_or_refused),
         cmocka_unit_test(observations_are_of_their_space),
         cmocka_unit_test(a_hello_is_read_whole_or_refused),
+        cmocka_unit_test(want_of_memory_is_no_silence),
         cmocka_unit_test(requests_are_written_as_documented),
         cmocka_unit_test(what_cannot_be_sent_is_refused),
         cmocka_unit_test(lists_of_actions_and_snapshots_are_read_whole_or_refused),

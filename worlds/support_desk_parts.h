@@ -13,6 +13,7 @@
 #define DESK_WORDS_MAX   128
 #define DESK_TEXT_MAX    8192 // an observation
 #define DESK_ACTION_MAX  4096 // an utterance
+#define DESK_CALL_MAX    (6 * DESK_ADDRESS_MAX + 128) // one that we write: "\u0001" is one byte of an address
 
 // ---- the task: a function of its number (support_desk_data.c)
 
@@ -220,8 +221,7 @@ typedef struct desk_state {
     desk_episode now;
     int64_t      begun; // episodes of this environment
     // Memory of answers, valid until the next call.
-    char       key[32], arguments[4 * DESK_ADDRESS_MAX + 64], said[4 * DESK_ADDRESS_MAX + 128];
-    char       choices[DESK_KINDS][4 * DESK_ADDRESS_MAX + 128];
+    char       key[32], arguments[DESK_CALL_MAX], choices[DESK_KINDS][DESK_CALL_MAX];
     const char *choice[DESK_KINDS];
     mg_touch   touched[1];
     char       bytes[32768]; // tables in canonical order, for the digest

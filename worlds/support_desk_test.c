@@ -333,6 +333,25 @@ static void tool_calls_that_break_the_schema_are_refused(void **state) {
     mg_manifest_release(&promises);
 }
 
+// The most that JSON makes of an address that the schema allows: six bytes of each character.
+static void an_address_of_control_characters_is_an_address(void **state) {
+    (void)state;
+    char text[1024], address[601] = "";
+    for (int i = 0; i < 100; i++) strcat(address, "\\u0001");
+    one.world.form = MG_SUPPORT_DESK_TOOLS;
+    read_promises();
+    desk_begin(&one, 1, 2);
+    snprintf(text, sizeof text, "{\"name\":\"fix_address\",\"arguments\":{\"order\":1,\"address\":\"%s\"}}",
+             address);
+    desk_say(&one, text);
+    assert_string_equal(one.t.evidence.action, "fix_address");
+    assert_non_null(strstr(one.t.evidence.arguments, address));
+    check_schema(&one.t.evidence);
+    desk_say(&one, "{\"name\":\"look_order\",\"arguments\":{\"order\":1}}");
+    assert_string_equal(one.t.evidence.action, "look_order");
+    mg_manifest_release(&promises);
+}
+
 static void what_happens_to_others_is_not_clean(void **state) {
     (void)state;
     char     text[256];
@@ -502,6 +521,7 @@ int main(void) {
         TEST(what_is_no_action_costs_a_call_and_nothing_else),
         TEST(the_manifest_is_one_and_says_what_is_done),
         TEST(tool_calls_that_break_the_schema_are_refused),
+        TEST(an_address_of_control_characters_is_an_address),
         TEST(what_happens_to_others_is_not_clean),
         TEST(both_forms_are_the_same_world),
         TEST(evidence_is_what_the_database_holds),
