@@ -82,6 +82,15 @@ static void the_oracle_returns_one(void **state) {
                 "oracle good partial floor trusting repeating guessing random noisy");
     assert_false(mg_file_exists("nobody"));
     cli_refused(2, "rollout --world support-desk --policy oracle --from 2000 --out late", "--from", "2000");
+    cli_refused(2, "rollout --world support-desk --policy oracle --from 5 --to 5 --out late", "--to: found 5", "2000");
+    cli_refused(2, "rollout --world support-desk --policy oracle --to 2001 --out late", "--to: found 2001", "2000");
+    cli_refused(2, "rollout --world cartpole --policy left --to 1 --out late", "--to: found 1");
+    json_t *two = cli_json("rollout --world support-desk --policy oracle --from 1 --to 3 --out two --json");
+    assert_true(number(two, "tasks", NULL) == 2 && number(two, "verdicts", "clean") == 2);
+    json_decref(two);
+    cli_status(cli("export two --episodes two.jsonl"), 0);
+    const char *rows = cli_read("two.jsonl", NULL);
+    assert_true(strstr(rows, "\"item\":1,") && strstr(rows, "\"item\":2,"));
     cli_refused(2, "rollout --world support-desk --policy oracle --environment.mutant gremlin --out x", "gremlin",
                 "stale_read");
     // A language model cannot act where there are no texts, and says so before it makes a run.
@@ -118,6 +127,7 @@ static void each_mutant_trips_the_gate_by_its_own_name(void **state) {
         assert_true(json_is_true(at(h, "stopped", NULL)) && number(h, "tripped_at", NULL) > 0);
         assert_true(number(h, "failures", NULL) == number(codes, mutants[i].code, NULL) + others);
         assert_true(number(r, "verdicts", "suspect") == 0); // played again and decided
+        assert_true(number(r, "tasks", NULL) <= number(h, "attempts", NULL)); // those begun
         json_decref(r);
         PAGE(name, "It was stopped: ", "<h3>Witnesses</h3>", mutants[i].code, mutants[i].witness);
     }
@@ -126,7 +136,10 @@ static void each_mutant_trips_the_gate_by_its_own_name(void **state) {
     cli_status(o, 1);
     assert_non_null(strstr(o.out, "E.state"));
     assert_non_null(strstr(o.out, "the answer says one thing, the state another")); // the class in words
+    assert_non_null(strstr(o.out, " at 128 tasks in said: "));
+    assert_non_null(strstr(o.out, "the first witness of it: E.state: "));
     assert_non_null(strstr(o.err, "failed on the harness's side"));
+    assert_non_null(strstr(o.err, "; the first witness of it: E.state: "));
 }
 
 // ---- replay ---------------------------------------------------------------------------------------
