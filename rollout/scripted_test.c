@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "harness/attribution.h"
 #include "rollout/counting.h"
+#include "rollout/replay.h"
 #include "rollout/record.h"
 
 static mg_arena arena;
@@ -184,6 +186,15 @@ static void numbers_are_written_as_bytes_and_decimals(void **state) {
         assert_int_equal(f->turns[k].action_size, strlen(f->turns[k].action));
         assert_int_equal(sscanf(f->turns[k].action, "%f %f", &push[0], &push[1]), 2);
         assert_true(push[0] == -1.0f / 3 && push[1] == 1000.00006103515625f); // every bit
+    }
+    // Both are played again from what is written, the forces too.
+    for (int i = 0; i < 2; i++) {
+        const mg_rollout r = {.class = i ? &pushed : &choice};
+        mg_episode       again;
+        char             what[64];
+        mg_replay(&r, i ? f : e, &arena, &again);
+        assert_int_equal(mg_episode_differs(i ? f : e, &again, what), -1);
+        assert_string_equal(again.turns[5].action, (i ? f : e)->turns[5].action);
     }
     // And one that begins right of it ends with what is no reward.
     start.episode = 0;
