@@ -3,6 +3,7 @@
 // Only CLEAN episodes are averaged; the others are counted by code, and are the report's witnesses.
 // Episodes of one task are alike, so intervals are over tasks: each counts once, by the mean of its clean
 // episodes.
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -36,6 +37,8 @@ static void keep_witness(rollout *x, const mg_episode *e) {
     if (x->has_failure || !(failure || (e->verdict == MG_QUARANTINED && !x->witness[0]))) return;
     x->has_failure = failure;
     snprintf(x->witness, sizeof x->witness, "%s: %s", e->code, e->detail);
+    for (char *c = x->witness; *c; c++) // a stranger's words, for a terminal
+        if (iscntrl((unsigned char)*c)) *c = ' ';
 }
 
 static void count(rollout *x, const mg_collected *c) {
