@@ -93,6 +93,18 @@ static void the_oracle_returns_one(void **state) {
     assert_true(strstr(rows, "\"item\":1,") && strstr(rows, "\"item\":2,"));
     cli_refused(2, "rollout --world support-desk --policy oracle --environment.mutant gremlin --out x", "gremlin",
                 "stale_read");
+    static const char *const idle[][2] = {{"form tools", "form: found 'tools', wanted words"},
+                                          {"mutant stale_read", "mutant: found 'stale_read', wanted none"},
+                                          {"mutant_rate 0.5", "mutant_rate: found '0.5', wanted 1"},
+                                          {"load 9", "load: found '9', wanted 0"}};
+    for (int i = 0; i < 4; i++) {
+        cli_refused(2, mg_path(&cli_arena, "rollout --world cartpole --policy left --out x --environment.%s",
+                               idle[i][0]), idle[i][1], "cartpole");
+        cli_refused(2, mg_path(&cli_arena, "rollout --environment.command ./env.sh --policy random --out x "
+                               "--environment.%s", idle[i][0]), idle[i][1], "./env.sh");
+    }
+    cli_refused(2, "rollout --environment.command ./env.sh --world cartpole --policy random --out x",
+                "world: found 'cartpole' beside environment.command");
     // A language model cannot act where there are no texts, and says so before it makes a run.
     cli_refused(2, "rollout --world cartpole --model base --out x", "cartpole", "--policy");
     cli_refused(2, "train --algo ppo --world cartpole --threads 1 --model base --out x", "cartpole", "no texts");
@@ -242,13 +254,37 @@ static void demonstrations_become_policies(void **state) {
     (void)state;
     char *const example = mg_path(&cli_arena, "%s/examples", cli_source);
     cli_status(cli("rollout --world support-desk --policy noisy --episodes 60 --out runs/desk-demos"), 0);
+    const cli_outcome told = cli("export runs/desk-demos --demos data/told --episodes told.jsonl");
+    cli_status(told, 0);
+    assert_string_equal(told.out, "60 rows in told.jsonl\n54 demonstrations in data/told/train.jsonl, 6 in "
+                                  "data/told/validation.jsonl\n");
+    // A world of turns is told turn by turn; the return is the sum of what they earn.
+    json_t       *row   = json_loads(strtok(cli_read("told.jsonl", NULL), "\n"), 0, NULL);
+    const json_t *turns = at(row, "turns", NULL), *first = json_array_get(turns, 0),
+                 *last  = json_array_get(turns, json_array_size(turns) - 1);
+    double        sum   = 0;
+    assert_in_range(json_array_size(turns), 2, 64);
+    assert_true(json_equal(at(first, "observation", NULL), at(row, "prompt", NULL)));
+    assert_true(json_equal(at(last, "action", NULL), at(row, "answer", NULL)));
+    for (size_t i = 0; i < json_array_size(turns); i++)
+        sum += number(json_array_get(turns, i), "reward", "value");
+    assert_true(sum == number(row, "reward", "value"));
+    assert_true(number(row, "attempt", NULL) == 0 && number(row, "code_turn", NULL) == -1);
+    assert_true(number(row, "seed", NULL) > 0);
+    assert_true(json_is_true(at(row, "terminated", NULL)) != json_is_true(at(row, "truncated", NULL)));
+    json_decref(row);
     json_t *r = cli_json("export runs/desk-demos --demos data/desk --json");
     assert_string_equal(json_string_value(at(r, "demos", NULL)), "data/desk");
     json_decref(r);
     cli_refused(2, "export runs/desk-demos --demos data/desk", "data/desk is there already");
-    cli_refused(3, "export cart2 --demos data/cart", "cart2", "0 of 20 episodes are clean, recorded in full");
+    cli_refused(3, "export cart2 --demos data/cart", "cart2: found 0 demonstrations among 20 episodes, wanted at least 2",
+                "recorded in full, with a return");
+    cli_refused(3, "export runs/desk-demos --return-min 2 --demos data/none", "found 0 demonstrations among 60 episodes",
+                "with a return of at least 2");
     cli_status(cli("train %s/desk_sft.yaml " QUICK " --sft.epochs 1 --network.d_model 16 --network.d_ff 32 "
                    "--network.layers 1", example), 0);
+    cli_refused(2, "eval runs/desk-sft --data data", "runs/desk-sft acts in support-desk; eval knows synopsis alone");
+    cli_refused(2, "compare runs/desk-sft base --data data", "acts in support-desk");
     cli_status(cli("train %s/desk_grpo.yaml " QUICK " --grpo.updates 2 --grpo.prompts 4 --grpo.group 4", example), 0);
     cli_status(cli("train %s/desk_drpo.yaml " QUICK " --drpo.updates 1 --drpo.episodes 16", example), 0);
     PAGE("runs/desk-grpo", "0 of 32 attempts failed on the harness", "32 episodes admitted");
