@@ -78,6 +78,10 @@ static void the_oracle_returns_one(void **state) {
         PAGE(run, "0 of 60 attempts failed", "60 episodes admitted", "within the limit");
         assert_replays(run, 60);
     }
+    const cli_outcome busy = cli("rollout --world support-desk --policy oracle --out oracle-words");
+    cli_status(busy, 2);
+    assert_non_null(strstr(busy.err, "oracle-words: holds a run already; --out names another"));
+    assert_null(strstr(busy.err, "--resume")); // a rollout has none
     cli_refused(2, "rollout --world support-desk --policy nobody --out nobody", "'nobody'", "support-desk",
                 "oracle good partial floor trusting repeating guessing random noisy");
     assert_false(mg_file_exists("nobody"));

@@ -9,6 +9,7 @@
 
 #include "app/json.h"
 #include "app/rollout_world.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "train/evaluate.h"
 #include "train/report.h"
@@ -186,8 +187,16 @@ static mg_err open_run(rollout *x, const char *out) {
     return err ? err : mg_rollout_world_keep(w, &x->run);
 }
 
+// Of mg_run_check's two ways on, a rollout has but one.
+static mg_err refuse_run(const char *out) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/run.db", out);
+    return mg_file_exists(path) ? mg_fail(MG_BUSY, "%s: holds a run already; --out names another", out) : MG_OK;
+}
+
 static int run_all(rollout *x, const mg_rollout_asked *asked) {
-    mg_err err = mg_rollout_world_open(&x->where, asked);
+    mg_err err = refuse_run(asked->out);
+    if (!err) err = mg_rollout_world_open(&x->where, asked);
     if (!err) err = open_run(x, asked->out);
     if (!err) err = play_all(x);
     if (!err) err = report(x);
