@@ -37,7 +37,8 @@ static mg_err open_world(mg_rollout_world *w, const char *split) {
     const bool         data = strcmp(s->run.world, "synopsis") == 0 && !s->environment.command[0];
     w->split = data ? split : "";
     if (data && s->run.data[0]) {
-        err = mg_pairs_read(mg_path(&w->arena, "%s/train.jsonl", s->run.data), &w->arena, &train, &n_train);
+        err = mg_settings_folder("data", s->run.data);
+        if (!err) err = mg_pairs_read(mg_path(&w->arena, "%s/train.jsonl", s->run.data), &w->arena, &train, &n_train);
         if (!err)
             err = mg_pairs_read(mg_path(&w->arena, "%s/%s.jsonl", s->run.data, split), &w->arena, &rows, &n);
     }
