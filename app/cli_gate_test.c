@@ -208,6 +208,34 @@ static void recorded_episodes_are_the_same_again(void **state) {
     assert_non_null(strstr(lied.out, "1 played again, 1 differ\n"));
 }
 
+static void paint(const char *folder, const char *colour) {
+    static const char *const splits[] = {"train", "validation", "test"};
+    char  *text;
+    size_t size;
+    FILE  *f = open_memstream(&text, &size);
+    for (int i = 0; i < 24; i++)
+        fprintf(f, "{\"prompt\": \"paint %d boats\", \"completion\": \"%s\"}\n", i, colour);
+    fclose(f);
+    for (int i = 0; i < 3; i++) cli_write(mg_path(&cli_arena, "%s/%s.jsonl", folder, splits[i]), "%s", text);
+    free(text);
+}
+
+// A policy's words have no say in the terminal that they are shown on.
+static void what_was_said_is_shown_as_text(void **state) {
+    (void)state;
+    paint("paint", "\\u001b[31m boats");
+    cli_status(cli("train --algo sft --data paint --out painter --sft.epochs 20 --sft.batch 8 --sft.lr 0.02 "
+                   "--sft.warmup 2 " CLI_NETWORK), 0);
+    cli_status(cli("rollout --model painter --data paint --temperature 0 --episodes 4 --out painted"), 0);
+    cli_status(cli("export painted --episodes painted.jsonl"), 0);
+    assert_non_null(strstr(cli_read("painted.jsonl", NULL), "\"answer\":\"\\u001B[31m"));
+    paint("paint", "a tool to paint boats and lamps"); // whose gold is another
+    const cli_outcome o = cli("replay painted");
+    cli_status(o, 1);
+    assert_non_null(strstr(o.out, "', said ' [31m"));
+    assert_null(strchr(o.out, '\x1b'));
+}
+
 static void one_episode_is_asked_for_by_its_number(void **state) {
     (void)state;
     const cli_outcome one = cli("replay oracle-words 0:3"), same = cli("replay oracle-words 0:3:0");
@@ -418,6 +446,7 @@ int main(void) {
         cmocka_unit_test(the_oracle_returns_one),
         cmocka_unit_test(each_mutant_trips_the_gate_by_its_own_name),
         cmocka_unit_test(recorded_episodes_are_the_same_again),
+        cmocka_unit_test(what_was_said_is_shown_as_text),
         cmocka_unit_test(one_episode_is_asked_for_by_its_number),
         cmocka_unit_test(a_record_that_was_edited_is_refused_with_the_place),
         cmocka_unit_test(demonstrations_become_policies),
