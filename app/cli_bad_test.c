@@ -126,8 +126,14 @@ static void an_empty_data_set_is_refused(void **state) {
     cli_write("void/train.jsonl", "%s", "");
     cli_write("void/test.jsonl", "%s", "");
     cli_refused(3, "train --algo sft --data void --out x5", "void/train.jsonl", "empty");
-    cli_refused(3, "train --algo sft --data nothing --out x5", "nothing/train.jsonl",
-                "No such file");
+    cli_refused(2, "train --algo sft --data nothing --out x5", "data: found nothing at 'nothing', wanted a folder");
+    cli_refused(2, "train --algo sft --data data --model nowhere --out x5", "model: found nothing at 'nowhere'");
+    cli_refused(2, "train --algo dpo --preferences nowhere --out x5 " CLI_FROM_BASE,
+                "preferences: found nothing at 'nowhere'");
+    cli_refused(2, "train --algo grpo --data data --reward_model nowhere --out x5 " CLI_FROM_BASE,
+                "reward_model: found nothing at 'nowhere'");
+    cli_refused(2, "rollout --model base --data nothing --out x5", "data: found nothing at 'nothing'");
+    cli_refused(2, "eval base --data nothing", "data: found nothing at 'nothing'");
     cli_refused(3, "eval base --data void", "void/train.jsonl", "empty");
     cli_refused(2, "train --algo sft --out x5", "data", "sft learns from");
     cli_refused(2, "train --algo dpo --out x5 --data data " CLI_FROM_BASE, "preferences",

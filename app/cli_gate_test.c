@@ -78,12 +78,37 @@ static void the_oracle_returns_one(void **state) {
         PAGE(run, "0 of 60 attempts failed", "60 episodes admitted", "within the limit");
         assert_replays(run, 60);
     }
+    const cli_outcome busy = cli("rollout --world support-desk --policy oracle --out oracle-words");
+    cli_status(busy, 2);
+    assert_non_null(strstr(busy.err, "oracle-words: holds a run already; --out names another"));
+    assert_null(strstr(busy.err, "--resume")); // a rollout has none
     cli_refused(2, "rollout --world support-desk --policy nobody --out nobody", "'nobody'", "support-desk",
                 "oracle good partial floor trusting repeating guessing random noisy");
     assert_false(mg_file_exists("nobody"));
     cli_refused(2, "rollout --world support-desk --policy oracle --from 2000 --out late", "--from", "2000");
+    cli_refused(2, "rollout --world support-desk --policy oracle --from 5 --to 5 --out late", "--to: found 5", "2000");
+    cli_refused(2, "rollout --world support-desk --policy oracle --to 2001 --out late", "--to: found 2001", "2000");
+    cli_refused(2, "rollout --world cartpole --policy left --to 1 --out late", "--to: found 1");
+    json_t *two = cli_json("rollout --world support-desk --policy oracle --from 1 --to 3 --out two --json");
+    assert_true(number(two, "tasks", NULL) == 2 && number(two, "verdicts", "clean") == 2);
+    json_decref(two);
+    cli_status(cli("export two --episodes two.jsonl"), 0);
+    const char *rows = cli_read("two.jsonl", NULL);
+    assert_true(strstr(rows, "\"item\":1,") && strstr(rows, "\"item\":2,"));
     cli_refused(2, "rollout --world support-desk --policy oracle --environment.mutant gremlin --out x", "gremlin",
                 "stale_read");
+    static const char *const idle[][2] = {{"form tools", "form: found 'tools', wanted words"},
+                                          {"mutant stale_read", "mutant: found 'stale_read', wanted none"},
+                                          {"mutant_rate 0.5", "mutant_rate: found '0.5', wanted 1"},
+                                          {"load 9", "load: found '9', wanted 0"}};
+    for (int i = 0; i < 4; i++) {
+        cli_refused(2, mg_path(&cli_arena, "rollout --world cartpole --policy left --out x --environment.%s",
+                               idle[i][0]), idle[i][1], "cartpole");
+        cli_refused(2, mg_path(&cli_arena, "rollout --environment.command ./env.sh --policy random --out x "
+                               "--environment.%s", idle[i][0]), idle[i][1], "./env.sh");
+    }
+    cli_refused(2, "rollout --environment.command ./env.sh --world cartpole --policy random --out x",
+                "world: found 'cartpole' beside environment.command");
     // A language model cannot act where there are no texts, and says so before it makes a run.
     cli_refused(2, "rollout --world cartpole --model base --out x", "cartpole", "--policy");
     cli_refused(2, "train --algo ppo --world cartpole --threads 1 --model base --out x", "cartpole", "no texts");
@@ -118,6 +143,7 @@ static void each_mutant_trips_the_gate_by_its_own_name(void **state) {
         assert_true(json_is_true(at(h, "stopped", NULL)) && number(h, "tripped_at", NULL) > 0);
         assert_true(number(h, "failures", NULL) == number(codes, mutants[i].code, NULL) + others);
         assert_true(number(r, "verdicts", "suspect") == 0); // played again and decided
+        assert_true(number(r, "tasks", NULL) <= number(h, "attempts", NULL)); // those begun
         json_decref(r);
         PAGE(name, "It was stopped: ", "<h3>Witnesses</h3>", mutants[i].code, mutants[i].witness);
     }
@@ -126,7 +152,10 @@ static void each_mutant_trips_the_gate_by_its_own_name(void **state) {
     cli_status(o, 1);
     assert_non_null(strstr(o.out, "E.state"));
     assert_non_null(strstr(o.out, "the answer says one thing, the state another")); // the class in words
+    assert_non_null(strstr(o.out, " at 128 tasks in said: "));
+    assert_non_null(strstr(o.out, "the first witness of it: E.state: "));
     assert_non_null(strstr(o.err, "failed on the harness's side"));
+    assert_non_null(strstr(o.err, "; the first witness of it: E.state: "));
 }
 
 // ---- replay ---------------------------------------------------------------------------------------
@@ -179,6 +208,34 @@ static void recorded_episodes_are_the_same_again(void **state) {
     assert_non_null(strstr(lied.out, "1 played again, 1 differ\n"));
 }
 
+static void paint(const char *folder, const char *colour) {
+    static const char *const splits[] = {"train", "validation", "test"};
+    char  *text;
+    size_t size;
+    FILE  *f = open_memstream(&text, &size);
+    for (int i = 0; i < 24; i++)
+        fprintf(f, "{\"prompt\": \"paint %d boats\", \"completion\": \"%s\"}\n", i, colour);
+    fclose(f);
+    for (int i = 0; i < 3; i++) cli_write(mg_path(&cli_arena, "%s/%s.jsonl", folder, splits[i]), "%s", text);
+    free(text);
+}
+
+// A policy's words have no say in the terminal that they are shown on.
+static void what_was_said_is_shown_as_text(void **state) {
+    (void)state;
+    paint("paint", "\\u001b[31m boats");
+    cli_status(cli("train --algo sft --data paint --out painter --sft.epochs 20 --sft.batch 8 --sft.lr 0.02 "
+                   "--sft.warmup 2 " CLI_NETWORK), 0);
+    cli_status(cli("rollout --model painter --data paint --temperature 0 --episodes 4 --out painted"), 0);
+    cli_status(cli("export painted --episodes painted.jsonl"), 0);
+    assert_non_null(strstr(cli_read("painted.jsonl", NULL), "\"answer\":\"\\u001B[31m"));
+    paint("paint", "a tool to paint boats and lamps"); // whose gold is another
+    const cli_outcome o = cli("replay painted");
+    cli_status(o, 1);
+    assert_non_null(strstr(o.out, "', said ' [31m"));
+    assert_null(strchr(o.out, '\x1b'));
+}
+
 static void one_episode_is_asked_for_by_its_number(void **state) {
     (void)state;
     const cli_outcome one = cli("replay oracle-words 0:3"), same = cli("replay oracle-words 0:3:0");
@@ -229,13 +286,37 @@ static void demonstrations_become_policies(void **state) {
     (void)state;
     char *const example = mg_path(&cli_arena, "%s/examples", cli_source);
     cli_status(cli("rollout --world support-desk --policy noisy --episodes 60 --out runs/desk-demos"), 0);
+    const cli_outcome told = cli("export runs/desk-demos --demos data/told --episodes told.jsonl");
+    cli_status(told, 0);
+    assert_string_equal(told.out, "60 rows in told.jsonl\n54 demonstrations in data/told/train.jsonl, 6 in "
+                                  "data/told/validation.jsonl\n");
+    // A world of turns is told turn by turn; the return is the sum of what they earn.
+    json_t       *row   = json_loads(strtok(cli_read("told.jsonl", NULL), "\n"), 0, NULL);
+    const json_t *turns = at(row, "turns", NULL), *first = json_array_get(turns, 0),
+                 *last  = json_array_get(turns, json_array_size(turns) - 1);
+    double        sum   = 0;
+    assert_in_range(json_array_size(turns), 2, 64);
+    assert_true(json_equal(at(first, "observation", NULL), at(row, "prompt", NULL)));
+    assert_true(json_equal(at(last, "action", NULL), at(row, "answer", NULL)));
+    for (size_t i = 0; i < json_array_size(turns); i++)
+        sum += number(json_array_get(turns, i), "reward", "value");
+    assert_true(sum == number(row, "reward", "value"));
+    assert_true(number(row, "attempt", NULL) == 0 && number(row, "code_turn", NULL) == -1);
+    assert_true(number(row, "seed", NULL) > 0);
+    assert_true(json_is_true(at(row, "terminated", NULL)) != json_is_true(at(row, "truncated", NULL)));
+    json_decref(row);
     json_t *r = cli_json("export runs/desk-demos --demos data/desk --json");
     assert_string_equal(json_string_value(at(r, "demos", NULL)), "data/desk");
     json_decref(r);
     cli_refused(2, "export runs/desk-demos --demos data/desk", "data/desk is there already");
-    cli_refused(3, "export cart2 --demos data/cart", "cart2", "0 of 20 episodes are clean, recorded in full");
+    cli_refused(3, "export cart2 --demos data/cart", "cart2: found 0 demonstrations among 20 episodes, wanted at least 2",
+                "recorded in full, with a return");
+    cli_refused(3, "export runs/desk-demos --return-min 2 --demos data/none", "found 0 demonstrations among 60 episodes",
+                "with a return of at least 2");
     cli_status(cli("train %s/desk_sft.yaml " QUICK " --sft.epochs 1 --network.d_model 16 --network.d_ff 32 "
                    "--network.layers 1", example), 0);
+    cli_refused(2, "eval runs/desk-sft --data data", "runs/desk-sft acts in support-desk; eval knows synopsis alone");
+    cli_refused(2, "compare runs/desk-sft base --data data", "acts in support-desk");
     cli_status(cli("train %s/desk_grpo.yaml " QUICK " --grpo.updates 2 --grpo.prompts 4 --grpo.group 4", example), 0);
     cli_status(cli("train %s/desk_drpo.yaml " QUICK " --drpo.updates 1 --drpo.episodes 16", example), 0);
     PAGE("runs/desk-grpo", "0 of 32 attempts failed on the harness", "32 episodes admitted");
@@ -365,6 +446,7 @@ int main(void) {
         cmocka_unit_test(the_oracle_returns_one),
         cmocka_unit_test(each_mutant_trips_the_gate_by_its_own_name),
         cmocka_unit_test(recorded_episodes_are_the_same_again),
+        cmocka_unit_test(what_was_said_is_shown_as_text),
         cmocka_unit_test(one_episode_is_asked_for_by_its_number),
         cmocka_unit_test(a_record_that_was_edited_is_refused_with_the_place),
         cmocka_unit_test(demonstrations_become_policies),

@@ -4,6 +4,7 @@
 // tokens are exact. Numbers have the digits that give their bits back.
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 #include <utf8proc.h>
@@ -24,6 +25,17 @@ typedef struct request {
     double      return_min; // of an episode that is a demonstration
 } request;
 
+// What was written, for people.
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void tell(const char *format, ...) {
+    va_list args;
+    if (mg_json) return;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
+
 static mg_err refuse_existing(const char *path) {
     return mg_file_exists(path)
                ? mg_fail(MG_BUSY, "%s is there already; remove it or name another place", path)
@@ -35,6 +47,7 @@ static mg_err refuse_existing(const char *path) {
 typedef struct sheet {
     const char *path, *beside;
     FILE       *file;
+    int64_t     rows;
 } sheet;
 
 static mg_err sheet_open(sheet *s, const char *path, mg_arena *arena) {
@@ -46,10 +59,14 @@ static mg_err sheet_open(sheet *s, const char *path, mg_arena *arena) {
 }
 
 // Takes the object.
-static void sheet_line(sheet *s, json_t *row) {
+static mg_err sheet_line(sheet *s, json_t *row) {
+    if (!row) return mg_fail(MG_CORRUPT, "%s: row %lld cannot be written: found a text that is no UTF-8, or no "
+                                         "memory", s->path, (long long)s->rows + 1);
     json_dumpf(row, s->file, LINE); // a failed write is seen when the sheet is closed
     putc('\n', s->file);
     json_decref(row);
+    s->rows++;
+    return MG_OK;
 }
 
 static mg_err sheet_close(sheet *s, mg_err err) {
@@ -58,6 +75,7 @@ static mg_err sheet_close(sheet *s, mg_err err) {
     if (!err && (failed || rename(s->beside, s->path) != 0))
         err = mg_fail(MG_IO, "write %s: %s", s->path, strerror(errno));
     if (err) unlink(s->beside);
+    if (!err) tell("%lld rows in %s", (long long)s->rows, s->path);
     return err;
 }
 
@@ -116,10 +134,25 @@ static json_t *reward_json(const mg_reward *r) {
     static const char *const kind[] = {[MG_REWARD_ABSENT] = "absent",
                                        [MG_REWARD_VALUE] = "value",
                                        [MG_REWARD_INVALID] = "invalid"};
-    json_t *out = json_pack("{s:s, s:s*}", "kind", kind[r->kind], "reason", r->reason);
+    json_t *out = json_pack("{s:s}", "kind", kind[r->kind]);
     double  x;
+    if (r->reason) json_object_set_new(out, "reason", text_json(r->reason, strlen(r->reason)));
     if (mg_reward_value(r, &x)) json_object_set_new(out, "value", json_real(x));
     return out;
+}
+
+// Turn by turn, where `prompt` and `answer` are not all.
+static json_t *turns_json(const mg_episode *e) {
+    if (e->n_turns < 2) return NULL;
+    json_t *turns = json_array();
+    for (int64_t i = 0; i < e->n_turns; i++) {
+        const mg_turn *t = &e->turns[i];
+        json_array_append_new(turns, json_pack("{s:o, s:o, s:o}", "observation",
+                                               text_json(t->observation, t->observation_size), "action",
+                                               text_json(t->action, t->action_size), "reward",
+                                               reward_json(&t->reward)));
+    }
+    return turns;
 }
 
 static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena) {
@@ -140,15 +173,17 @@ static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena
         roles[k] = letter[e->role[k]];
     }
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:b, s:s, s:s*, s:o}",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o*, s:o, s:s, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:s*, "
+        "s:i, s:o}",
         "update", (json_int_t)update, "item", (json_int_t)e->start.item, "group",
-        (json_int_t)e->start.group, "episode", (json_int_t)e->start.episode, "prefix",
+        (json_int_t)e->start.group, "episode", (json_int_t)e->start.episode, "attempt",
+        (json_int_t)e->start.attempt, "seed", (json_int_t)e->seed, "prefix",
         (json_int_t)e->start.n_prefix, "prompt",
         text_json(first ? first->observation : NULL, first ? first->observation_size : 0), "answer",
-        text_json(last ? last->action : NULL, last ? last->action_size : 0), "tokens", tokens,
+        text_json(last ? last->action : NULL, last ? last->action_size : 0), "turns", turns_json(e), "tokens", tokens,
         "roles", roles, "logp", logp, "reward", reward_json(&reward), "learned",
-        reward_json(&e->learned), "stopped", e->stopped, "verdict", verdict[e->verdict], "code",
-        e->code, "detail", text_json(e->detail, strlen(e->detail)));
+        reward_json(&e->learned), "stopped", e->stopped, "terminated", e->terminated, "truncated", e->truncated,
+        "verdict", verdict[e->verdict], "code", e->code, "code_turn", e->code_turn, "detail", text_json(e->detail, strlen(e->detail)));
 }
 
 // Update by update, so that a long run need not fit into memory.
@@ -164,7 +199,7 @@ static mg_err export_episodes(mg_store *store, const char *path, mg_arena *arena
         err = mg_store_episodes_read(store, update, INT64_MAX, 1, arena, &e, &n);
         if (err || n == 0) break; // nothing from here on
         err = mg_store_episodes_read(store, update, update + 1, EPISODES_MAX, arena, &e, &n);
-        for (int64_t i = 0; i < n && !err; i++) sheet_line(&s, episode_json(update, &e[i], arena));
+        for (int64_t i = 0; i < n && !err; i++) err = sheet_line(&s, episode_json(update, &e[i], arena));
         if (err) break;
     }
     return sheet_close(&s, err);
@@ -189,15 +224,21 @@ static mg_err export_demos(mg_store *store, const request *r, mg_arena *arena) {
     for (int64_t i = 0; i < n && !err; i++)
         if (is_demo(&e[i], r->return_min)) e[kept++] = e[i];
     if (!err && kept < 2)
-        err = mg_fail(MG_EMPTY, "%s: %lld of %lld episodes are clean, recorded in full and return %g; wanted 2 "
-                                "and more", r->source, (long long)kept, (long long)n, r->return_min);
+        err = mg_fail(MG_EMPTY, "%s: found %lld demonstrations among %lld episodes, wanted at least 2: clean, recorded "
+                                "in full%s", r->source, (long long)kept, (long long)n,
+                      isinf(r->return_min) ? ", with a return"
+                                           : mg_path(arena, ", with a return of at least %g", r->return_min));
     if (!err) err = mg_demos_of(e, kept, arena, &pairs);
     if (!err && mg_file_exists(r->demos)) err = mg_fail(MG_BUSY, "%s is there already", r->demos);
     if (!err) err = mg_folder_make(r->demos);
     if (err) return err;
     const int64_t held = mg_pieces(kept, 10);
     err = mg_pairs_write(mg_path(arena, "%s/validation.jsonl", r->demos), pairs + kept - held, held);
-    return err ? err : mg_pairs_write(mg_path(arena, "%s/train.jsonl", r->demos), pairs, kept - held);
+    if (!err) err = mg_pairs_write(mg_path(arena, "%s/train.jsonl", r->demos), pairs, kept - held);
+    if (!err)
+        tell("%lld demonstrations in %s/train.jsonl, %lld in %s/validation.jsonl", (long long)(kept - held), r->demos,
+             (long long)held, r->demos);
+    return err;
 }
 
 // ---- Metrics
@@ -222,11 +263,12 @@ static const double *take(column *c, int64_t update) {
     return there ? &c->points[c->at++].value : NULL;
 }
 
-static void write_csv(sheet *s, column *c, int64_t n) {
+static mg_err write_csv(sheet *s, column *c, int64_t n) {
     fprintf(s->file, "update");
     for (int64_t k = 0; k < n; k++) fprintf(s->file, ",%s", c[k].name);
     for (int64_t u; (u = next_update(c, n)) != INT64_MAX;) {
         fprintf(s->file, "\n%lld", (long long)u);
+        s->rows++;
         for (int64_t k = 0; k < n; k++) {
             const double *x = take(&c[k], u);
             putc(',', s->file);
@@ -234,17 +276,20 @@ static void write_csv(sheet *s, column *c, int64_t n) {
         }
     }
     putc('\n', s->file);
+    return MG_OK;
 }
 
-static void write_rows(sheet *s, column *c, int64_t n) {
+static mg_err write_rows(sheet *s, column *c, int64_t n) {
     for (int64_t u; (u = next_update(c, n)) != INT64_MAX;) {
         json_t *row = json_pack("{s:I}", "update", (json_int_t)u);
         for (int64_t k = 0; k < n; k++) {
             const double *x = take(&c[k], u);
             if (x) json_object_set_new(row, c[k].name, json_real(*x));
         }
-        sheet_line(s, row);
+        mg_err err = sheet_line(s, row);
+        if (err) return err;
     }
+    return MG_OK;
 }
 
 static bool ends_with(const char *text, const char *end) {
@@ -265,8 +310,8 @@ static mg_err export_metrics(mg_store *store, const char *path, mg_arena *arena)
     }
     if (!err) err = sheet_open(&s, path, arena);
     if (err) return err;
-    (ends_with(path, ".csv") ? write_csv : write_rows)(&s, c, n);
-    return sheet_close(&s, MG_OK);
+    err = (ends_with(path, ".csv") ? write_csv : write_rows)(&s, c, n);
+    return sheet_close(&s, err);
 }
 
 // ---- The verb
@@ -290,6 +335,7 @@ static mg_err export_all(const request *r) {
     if (err) return err;
     const char *database = mg_path(&arena, "%s/run.db", r->source);
     if (r->out) err = export_model(r, &arena);
+    if (r->out && !err) tell("the model in %s", r->out);
     if (!err && (r->episodes || r->metrics || r->demos)) {
         err = mg_file_exists(database)
                   ? mg_store_open(&store, database)
@@ -320,8 +366,9 @@ static int run(int argc, char **argv) {
         printf("usage: martingale export RUN|MODEL --out FOLDER [--dtype f32|bf16]\n"
                "       martingale export RUN [--episodes FILE.jsonl] [--metrics FILE.csv|.jsonl] [--demos FOLDER]\n\n"
                "In an episode's row, `roles` has a letter per token: e said by the environment,\n"
-               "f forced (the prefix of a reset), p sampled from the policy. Nothing is\n"
-               "overwritten.\n\n");
+               "f forced (the prefix of a reset), p sampled from the policy; `turns` lists what was seen, said\n"
+               "and earned where there is more than one turn, `code_turn` is the turn, from 0, that the code is\n"
+               "about (-1: none). Nothing is overwritten.\n\n");
         mg_args_help(options, stdout);
         return MG_EXIT_DONE;
     }

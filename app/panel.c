@@ -121,7 +121,8 @@ static mg_err check_options(const mg_panel_options *o) {
     if (!o->data) return mg_fail(MG_CONFIG, "--data: found nothing, wanted a folder with train.jsonl");
     if (!known)
         return mg_fail(MG_CONFIG, "--split: found '%s', wanted train, validation or test", o->split);
-    mg_err err = mg_panel_check(o->model);
+    mg_err err = mg_settings_folder("data", o->data);
+    if (!err) err = mg_panel_check(o->model);
     if (!err && o->reward_model) err = mg_panel_check(o->reward_model);
     return err || !o->reference ? err : mg_panel_check(o->reference);
 }

@@ -50,7 +50,12 @@ static bool is_wanted(const wanted *w, const mg_episode *e) {
 
 enum { SHOWN = 120 }; // bytes
 
-// What was shown, on one line of a terminal: numbers as such, of texts the beginning.
+// The beginning of a text that somebody else wrote, on one line of a terminal and without a say in it.
+static void tell_text(const char *text, size_t size) {
+    for (size_t i = 0; i < size && i < SHOWN; i++) putchar(iscntrl((unsigned char)text[i]) ? ' ' : text[i]);
+}
+
+// What was shown: numbers as such, of texts the beginning.
 static void tell_seen(const mg_space *space, const mg_turn *t) {
     const int64_t n = (int64_t)(t->observation_size / sizeof(float));
     if (!t->observation) return;
@@ -61,8 +66,7 @@ static void tell_seen(const mg_space *space, const mg_turn *t) {
             printf("%s%.9g", i > 0 ? " " : "", (double)x);
         }
     else
-        for (size_t i = 0; i < t->observation_size && i < SHOWN; i++)
-            putchar(iscntrl((unsigned char)t->observation[i]) ? ' ' : t->observation[i]);
+        tell_text(t->observation, t->observation_size);
 }
 
 // What a turn showed and earned, for the sentence.
@@ -79,7 +83,9 @@ static void tell(const mg_space *space, const char *when, const mg_episode *e, i
     if (mg_reward_value(&t->reward, &value)) snprintf(reward, sizeof reward, "reward %.17g", value);
     printf("    %-9s saw '", when);
     tell_seen(space, t);
-    printf("', said '%.*s', %s\n", (int)(t->action_size < SHOWN ? t->action_size : SHOWN), t->action, reward);
+    printf("', said '");
+    tell_text(t->action, t->action_size);
+    printf("', %s\n", reward);
 }
 
 static void play(replay *x, int64_t update, const mg_episode *e) {

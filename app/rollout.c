@@ -3,11 +3,13 @@
 // Only CLEAN episodes are averaged; the others are counted by code, and are the report's witnesses.
 // Episodes of one task are alike, so intervals are over tasks: each counts once, by the mean of its clean
 // episodes.
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
 #include "app/json.h"
 #include "app/rollout_world.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "train/evaluate.h"
 #include "train/report.h"
@@ -26,7 +28,19 @@ typedef struct rollout {
     double    tokens, seconds;          // of all answers; of playing them
     int64_t   verdicts[3];              // by mg_verdict
     int64_t   cut;                      // observations cut to prompt_max
+    int64_t   begun;                    // tasks; a trip ends the run before the others
+    char      witness[512];             // code and detail of the first failure of the harness's side, or else
+    bool      has_failure;              // of the first episode that was quarantined; "": there is none
 } rollout;
+
+static void keep_witness(rollout *x, const mg_episode *e) {
+    const bool failure = mg_episode_harness_failed(e);
+    if (x->has_failure || !(failure || (e->verdict == MG_QUARANTINED && !x->witness[0]))) return;
+    x->has_failure = failure;
+    snprintf(x->witness, sizeof x->witness, "%s: %s", e->code, e->detail);
+    for (char *c = x->witness; *c; c++) // a stranger's words, for a terminal
+        if (iscntrl((unsigned char)*c)) *c = ' ';
+}
 
 static void count(rollout *x, const mg_collected *c) {
     for (int64_t i = 0; i < c->n_all; i++) {
@@ -38,6 +52,8 @@ static void count(rollout *x, const mg_collected *c) {
         double            value;
         x->tokens += said;
         x->verdicts[e->verdict]++;
+        if (task >= x->begun) x->begun = task + 1;
+        keep_witness(x, e);
         if (e->verdict != MG_CLEAN) continue;
         x->clean[task]++;
         x->length[task] += said;
@@ -100,13 +116,14 @@ typedef struct means {
 static void print(const rollout *x, const means *m) {
     const mg_gate *g = &x->where.gate;
     printf("%lld attempts at %lld tasks in %s: %lld clean, %lld suspect, %lld quarantined; %lld failed on the "
-           "harness's side\n", (long long)g->attempts, (long long)x->tasks, x->run.folder,
+           "harness's side\n", (long long)g->attempts, (long long)x->begun, x->run.folder,
            (long long)x->verdicts[MG_CLEAN], (long long)x->verdicts[MG_SUSPECT],
            (long long)x->verdicts[MG_QUARANTINED], (long long)g->failures);
     for (int c = MG_CODE_NONE + 1; c < MG_CODES; c++)
         if (g->by_code[c])
             printf("  %-14s %-6lld %s\n", mg_code_name((mg_code)c), (long long)g->by_code[c],
                    mg_code_meaning((mg_code)c));
+    if (x->witness[0]) printf("  the first witness of it: %s\n", x->witness);
     const struct {
         const char    *name;
         const mg_mean *m;
@@ -132,7 +149,7 @@ static mg_err report(rollout *x) {
     if (err) return err;
     json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:o, s:o, s:f}", "run",
                              x->run.folder, "world", w->how.class->name, "policy", w->policy, "split", w->split,
-                             "episodes", (json_int_t)x->episodes, "tasks", (json_int_t)x->tasks, "verdicts",
+                             "episodes", (json_int_t)x->episodes, "tasks", (json_int_t)x->begun, "verdicts",
                              "clean", (json_int_t)x->verdicts[MG_CLEAN], "suspect",
                              (json_int_t)x->verdicts[MG_SUSPECT], "quarantined",
                              (json_int_t)x->verdicts[MG_QUARANTINED], "prompts_cut", (json_int_t)x->cut,
@@ -170,12 +187,21 @@ static mg_err open_run(rollout *x, const char *out) {
     return err ? err : mg_rollout_world_keep(w, &x->run);
 }
 
+// Of mg_run_check's two ways on, a rollout has but one.
+static mg_err refuse_run(const char *out) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/run.db", out);
+    return mg_file_exists(path) ? mg_fail(MG_BUSY, "%s: holds a run already; --out names another", out) : MG_OK;
+}
+
 static int run_all(rollout *x, const mg_rollout_asked *asked) {
-    mg_err err = mg_rollout_world_open(&x->where, asked);
+    mg_err err = refuse_run(asked->out);
+    if (!err) err = mg_rollout_world_open(&x->where, asked);
     if (!err) err = open_run(x, asked->out);
     if (!err) err = play_all(x);
     if (!err) err = report(x);
-    if (!err && mg_gate_stopped(&x->where.gate)) err = mg_fail(MG_UNFIT, "%s", x->where.gate.why);
+    if (!err && mg_gate_stopped(&x->where.gate))
+        err = mg_fail(MG_UNFIT, "%s; the first witness of it: %s", x->where.gate.why, x->witness);
     mg_run_close(&x->run);
     mg_rollout_world_close(&x->where);
     return mg_exit_status(err);
@@ -196,7 +222,7 @@ static int help(const mg_option *options) {
 static int run(int argc, char **argv) {
     rollout          x = {.episodes = EPISODES_DEFAULT, .per_task = 1, .run = {.lock = -1}};
     mg_rollout_asked asked    = {.split = "test"};
-    const char      *episodes = NULL, *per_task = NULL, *temperature = NULL, *from = NULL;
+    const char      *episodes = NULL, *per_task = NULL, *temperature = NULL, *from = NULL, *to = NULL;
     mg_args          args;
     const mg_option  options[] = {
         {"model", &asked.model, NULL, "RUN|MODEL  a language model as the policy"},
@@ -205,6 +231,7 @@ static int run(int argc, char **argv) {
         {"episodes", &episodes, NULL, "N  how many (default 256)"},
         {"per-prompt", &per_task, NULL, "K  episodes of each task (default 1)"},
         {"from", &from, NULL, "N  of the world's tasks only those from number N on (default 0)"},
+        {"to", &to, NULL, "N  of the world's tasks only those up to N, which is left out (default: all)"},
         {"split", &asked.split, NULL, "NAME  of a world made of data: train, validation or test (default test)"},
         {"temperature", &temperature, NULL, "T  of sampling, 0: greedy (default: the run's, else 0.7)"},
         {0}};
@@ -220,6 +247,7 @@ static int run(int argc, char **argv) {
     if (!err && episodes) err = mg_args_int("episodes", episodes, 1, EPISODES_MAX, &x.episodes);
     if (!err && per_task) err = mg_args_int("per-prompt", per_task, 1, 1024, &x.per_task);
     if (!err && from) err = mg_args_int("from", from, 0, EPISODES_MAX, &asked.from);
+    if (!err && to) err = mg_args_int("to", to, 1, EPISODES_MAX, &asked.to);
     if (!err && temperature) err = mg_args_real("temperature", temperature, 0, 100, &asked.temperature);
     asked.config = args.n_words ? args.words[0] : NULL;
     asked.overrides = args.overrides, asked.n_overrides = args.n_overrides;

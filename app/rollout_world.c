@@ -37,7 +37,8 @@ static mg_err open_world(mg_rollout_world *w, const char *split) {
     const bool         data = strcmp(s->run.world, "synopsis") == 0 && !s->environment.command[0];
     w->split = data ? split : "";
     if (data && s->run.data[0]) {
-        err = mg_pairs_read(mg_path(&w->arena, "%s/train.jsonl", s->run.data), &w->arena, &train, &n_train);
+        err = mg_settings_folder("data", s->run.data);
+        if (!err) err = mg_pairs_read(mg_path(&w->arena, "%s/train.jsonl", s->run.data), &w->arena, &train, &n_train);
         if (!err)
             err = mg_pairs_read(mg_path(&w->arena, "%s/%s.jsonl", s->run.data, split), &w->arena, &rows, &n);
     }
@@ -49,18 +50,21 @@ static mg_err open_world(mg_rollout_world *w, const char *split) {
     return MG_OK;
 }
 
-// The tasks from `from` on, in one fixed random order for everybody: anytime-valid tests ask that the next
-// one be like those before it.
-static mg_err choose_items(mg_rollout_world *w, int64_t from) {
+// The tasks [from, to), in one fixed random order for everybody: anytime-valid tests ask that the next one
+// be like those before it.
+static mg_err choose_items(mg_rollout_world *w, int64_t from, int64_t to) {
     int64_t n;
     mg_err  err = mg_app_world_items(&w->world, &w->arena, &n);
     if (err) return err;
     if (from > 0 && from >= n)
         return mg_fail(MG_CONFIG, "--from: found %lld, wanted less than %lld, the world's tasks",
                        (long long)from, (long long)n);
+    if (to > n || (to > 0 && to <= from))
+        return mg_fail(MG_CONFIG, "--to: found %lld, wanted more than %lld (--from) and at most %lld, the "
+                                  "world's tasks", (long long)to, (long long)from, (long long)n);
     if (n == 0) return MG_OK;
     mg_rng rng = mg_rng_stream(0, MG_PURPOSE_EVAL, 0);
-    w->n_items = n - from;
+    w->n_items = (to > 0 ? to : n) - from;
     w->items   = MG_NEW(&w->arena, int64_t, w->n_items);
     for (int64_t i = 0; i < w->n_items; i++) w->items[i] = from + i;
     mg_rng_shuffle(&rng, w->items, w->n_items);
@@ -115,7 +119,7 @@ mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *a) {
     if (!err) err = read_settings(w, a);
     if (!err) err = mg_team_open(&w->job.team, (int)w->settings.run.threads);
     if (!err) err = open_world(w, a->split);
-    if (!err) err = choose_items(w, a->from);
+    if (!err) err = choose_items(w, a->from, a->to);
     if (!err) err = open_policy(w, a);
     if (err) return err;
     mg_gate_init(&w->gate, &w->settings.gate);

@@ -10,7 +10,7 @@ typedef struct mg_rollout_asked { // on the command line
     const mg_override *overrides;
     int                n_overrides;
     double             temperature; // below 0: the run's, else 0.7
-    int64_t            from;        // tasks before this one are left out
+    int64_t            from, to;    // tasks before `from` are left out, and those from `to` on; to 0: none
 } mg_rollout_asked;
 
 typedef struct mg_rollout_world {

@@ -124,9 +124,33 @@ mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train
     return make(name, &(material){.train = train, .n_train = n_train, .rows = rows, .n = n}, arena, out);
 }
 
+// A key that does nothing here is a mistake about where the run acts.
+static mg_err refuse_idle_keys(const mg_settings *s) {
+    const mg_environment_config *e = &s->environment;
+    const bool command = e->command[0] != 0;
+    char       rate[32], load[32];
+    if (command && strcmp(s->run.world, "synopsis"))
+        return mg_fail(MG_CONFIG, "world: found '%s' beside environment.command, wanted one of them: the process "
+                                  "is the world", s->run.world);
+    if (!command && strcmp(s->run.world, "support-desk") == 0) return MG_OK;
+    snprintf(rate, sizeof rate, "%g", e->mutant_rate), snprintf(load, sizeof load, "%lld", (long long)e->load);
+    const struct {
+        const char *key, *found, *wanted;
+    } keys[] = {{"form", e->form, "words"}, {"mutant", e->mutant, "none"}, {"mutant_rate", rate, "1"},
+                {"mutant_when", e->mutant_when, "always"}, {"load", load, "0"}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(keys[i].found, keys[i].wanted))
+            return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is support-desk's, and does nothing "
+                                      "in %s", keys[i].key, keys[i].found, keys[i].wanted,
+                           command ? e->command : s->run.world);
+    return MG_OK;
+}
+
 mg_err mg_app_world_of(const mg_settings *s, const mg_pair *train, int64_t n_train, const mg_pair *rows,
                        int64_t n, mg_arena *arena, mg_world *out) {
     const material m = {&s->environment, train, rows, n_train, n};
+    mg_err         err = refuse_idle_keys(s);
+    if (err) return err;
     if (s->environment.command[0]) return process_make(s, arena, out);
     return make(s->run.world, &m, arena, out);
 }

@@ -94,7 +94,8 @@ mg_err mg_collect(const mg_rollout *r, mg_gate *gate, const mg_start *starts, in
     *out = (mg_collected){.kept = MG_NEW(arena, int64_t, n)};
     memcpy(now, starts, sizeof *now * (size_t)n);
     for (int64_t i = 0; i < n; i++) who[i] = i;
-    while (n_who > 0 && !err)
+    // Behind a trip nothing is admitted: retries that were granted before it are not played.
+    for (int64_t round = 0; n_who > 0 && !err && (round == 0 || !mg_gate_stopped(gate)); round++)
         err = play_round(r, gate, &x, now, who, &n_who, policy_version, draws, arena, scratch, out);
     if (err) return err;
     out->all = MG_NEW(arena, mg_episode, n * x.attempts_max);

@@ -274,6 +274,7 @@ static void faults_on_the_way_stay_in_their_episode(void **state) {
         {COUNTING_SNAPSHOT_FAILS, 2, "E.reset", "no film", true},
         {COUNTING_RESTORE_FAILS, 0, "E.reset", "a blurred picture", false},
         {COUNTING_RESTORE_LIES, 2, "H.replay", "restored", false},
+        {COUNTING_RESTORES_ELSEWHERE, 2, "E.dirty", "the world's state has another digest", false},
     };
     enum { WRONG = sizeof wrong / sizeof *wrong };
     const mg_rollout r = rollout();
@@ -300,6 +301,41 @@ static void faults_on_the_way_stay_in_their_episode(void **state) {
     static const uint8_t none[32];
     assert_memory_equal(e[2].end_digest, none, 32);
     assert_memory_not_equal(e[0].end_digest, none, 32);
+}
+
+static const char *by_luck(const mg_env *e) {
+    (void)e;
+    return "{\"name\": \"counting\", \"determinism\": \"stochastic\"}";
+}
+
+static void no_digest(const mg_env *e, uint8_t out[32]) {
+    static uint64_t next; // as of a process that does not answer: never the same
+    (void)e;
+    memset(out, 0, 32);
+    next++;
+    memcpy(out, &next, sizeof next);
+}
+
+// Where one state cannot be told from another, no start is called dirty.
+static void starts_that_cannot_be_compared_are_not(void **state) {
+    (void)state;
+    mg_env_class stochastic = counting_class, blind = counting_class;
+    mg_manifest  luck;
+    mg_pair      moved = demos[0];
+    moved.item         = COUNTING_RESTORES_ELSEWHERE;
+    const mg_start starts[] = {behind(2, &moved, 0, 0), behind(2, &moved, 0, 1)};
+    stochastic.manifest     = by_luck;
+    blind.digest            = no_digest;
+    assert_int_equal(mg_manifest_read(by_luck(NULL), strlen(by_luck(NULL)), &arena, &luck), MG_OK);
+    for (int i = 0; i < 2; i++) {
+        mg_rollout r = rollout();
+        r.class      = i ? &blind : &stochastic;
+        r.manifest   = i ? NULL : &luck;
+        const mg_episode *e = played(&r, starts, 2);
+        for (int k = 0; k < 2; k++)
+            if (e[k].verdict != MG_CLEAN) fail_msg("%s: %s", e[k].code, e[k].detail);
+    }
+    mg_manifest_release(&luck);
 }
 
 static void no_room_behind_the_past_is_no_episode(void **state) {
@@ -382,6 +418,7 @@ int main(void) {
         cmocka_unit_test(observations_cut_in_the_past_are_counted),
         cmocka_unit_test(a_past_that_comes_out_otherwise_is_found_out),
         cmocka_unit_test(faults_on_the_way_stay_in_their_episode),
+        cmocka_unit_test(starts_that_cannot_be_compared_are_not),
         cmocka_unit_test(no_room_behind_the_past_is_no_episode),
         cmocka_unit_test(evidence_outlives_the_call),
         cmocka_unit_test(pictures_are_compared_with_what_was_played),

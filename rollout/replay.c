@@ -6,9 +6,17 @@
 
 #include "rollout/stage.h"
 
-// The action as it was: its text, or the number that the text spells.
-static mg_value action_of(const mg_rollout *r, const mg_turn *t) {
-    if (r->class->action.kind == MG_SPACE_DISCRETE)
+// The action as it was: its text, or the numbers that the text spells to their last bit (record.c).
+static mg_value action_of(const mg_rollout *r, const mg_turn *t, mg_arena *arena) {
+    const mg_space *space = &r->class->action;
+    if (space->kind == MG_SPACE_VECTOR) {
+        float      *x  = MG_NEW(arena, float, space->n);
+        const char *at = t->action;
+        char       *end;
+        for (int64_t i = 0; i < space->n; i++, at = end) x[i] = strtof(at, &end);
+        return (mg_value){.kind = MG_SPACE_VECTOR, .vector = x};
+    }
+    if (space->kind == MG_SPACE_DISCRETE)
         return (mg_value){.kind = MG_SPACE_DISCRETE, .index = strtoll(t->action, NULL, 10)};
     return (mg_value){.kind = MG_SPACE_TEXT, .text = t->action, .size = t->action_size};
 }
@@ -19,12 +27,11 @@ void mg_replay(const mg_rollout *r, const mg_episode *first, mg_arena *arena, mg
     mg_stage         s;
     mg_value         seen;
     alone.pool = NULL;
-    MG_ASSERT(r->class->action.kind != MG_SPACE_VECTOR); // no world has such actions yet
     mg_stage_open(&s, &alone, 0, &first->start, first->policy_version, first->seed, INT64_MAX, arena, second);
     second->stopped = first->stopped;
     bool goes = mg_stage_reset(&s, &options, &seen), started = false;
     for (int64_t i = 0; goes && i < first->n_turns; i++) {
-        const mg_value action = action_of(r, &first->turns[i]);
+        const mg_value action = action_of(r, &first->turns[i], arena);
         mg_turn       *turn   = mg_stage_turn(&s);
         if (i == first->start.demo_turns) mg_stage_start(&s), started = true;
         turn->action = first->turns[i].action, turn->action_size = first->turns[i].action_size;

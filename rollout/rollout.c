@@ -223,6 +223,7 @@ static mg_err start(const mg_rollout *r, player *players, const mg_start *starts
     else
         err = s->demo ? play_demo(r, p, others, arena) : reset(r, p, arena);
     if (!err) mg_stage_start(&p->stage);
+    if (!err && other) mg_stage_same_start(&p->stage, &other->stage);
     return err;
 }
 

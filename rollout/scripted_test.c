@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "harness/attribution.h"
 #include "rollout/counting.h"
+#include "rollout/replay.h"
 #include "rollout/record.h"
 
 static mg_arena arena;
@@ -136,6 +138,7 @@ static mg_err dot_reset(mg_env *e, uint64_t seed, const mg_reset_options *o, int
 static mg_err dot_step(mg_env *e, const mg_value *action, int64_t now, mg_transition *out) {
     (void)now;
     dot *d = e->state;
+    if (action->kind == MG_SPACE_VECTOR) d->push[0] = action->vector[0], d->push[1] = action->vector[1];
     d->x[1] += action->kind == MG_SPACE_DISCRETE ? (float)action->index - 1 : action->vector[0];
     d->x[0] += d->x[1];
     *out = (mg_transition){.observation = {.kind = MG_SPACE_VECTOR, .vector = d->x},
@@ -184,6 +187,15 @@ static void numbers_are_written_as_bytes_and_decimals(void **state) {
         assert_int_equal(f->turns[k].action_size, strlen(f->turns[k].action));
         assert_int_equal(sscanf(f->turns[k].action, "%f %f", &push[0], &push[1]), 2);
         assert_true(push[0] == -1.0f / 3 && push[1] == 1000.00006103515625f); // every bit
+    }
+    // Both are played again from what is written, the forces too.
+    for (int i = 0; i < 2; i++) {
+        const mg_rollout r = {.class = i ? &pushed : &choice};
+        mg_episode       again;
+        char             what[64];
+        mg_replay(&r, i ? f : e, &arena, &again);
+        if (mg_episode_differs(i ? f : e, &again, what) != -1) fail_msg("%d: %s", i, what);
+        assert_string_equal(again.turns[5].action, (i ? f : e)->turns[5].action);
     }
     // And one that begins right of it ends with what is no reward.
     start.episode = 0;

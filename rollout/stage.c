@@ -111,6 +111,21 @@ void mg_stage_start(mg_stage *s) {
     if (!s->broken && s->env) mg_env_digest(s->env, s->episode->reset_digest);
 }
 
+// Is this still the environment's digest? One that could not be taken equals no other (ask_fresh).
+static bool digest_stands(const mg_stage *s) {
+    uint8_t again[32];
+    if (s->broken || !s->env) return false;
+    mg_env_digest(s->env, again);
+    return memcmp(s->episode->reset_digest, again, sizeof again) == 0;
+}
+
+void mg_stage_same_start(mg_stage *s, const mg_stage *played) {
+    const uint8_t *own = s->episode->reset_digest, *other = played->episode->reset_digest;
+    if (s->over || !repeats(s->r) || memcmp(own, other, 32) == 0) return;
+    if (digest_stands(s) && digest_stands(played))
+        mg_stage_fault(s, "E.dirty", "restored, the world's state has another digest than when it was played");
+}
+
 mg_turn *mg_stage_turn(mg_stage *s) { return &s->turns[s->episode->n_turns]; }
 
 bool mg_stage_step(mg_stage *s, const mg_value *action, mg_value *seen) {

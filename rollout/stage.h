@@ -40,6 +40,9 @@ bool mg_stage_reset(mg_stage *s, const mg_reset_options *options, mg_value *seen
 void mg_stage_resume(mg_stage *s, int64_t now_ns, const mg_watch *past);
 // Notes that the episode starts in the state as it is now: of this the record keeps the digest.
 void mg_stage_start(mg_stage *s);
+// For an episode that was restored to where `played` started: that both start in the same state, where one
+// can be told from another (not of what is declared stochastic).
+void mg_stage_same_start(mg_stage *s, const mg_stage *played);
 // The turn under way, whose action the loop writes.
 mg_turn *mg_stage_turn(mg_stage *s);
 // Carries the turn out. True: it goes on, and *seen is recorded. False: over; where watching stopped, what is

@@ -79,6 +79,8 @@ static void end_world(mg_world *w) { (void)w; }
 
 static char *run_folder(const char *name) { return mg_path(&arena, "%s/%s", tiny_root, name); }
 
+static mg_admit_fn *admit; // a study's; NULL: there is none
+
 static mg_err train(const char *name, const char *settings, bool resume) {
     mg_train_result result;
     mg_override     overrides[32] = {
@@ -91,7 +93,7 @@ static mg_err train(const char *name, const char *settings, bool resume) {
         overrides[n++] = (mg_override){key, word};
     }
     return mg_train(&(mg_train_options){.overrides = overrides, .n_overrides = n, .resume = resume,
-                                        .make_world = make_world, .end_world = end_world, .stop = &stop,
+                                        .make_world = make_world, .end_world = end_world, .admit = admit, .stop = &stop,
                                         .wall_time = 1e9}, &result);
 }
 
@@ -238,11 +240,39 @@ static void test_a_note_goes_on_with_what_is_clean(void **state) {
     fails_below = 30;
 }
 
+static bool as_it_comes(void *context, mg_collected *c) {
+    (void)context, (void)c;
+    return true;
+}
+
+static bool as_the_gate_says(void *context, mg_collected *c) { return as_it_comes(context, c) && false; }
+
+// Where a study decided what was learnt from, the report says so before anything else; elsewhere it does not.
+static void test_a_control_arm_is_said_to_be_one(void **state) {
+    (void)state;
+    mg_admit_fn *const arms[] = {as_it_comes, as_the_gate_says, NULL};
+    for (int i = 0; i < 3; i++) {
+        const char *name = mg_path(&arena, "arm%d", i);
+        char       *report, *note;
+        size_t      size;
+        admit = arms[i];
+        ok(train(name, GRPO, false));
+        ok(mg_file_read(mg_path(&arena, "%s/report.html", run_folder(name)), (size_t)1 << 30, &arena, &report, &size));
+        assert_int_equal(strstr(report, "This is a study&#39;s control arm: ") != NULL ||
+                             strstr(report, "This is a study's control arm: ") != NULL, i == 0);
+        mg_store *s = store_of(name);
+        assert_int_equal(mg_store_note_read(s, "control arm", &arena, &note), i == 0 ? MG_OK : MG_EMPTY);
+        mg_store_close(s);
+    }
+    admit = NULL;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = { // in this order: the second looks at the runs of the first
         cmocka_unit_test(test_an_interrupted_run_is_the_same),
         cmocka_unit_test(test_the_ledger_is_what_was_admitted),
         cmocka_unit_test(test_a_note_goes_on_with_what_is_clean),
+        cmocka_unit_test(test_a_control_arm_is_said_to_be_one),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }

@@ -139,6 +139,11 @@ mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena)
     return MG_OK;
 }
 
+mg_err mg_settings_folder(const char *key, const char *folder) {
+    return mg_file_exists(folder) ? MG_OK
+                                  : mg_fail(MG_CONFIG, "%s: found nothing at '%s', wanted a folder", key, folder);
+}
+
 mg_record mg_record_named(const char *word) {
     return strcmp(word, "replayable") == 0 ? MG_RECORD_REPLAYABLE : MG_RECORD_FULL;
 }
@@ -293,6 +298,15 @@ static mg_err check_needs(const mg_settings *s) {
                               "nothing", fresh);
 }
 
+static mg_err check_folders(const mg_settings *s) {
+    const char *const named[][2] = {{"data", s->run.data}, {"preferences", s->run.preferences},
+                                    {"model", s->run.model}, {"reward_model", s->run.reward_model}};
+    mg_err err = MG_OK;
+    for (int i = 0; i < 4 && !err; i++)
+        if (named[i][1][0]) err = mg_settings_folder(named[i][0], named[i][1]);
+    return err;
+}
+
 mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     job->seed          = (uint64_t)s->run.seed;
     job->response_max  = s->run.response_max;
@@ -307,6 +321,7 @@ mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) 
     // Before anything that takes long.
     if (!err && fresh) err = check_network(&s->network);
     if (!err && fresh) err = mg_prompt_fit(&job->rule, s->run.response_max, s->network.context);
+    if (!err) err = check_folders(s);
     if (!err) err = read_data(s, job);
     if (!err) err = fresh ? train_tokenizer(s, job, &t) : load_tokenizer(s, job, &t);
     if (err) return err;

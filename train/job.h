@@ -102,6 +102,8 @@ mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text
 // evaluated.
 // Errors: MG_CONFIG, naming the line, what it says and what was wanted now; MG_IO, MG_LIMIT.
 mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena) MG_MUST_USE;
+// A folder that was named must be there. Error: MG_CONFIG, with the key.
+mg_err mg_settings_folder(const char *key, const char *folder) MG_MUST_USE;
 // What `record` says.
 mg_record mg_record_named(const char *word);
 // All keys of an algorithm with their defaults, for --help. algo NULL: the keys of every run.

@@ -180,6 +180,8 @@ static void test_data_that_do_not_fit(void **state) {
     refused(open_job(&s, &job, &t), MG_CONFIG, "{prompt}", "");
 
     ok(READ(&s, NULL, {"data", data}));
+    refused(open_job(&s, &job, &t), MG_CONFIG, "data: found nothing at '", "/data', wanted a folder");
+    ok(mg_folder_make(data));
     refused(open_job(&s, &job, &t), MG_IO, "data/train.jsonl", "");
     file("data/train.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\"}\n");
     refused(open_job(&s, &job, &t), MG_CORRUPT, "data/train.jsonl:2", "completion");

@@ -181,14 +181,17 @@ static void put_facts(FILE *out, const mg_episode *e) {
         put(out, "", e->code, e->detail[0] ? ": " : "");
         mg_html_string(out, e->detail);
     }
-    fputs("</dd>\n<dt>tokens</dt><dd class=\"facts\">", out);
+    if (e->code && e->code_turn >= 0) fprintf(out, ", in turn %d", e->code_turn + 1);
+    fputs("</dd>\n<dt>end</dt><dd class=\"facts\">", out);
+    fputs(e->terminated ? "terminated" : e->truncated ? "truncated" : "neither terminated nor truncated", out);
+    if (e->n_tokens > 0) // a script's answers have none, and no limit
+        fprintf(out, ", the last answer %s", e->stopped ? "ended with its stop" : "was cut at its limit");
+    fputs("</dd>\n", out);
+    if (e->n_tokens == 0) return;
+    fputs("<dt>tokens</dt><dd class=\"facts\">", out);
     for (int i = 0; i < 3; i++)
         fprintf(out, "%s%s %lld", i ? ", " : "", roles[i], (long long)tokens[i]);
-    fprintf(out, "; %s, the last answer %s</dd>\n",
-            e->terminated  ? "terminated"
-            : e->truncated ? "truncated"
-                           : "neither terminated nor truncated",
-            e->stopped ? "ended with its stop" : "was cut at its limit");
+    fputs("</dd>\n", out);
 }
 
 static void put_episode(FILE *out, const mg_report_episode *shown, int64_t number) {

@@ -97,17 +97,18 @@ static mg_err add_witnesses(mg_report_harness *h, mg_store *store, mg_arena *are
 }
 
 mg_err mg_report_add_harness(mg_report *r, mg_store *store, mg_arena *arena) {
-    char  *json = NULL;
+    char  *json = NULL, *control = "";
     mg_err err  = mg_store_note_read(store, "harness", arena, &json);
     if (err == MG_EMPTY) return MG_OK;
-    if (err) return err;
+    if (!err) err = mg_store_note_read(store, "control arm", arena, &control);
+    if (err && err != MG_EMPTY) return err;
     json_t *note = json_loads(json, 0, NULL);
     if (!note) return mg_fail(MG_CORRUPT, "note harness: not JSON");
     mg_report_harness *h      = MG_NEW(arena, mg_report_harness, 1);
     mg_report_table   *tables = MG_NEW(arena, mg_report_table, 2);
     rates_table(note, arena, &tables[0]);
     codes_table(note, arena, &tables[1]);
-    h->summary = summary(note, arena);
+    h->summary = mg_path(arena, "%s%s%s", control, control[0] ? " " : "", summary(note, arena));
     h->tables = tables, h->n_tables = 1 + (tables[1].n_rows > 0);
     err        = add_witnesses(h, store, arena);
     if (!err) r->harness = h;

@@ -124,13 +124,14 @@ static int64_t updates_of(const mg_report *r) {
 static const char *summary_of(const mg_report *r, mg_arena *arena) {
     const mg_report_curve *c       = main_curve(r);
     const long long        updates = (long long)updates_of(r);
+    if (!c && updates < 2) return updates ? "The run made one update." : "The run made no update.";
     if (!c) return mg_path(arena, "The run made %lld updates.", updates);
     const mg_report_series *s = &c->series[0];
     const int64_t           k = tenth(s->n);
     return mg_path(arena,
-                   "After %lld updates %s is %.4g, the mean over the last tenth of its points; "
+                   "After %lld update%s %s is %.4g, the mean over the last tenth of its points; "
                    "over the first tenth it was %.4g.",
-                   updates, c->title, mean(s->points + s->n - k, k), mean(s->points, k));
+                   updates, updates == 1 ? "" : "s", c->title, mean(s->points + s->n - k, k), mean(s->points, k));
 }
 
 // ---- episodes ----

@@ -360,7 +360,7 @@ static void test_nothing_in_it(void **state) {
     const mg_report_episode episode = {.episode = &e};
     page = page_of(&(mg_report){"t", "", "", &table, 1, &curve, 1, &sample, 1, &episode, 1,
                                 &section, 1});
-    assert_has(page, "environment 0, forced 0, policy 0");
+    assert_null(strstr(page, "environment 0"));
     assert_has(page, "(empty)");
 }
 
@@ -401,20 +401,29 @@ static void test_episode(void **state) {
     assert_has(page, "<dt>learned reward</dt><dd class=\"facts\">1.5</dd>");
     assert_has(page, "<dt>reference</dt><dd><div class=\"words\">the reference</div></dd>");
     assert_has(page, "<dt>verdict</dt><dd class=\"facts\">clean</dd>");
-    assert_has(page, "environment 3, forced 2, policy 1; terminated, the last answer ended with "
-                     "its stop");
+    assert_has(page, "environment 3, forced 2, policy 1</dd>");
+    assert_has(page, "<dd class=\"facts\">terminated, the last answer ended with its stop</dd>");
 
     e.n_turns = 2, e.terminated = false, e.truncated = true, e.stopped = false;
     e.verdict = MG_QUARANTINED, e.code = "E.step", e.learned = mg_reward_absent(NULL);
     strcpy(e.detail, "it broke");
+    e.code_turn = 1;
     shown.prefix_size = 1000; // more than there is
     page = page_of(&report);
     assert_has(page, "<mark title=\"forced prefix\">na\xc3\xafve answer</mark></div>");
     assert_has(page, "<dt>reward 2</dt><dd class=\"facts\">absent: no reward function</dd>");
     assert_has(page, "<dt>action 2</dt><dd><div class=\"words\"><span class=\"quiet\">(empty)<");
-    assert_has(page, "<span class=\"bad\">quarantined</span> E.step: it broke</dd>");
+    assert_has(page, "<span class=\"bad\">quarantined</span> E.step: it broke, in turn 2</dd>");
     assert_has(page, "truncated, the last answer was cut at its limit");
     assert_null(strstr(page, "learned reward"));
+
+    // Of the reset, or of the whole; by a script, which says no tokens and meets no limit.
+    e.code_turn = -1, e.n_tokens = 0;
+    page = page_of(&report);
+    assert_has(page, "E.step: it broke</dd>");
+    assert_has(page, "<dd class=\"facts\">truncated</dd>");
+    assert_null(strstr(page, "the last answer"));
+    assert_null(strstr(page, "<dt>tokens"));
 
     turns[0].reward = mg_reward_invalid("not a finite number");
     assert_has(page_of(&report), "<span class=\"bad\">invalid</span>: not a finite number</dd>");
@@ -493,7 +502,7 @@ static void test_run(void **state) {
     memset(role, MG_ROLE_POLICY, sizeof role);
     memset(role, MG_ROLE_FORCED, (size_t)n_prefix);
 
-    assert_has(run_page(s), "The run made 0 updates.");
+    assert_has(run_page(s), "The run made no update.");
     OK(mg_store_note(s, "config", "algo: drpo # <&>\n"));
     OK(mg_store_life(s, 0, ""));
     for (int u = 0; u < 20; u++) {

@@ -34,6 +34,7 @@ typedef struct trainer {
     mg_gate         gate;
     mg_env_pool     pool;
     bool            control;   // a study's control arm chose what this update learns from
+    bool            control_noted;
     int64_t         updates;   // in all
     double          started;   // mg_clock_seconds
 } trainer;
@@ -190,6 +191,16 @@ static mg_err fail_at(trainer *t, mg_err err, int64_t update, int64_t episodes) 
     return mg_fail(err, "update %lld%s: %s%s", (long long)update, which, sentence, kept);
 }
 
+// Whoever reads the run's log or report must know that the gate did not decide; said once.
+static mg_err note_control(trainer *t) {
+    static const char sentence[] = "This is a study's control arm: not the gate but the study chose what it learnt "
+                                   "from, episodes that are not clean among it, and there is no ledger.";
+    if (t->control_noted) return MG_OK;
+    t->control_noted = true;
+    mg_log(MG_LOG_WARN, "%s", sentence);
+    return mg_store_note(t->run.store, "control arm", sentence);
+}
+
 // Plays the update's episodes, through the gate.
 static mg_err collect(trainer *t, int64_t update, mg_collected *out) {
     mg_part   parts[MG_PARTS_MAX];
@@ -201,8 +212,9 @@ static mg_err collect(trainer *t, int64_t update, mg_collected *out) {
     t->rollout.model = parts[0].model;
     err = mg_collect(&t->rollout, &t->gate, starts, n, update, (uint64_t)update, &t->step_arena,
                      &t->step_arena, out);
-    t->control = !err && t->options->admit && t->options->admit(t->options->admit_context, out);
-    return err ? fail_at(t, err, update, n) : MG_OK;
+    if (err) return fail_at(t, err, update, n);
+    t->control = t->options->admit && t->options->admit(t->options->admit_context, out);
+    return t->control ? note_control(t) : MG_OK;
 }
 
 // One transaction: the metrics, every attempt, and which of them fed the update.
