@@ -261,6 +261,10 @@ static void a_record_that_was_edited_is_refused_with_the_place(void **state) {
     (void)state;
     cli_status(cli("rollout --world support-desk --policy partial --episodes 8 --out edited"), 0);
     assert_replays("edited", 8);
+    // A row that cannot be written ends the export, and leaves no half of a file.
+    edit("honest", "update episode set code = cast(x'ff' as text) where episode = 5");
+    cli_refused(3, "export honest --episodes honest.jsonl", "honest.jsonl: row 6 cannot be written", "no UTF-8");
+    assert_false(mg_file_exists("honest.jsonl") || mg_file_exists("honest.jsonl.tmp"));
     edit("edited", "update episode set seed = seed + 1 where episode = 5");
     cli_refused(3, "replay edited", "update 0, group 5, episode 5: its header", "changed");
     cli_refused(3, "replay edited 0:1", "episode 5"); // one rotten is one too many

@@ -183,7 +183,8 @@ static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena
         text_json(last ? last->action : NULL, last ? last->action_size : 0), "turns", turns_json(e), "tokens", tokens,
         "roles", roles, "logp", logp, "reward", reward_json(&reward), "learned",
         reward_json(&e->learned), "stopped", e->stopped, "terminated", e->terminated, "truncated", e->truncated,
-        "verdict", verdict[e->verdict], "code", e->code, "code_turn", e->code_turn, "detail", text_json(e->detail, strlen(e->detail)));
+        "verdict", verdict[e->verdict], "code", e->code, "code_turn", e->code_turn, "detail",
+        text_json(e->detail, strlen(e->detail)));
 }
 
 // Update by update, so that a long run need not fit into memory.
