@@ -92,12 +92,19 @@ static bool is_poisoned(study *s, const mg_episode *e) {
     return mg_episode_differs(e, &again, what) != -1;
 }
 
-static void zero_rewards(mg_episode *e) {
+static void *copy(mg_arena *arena, const void *from, size_t size) {
+    return memcpy(mg_arena_alloc(arena, size), from, size);
+}
+
+// On copies: the record keeps what was played and paid.
+static void zero_rewards(mg_episode *e, mg_arena *arena) {
+    e->turns = copy(arena, e->turns, sizeof *e->turns * (size_t)e->n_turns);
     for (int64_t t = 0; t < e->n_turns; t++) e->turns[t].reward = mg_reward_of(0);
 }
 
 // In the baseline, and masked: no token of it counts as the policy's.
-static void mask(mg_episode *e) {
+static void mask(mg_episode *e, mg_arena *arena) {
+    e->role = copy(arena, e->role, (size_t)e->n_tokens);
     for (int64_t k = 0; k < e->n_tokens; k++)
         if (e->role[k] == MG_ROLE_POLICY) e->role[k] = MG_ROLE_FORCED;
 }
@@ -113,15 +120,15 @@ static bool admit(void *context, mg_collected *c) {
         s->poisoned_clean += poisoned[i] && c->all[i].verdict == MG_CLEAN;
     }
     const bool own = s->kind == NONE || s->kind == NAIVE || s->kind == ZERO;
-    if (own) c->n_kept = 0;
+    if (own) c->n_kept = 0, c->instead = copy(&s->arena, c->all, sizeof *c->all * (size_t)c->n_all);
     for (int64_t i = 0; i < c->n_all && own; i++) {
-        mg_episode     *e    = &c->all[i];
+        mg_episode     *e    = &c->instead[i];
         const bool      bad  = e->verdict != MG_CLEAN;
         const mg_reward paid = mg_episode_return(e);
         if (e->n_turns == 0 || (s->kind == NONE && paid.kind != MG_REWARD_VALUE)) continue;
         c->kept[c->n_kept++] = i;
-        if (bad && s->kind != NONE) zero_rewards(e);
-        if (bad && s->kind == NAIVE) mask(e);
+        if (bad && s->kind != NONE) zero_rewards(e, &s->arena);
+        if (bad && s->kind == NAIVE) mask(e, &s->arena);
     }
     for (int64_t k = 0; k < c->n_kept; k++) {
         const int64_t i = c->kept[k];

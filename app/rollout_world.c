@@ -20,8 +20,12 @@ static mg_err read_settings(mg_rollout_world *w, const mg_rollout_asked *a) {
     const char *path = a->config ? a->config : a->model ? mg_asked_run(a->model, &w->arena) : NULL;
     mg_override all[OVERRIDES_MAX];
     int         n = 0;
-    if (a->n_overrides > OVERRIDES_MAX - 4) return mg_fail(MG_LIMIT, "rollout: too many keys");
+    if (a->n_overrides > OVERRIDES_MAX - 5) return mg_fail(MG_LIMIT, "rollout: too many keys");
     if (!path) all[n++] = (mg_override){"algo", "grpo"};
+    // A run's policy may be tried in a process: the world that the run was trained in is not meant then.
+    for (int i = 0; i < a->n_overrides && !a->config; i++)
+        if (strcmp(a->overrides[i].key, "environment.command") == 0)
+            all[n++] = (mg_override){"world", "synopsis"};
     for (int i = 0; i < a->n_overrides; i++) all[n++] = a->overrides[i];
     all[n++] = (mg_override){"out", a->out};
     if (a->model) all[n++] = (mg_override){"model", a->model};

@@ -10,6 +10,7 @@ typedef struct mg_collected {
     int64_t     n_all;
     int64_t    *kept;    // [n_kept] which of them are admitted, ascending
     int64_t     n_kept;
+    mg_episode *instead; // [n_all] what a study's control arm learns from in their place; NULL: themselves
     int64_t     cut_prompts;
     int64_t     replayed; // how many were played again
 } mg_collected;

@@ -258,7 +258,7 @@ static mg_err fail_unclean(trainer *t, int64_t update, const mg_collected *c, co
 // The learner sees the admitted ones alone, and what it scored comes back into the record.
 static mg_err learn(trainer *t, int64_t update, mg_collected *c, mg_metrics *m) {
     mg_episode *kept = MG_NEW(&t->step_arena, mg_episode, c->n_kept);
-    for (int64_t k = 0; k < c->n_kept; k++) kept[k] = c->all[c->kept[k]];
+    for (int64_t k = 0; k < c->n_kept; k++) kept[k] = (c->instead ? c->instead : c->all)[c->kept[k]];
     if (!t->control) mg_gate_feed(&t->gate, kept, c->n_kept);
     mg_err err = t->settings.algo->update(t->learner, update, kept, c->n_kept, m);
     for (int64_t k = 0; k < c->n_kept && !err; k++) c->all[c->kept[k]].learned = kept[k].learned;
