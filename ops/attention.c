@@ -22,7 +22,7 @@ enum {
 
 typedef struct query_block {
     const mg_query_group *group;
-    int64_t               first, n;    // queries of the group
+    int64_t               first, n;         // queries of the group
     int64_t               kv_first, kv_end; // key heads
 } query_block;
 
@@ -162,12 +162,24 @@ static void give_scratch(mg_tape *tape, attention_work *w, int64_t count) {
                                                            (size_t)mg_team_threads(tape->team));
 }
 
-// Cuts a group into blocks. A query that is alone reads keys where they lie, several heads at a
-// time where they are few; of more queries, QUERIES share the copy of one head's keys.
+// A query that is alone reads keys where they lie, several heads at a time where they are few; of
+// more queries, QUERIES share the copy of one head's keys.
+static int64_t heads_of_piece(const attention_work *w, const mg_query_group *group) {
+    if (group->n > 1) return 1;
+    const int64_t heads = ALONE / (group_keys(w->call->plan, group) * w->width) + 1;
+    return heads < w->call->kv_heads ? heads : w->call->kv_heads;
+}
+
+static int64_t scratch_of(const attention_work *w, const mg_query_group *group) {
+    const int64_t keys = group_keys(w->call->plan, group);
+    if (group->n == 1) return mg_attention_one_scratch(w->call, keys, heads_of_piece(w, group));
+    return (3 * w->width + TILE) * w->keys_max + TILE * w->width;
+}
+
+// Cuts a group into blocks and returns how many.
 static int64_t cut_group(const attention_work *w, const mg_query_group *group, query_block *blocks) {
-    const int64_t kv_heads = w->call->kv_heads;
-    int64_t       n = 0, heads = 1;
-    if (group->n == 1) heads = ALONE / (group_keys(w->call->plan, group) * w->width) + 1;
+    const int64_t kv_heads = w->call->kv_heads, heads = heads_of_piece(w, group);
+    int64_t       n        = 0;
     for (int64_t i = 0; i < group->n; i += QUERIES)
         for (int64_t head = 0; head < kv_heads; head += heads, n++) {
             const int64_t left = group->n - i, end = head + heads;
@@ -180,8 +192,7 @@ static int64_t cut_group(const attention_work *w, const mg_query_group *group, q
 static void forward(mg_tape *tape, void *context) {
     mg_attention_call       *c    = context;
     const mg_attention_plan *plan = c->plan;
-    int64_t                  most = 0, n = 0, queries = 0;
-    bool                     many = false;
+    int64_t                  most = 0, n = 0, queries = 0, scratch = 0;
 
     for (int64_t g = 0; g < plan->n_groups; g++) {
         const mg_query_group *group = &plan->groups[g];
@@ -189,19 +200,20 @@ static void forward(mg_tape *tape, void *context) {
         MG_ASSERT(plan->spans[group->span + group->spans - 1].n >= group->n);
         most += mg_pieces(group->n, QUERIES) * c->kv_heads;
         queries += group->n;
-        many |= group->n > 1;
     }
     MG_ASSERT(queries == c->q->rows);
     c->lse = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)(queries * c->heads));
 
     const size_t   mark   = mg_arena_mark(tape->arena);
     attention_work w      = work_make(c);
-    const int64_t  one    = mg_attention_one_scratch(c, w.keys_max);
-    const int64_t  tile   = (3 * w.width + TILE) * w.keys_max + TILE * w.width;
     query_block   *blocks = mg_arena_alloc_raw(tape->arena, sizeof *blocks * (size_t)most);
-    for (int64_t g = 0; g < plan->n_groups; g++) n += cut_group(&w, &plan->groups[g], blocks + n);
+    for (int64_t g = 0; g < plan->n_groups; g++) {
+        const int64_t wanted = scratch_of(&w, &plan->groups[g]);
+        scratch              = wanted > scratch ? wanted : scratch;
+        n += cut_group(&w, &plan->groups[g], blocks + n);
+    }
     w.blocks = blocks;
-    give_scratch(tape, &w, many && tile > one ? tile : one);
+    give_scratch(tape, &w, scratch);
     mg_team_run(tape->team, forward_piece, &w, n);
     mg_arena_reset(tape->arena, mark);
 }

@@ -28,7 +28,9 @@ static inline float softmax_row(float *s, int64_t visible, int64_t keys, float s
 void mg_attention_one(const mg_attention_call *c, const mg_query_group *group, int64_t first,
                       int64_t end, float *scratch);
 
-static inline int64_t mg_attention_one_scratch(const mg_attention_call *c, int64_t keys) {
-    return c->heads / c->kv_heads * (lanes_cover(keys) + LANES);
+static inline int64_t mg_attention_one_scratch(const mg_attention_call *c, int64_t keys,
+                                               int64_t kv_heads) {
+    const int64_t width = lanes_cover(c->q->cols / c->heads);
+    return c->heads / c->kv_heads * kv_heads * (lanes_cover(keys) + LANES + width + 1);
 }
 #endif

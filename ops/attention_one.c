@@ -8,6 +8,8 @@
 // span may write a little beyond, where the next span or the softmax writes after them.
 #include "ops/attention.h"
 
+enum { ROWS = 8 }; // of values, between two visits to the same sums
+
 // Scores of up to 16 keys, n of them real, for `heads` queries; scores of a head lie `cover` apart.
 static void score_keys(const float *q, int64_t h, int64_t heads, const float *k, int64_t k_cols,
                        int64_t n, float *s, int64_t cover) {
@@ -30,58 +32,89 @@ static void score_keys(const float *q, int64_t h, int64_t heads, const float *k,
     }
 }
 
-// y [vectors * LANES], of which `left` are real = sum_j p_j v_j / sum, over the spans' rows in order.
-LANES_INLINE void weigh(const int vectors, const mg_attention_call *c, const mg_query_group *group,
-                        const float *p, float sum, int64_t column, int64_t left, float *y) {
-    const mg_key_span *span    = c->plan->spans + group->span;
-    lanes              sums[4] = {{0}};
-    for (int32_t i = 0; i < group->spans; i++, span++) {
-        const float *v = mg_f32(c->v) + span->row * c->v->cols + column;
-        for (int64_t j = 0; j < span->n; j++, v += c->v->cols, p++)
-            for (int a = 0; a < vectors; a++)
-                sums[a] += *p * lanes_load(v + a * LANES, left - a * LANES);
-    }
-    for (int a = 0; a < vectors; a++)
-        lanes_store(y + a * LANES, left - a * LANES, sums[a] / sum);
+// sums [vectors * LANES], of which `left` are real, += sum_j p_j v_j over n rows.
+LANES_INLINE void add_values(const int vectors, const float *p, const float *v, int64_t v_cols,
+                             int64_t n, int64_t left, float *sums) {
+    lanes a[4];
+    for (int i = 0; i < vectors; i++) a[i] = lanes_load(sums + i * LANES, LANES);
+    for (int64_t j = 0; j < n; j++, v += v_cols)
+        for (int i = 0; i < vectors; i++)
+            a[i] += p[j] * lanes_load(v + i * LANES, left - i * LANES);
+    for (int i = 0; i < vectors; i++) lanes_store(sums + i * LANES, LANES, a[i]);
 }
 
-static void weigh_head(const mg_attention_call *c, const mg_query_group *group, const float *p,
-                       float sum, int64_t column, int64_t h, float *y) {
+static void weigh_values(const float *p, const float *v, int64_t v_cols, int64_t n, int64_t h,
+                         float *sums) {
     int64_t k = 0;
     for (; k + 4 * LANES <= h; k += 4 * LANES)
-        weigh(4, c, group, p, sum, column + k, 4 * LANES, y + k);
+        add_values(4, p, v + k, v_cols, n, 4 * LANES, sums + k);
     for (; k + 2 * LANES <= h; k += 2 * LANES)
-        weigh(2, c, group, p, sum, column + k, 2 * LANES, y + k);
-    for (; k < h; k += LANES)
-        weigh(1, c, group, p, sum, column + k, h - k, y + k);
+        add_values(2, p, v + k, v_cols, n, 2 * LANES, sums + k);
+    for (; k < h; k += LANES) add_values(1, p, v + k, v_cols, n, h - k, sums + k);
+}
+
+// A piece's work: what scratch holds, and where it reads.
+typedef struct lonely {
+    int64_t h, width, per_key, first, end; // key heads [first, end)
+    int64_t keys, cover;
+    float  *scores; // [heads of the piece, cover]
+    float  *sums;   // [heads of the piece, width]
+    float  *total;  // [heads of the piece]: sum of the exponentials
+} lonely;
+
+// Rows of keys and values lie together for all heads: a block of rows is read once, for all.
+static void score_all(const mg_attention_call *c, const mg_query_group *group, const lonely *o) {
+    const mg_key_span *span = c->plan->spans + group->span;
+    const float       *q    = mg_f32(c->q) + group->row * c->q->cols;
+    float             *s    = o->scores;
+    for (int32_t i = 0; i < group->spans; s += span->n, i++, span++)
+        for (int64_t j = 0; j < span->n; j += LANES) {
+            const int64_t n = span->n - j < LANES ? span->n - j : LANES;
+            const float  *k = mg_f32(c->k) + (span->row + j) * c->k->cols;
+            for (int64_t head = o->first; head < o->end; head++)
+                score_keys(q + head * o->per_key * o->h, o->h, o->per_key, k + head * o->h,
+                           c->k->cols, n, s + (head - o->first) * o->per_key * o->cover + j,
+                           o->cover);
+        }
+}
+
+static void weigh_all(const mg_attention_call *c, const mg_query_group *group, const lonely *o) {
+    const mg_key_span *span = c->plan->spans + group->span;
+    const float       *p    = o->scores;
+    for (int32_t i = 0; i < group->spans; p += span->n, i++, span++)
+        for (int64_t j = 0; j < span->n; j += ROWS) {
+            const int64_t n = span->n - j < ROWS ? span->n - j : ROWS;
+            const float  *v = mg_f32(c->v) + (span->row + j) * c->v->cols;
+            for (int64_t head = o->first * o->per_key; head < o->end * o->per_key; head++) {
+                const int64_t own = head - o->first * o->per_key;
+                weigh_values(p + own * o->cover + j, v + head / o->per_key * o->h, c->v->cols, n,
+                             o->h, o->sums + own * o->width);
+            }
+        }
 }
 
 void mg_attention_one(const mg_attention_call *c, const mg_query_group *group, int64_t first,
                       int64_t end, float *scratch) {
     const mg_key_span *spans = c->plan->spans + group->span;
-    const int64_t      h = c->q->cols / c->heads, per_key = c->heads / c->kv_heads;
-    const float        scale = 1 / sqrtf((float)h);
-    int64_t            keys  = 0;
-    for (int32_t s = 0; s < group->spans; s++) keys += spans[s].n;
-    const int64_t cover = lanes_cover(keys) + LANES; // and what the last sixteen write beyond
+    lonely o = {.h = c->q->cols / c->heads, .per_key = c->heads / c->kv_heads, .first = first,
+                .end = end, .scores = scratch};
+    for (int32_t s = 0; s < group->spans; s++) o.keys += spans[s].n;
+    o.width             = lanes_cover(o.h);
+    o.cover             = lanes_cover(o.keys) + LANES; // and what the last sixteen write beyond
+    const int64_t heads = (end - first) * o.per_key, from = first * o.per_key;
+    o.sums              = scratch + heads * o.cover;
+    o.total             = o.sums + heads * o.width;
 
-    for (int64_t kv_head = first; kv_head < end; kv_head++) {
-        const int64_t head = kv_head * per_key, at = group->row * c->q->cols + head * h;
-        float        *s = scratch;
-        for (int32_t i = 0; i < group->spans; i++) {
-            const float *k = mg_f32(c->k) + spans[i].row * c->k->cols + kv_head * h;
-            for (int64_t j = 0; j < spans[i].n; j += LANES) {
-                const int64_t left = spans[i].n - j;
-                score_keys(mg_f32(c->q) + at, h, per_key, k + j * c->k->cols, c->k->cols,
-                           left < LANES ? left : LANES, s + j, cover);
-            }
-            s += spans[i].n;
-        }
-        for (int64_t i = 0; i < per_key; i++) {
-            float sum, *p = scratch + i * cover;
-            c->lse[group->row * c->heads + head + i] =
-                softmax_row(p, keys, lanes_cover(keys), scale, &sum);
-            weigh_head(c, group, p, sum, kv_head * h, h, mg_f32(c->y) + at + i * h);
-        }
+    score_all(c, group, &o);
+    memset(o.sums, 0, sizeof(float) * (size_t)(heads * o.width));
+    for (int64_t i = 0; i < heads; i++)
+        c->lse[group->row * c->heads + from + i] =
+            softmax_row(o.scores + i * o.cover, o.keys, lanes_cover(o.keys),
+                        1 / sqrtf((float)o.h), &o.total[i]);
+    weigh_all(c, group, &o);
+    for (int64_t i = 0; i < heads; i++) {
+        float *y = mg_f32(c->y) + group->row * c->q->cols + (from + i) * o.h;
+        for (int64_t k = 0; k < o.h; k += LANES)
+            lanes_store(y + k, o.h - k, lanes_load(o.sums + i * o.width + k, LANES) / o.total[i]);
     }
 }
