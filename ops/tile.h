@@ -21,21 +21,6 @@ typedef struct tile_view {
 void mg_tile_multiply(int64_t M, int64_t N, int64_t K, tile_view A, const float *B, int64_t B_row,
                       float *C, int64_t C_row);
 
-// The 16 x 16 numbers of sixteen registers, mirrored on the diagonal. Four perfect shuffles bring
-// every element across.
-LANES_INLINE void lanes_transpose(lanes a[LANES]) {
-    lanes b[LANES];
-    for (int round = 0; round < 4; round++) {
-        for (int i = 0; i < LANES / 2; i++) {
-            b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
-                                               5, 21, 6, 22, 7, 23);
-            b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27,
-                                                   12, 28, 13, 29, 14, 30, 15, 31);
-        }
-        memcpy(a, b, sizeof b);
-    }
-}
-
 // to [cols, rows] = from [rows, cols] transposed; both are multiples of LANES, without gaps.
 void mg_tile_transpose(int64_t rows, int64_t cols, const float *from, float *to);
 #endif
