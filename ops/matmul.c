@@ -10,6 +10,7 @@
 // process-wide table; so are streams and scratchpads. One thread at a time calls operations.
 #include <dnnl.h>
 
+#include "ops/cxx_memory.h"
 #include "ops/fast.h"
 
 void omp_set_num_threads(int n); // <omp.h> is not there for every compiler
@@ -120,6 +121,7 @@ static void product_make(product *p) {
 // Before the products of one operation are looked up, so that none of them moves meanwhile.
 static void products_prepare(void) {
     omp_set_num_threads(1);
+    mg_cxx_memory_use();
     if (!engine) must(dnnl_engine_create(&engine, dnnl_cpu, 0), "make an engine");
     if (n_products < PRODUCTS_MAX / 4 * 3) return;
     for (int i = 0; i < PRODUCTS_MAX; i++)
