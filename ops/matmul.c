@@ -50,7 +50,26 @@ static struct {
     dnnl_stream_t stream;
     void         *scratchpad;
     size_t        scratchpad_size;
+    double        seconds; // spent in products, when they are metered
 } workers[MG_THREADS_MAX];
+
+static double (*meter)(void); // a clock, or NULL
+
+static double meter_start(void) { return meter ? meter() : 0; }
+static void   meter_stop(int worker, double start) {
+    if (meter) workers[worker].seconds += meter() - start;
+}
+
+void mg_linear_meter(double (*seconds)(void)) {
+    meter = seconds;
+    for (int w = 0; w < MG_THREADS_MAX; w++) workers[w].seconds = 0;
+}
+
+double mg_linear_metered(void) {
+    double sum = 0;
+    for (int w = 0; w < MG_THREADS_MAX; w++) sum += workers[w].seconds;
+    return sum;
+}
 
 static dnnl_memory_desc_t matrix(int64_t rows, int64_t cols, dnnl_format_tag_t tag) {
     dnnl_memory_desc_t desc;
@@ -183,9 +202,11 @@ static void product_run(const product *p, int worker, const float *src, const fl
     if (p->kind == PRODUCT_BIAS)
         args[n++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, memory(&p->bias, bias)};
 
+    const double start = meter_start();
     omp_set_num_threads(1);
     must(dnnl_primitive_execute(p->primitive, workers[worker].stream, n, args), "run a product");
     must(dnnl_stream_wait(workers[worker].stream), "wait for a product");
+    meter_stop(worker, start);
     for (int i = 0; i < n; i++) dnnl_memory_destroy(args[i].memory);
 }
 
@@ -320,7 +341,9 @@ static void weight_gradient(const backward_work *b, int64_t piece, int worker) {
         product_run(p, worker, mg_grad_f32(c->y) + i * out + first, mg_f32(c->x) + i * in, NULL,
                     mg_grad_f32(c->W) + first * in);
     }
+    const double start = meter_start();
     if (rows % LAST_ROWS) add_last_tokens(c, rows / LAST_ROWS * LAST_ROWS, first, end);
+    meter_stop(worker, start);
 }
 
 static void input_gradient(const backward_work *b, int64_t piece, int worker) {

@@ -24,6 +24,12 @@ mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b);
 // The library behind mg_linear and the instructions it chose here: "oneDNN 2.6.3, AVX-512". Static.
 const char *mg_linear_engine(void);
 
+// From now on products add up the time they take, by this clock (seconds, of any beginning), over
+// all workers; NULL: off. What prepares a product (packing of weights) is not in it.
+void mg_linear_meter(double (*seconds)(void));
+// Seconds summed over workers since the meter was set.
+double mg_linear_metered(void);
+
 // Frees the packed copy that mg_linear keeps with a parameter. NULL copy: no effect.
 void mg_linear_unpack(mg_tensor *W);
 

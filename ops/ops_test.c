@@ -621,12 +621,36 @@ static void test_versions(void **state) {
     mg_linear_unpack(W);
 }
 
+// A clock that gains a second with each look. A product lies between two looks that nothing else
+// shares, so half of the looks are its seconds.
+static double looks;
+static double count_looks(void) { return looks++; }
+
+static void test_meter(void **state) {
+    (void)state;
+    mg_tensor *x = make_input(MG_F32, (shape){40, 3}, 0), *W = make_input(MG_F32, (shape){2, 3}, 1);
+    mg_tape    tape = tape_of(FAST, NULL);
+    mg_linear_meter(count_looks);
+    assert_true(mg_linear_metered() == 0);
+    mg_linear(&tape, x, W, NULL);
+    const double forward = mg_linear_metered();
+    assert_true(forward >= 1);
+    mg_tape_backward(&tape);
+    assert_true(mg_linear_metered() >= forward + 2);
+    assert_true(looks == 2 * mg_linear_metered()); // nothing is counted twice or between products
+    mg_linear_meter(NULL);
+    mg_linear(&tape, x, W, NULL);
+    assert_true(mg_linear_metered() == 0);
+    mg_linear_unpack(W);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_literals),  cmocka_unit_test(test_entropy),
         cmocka_unit_test(test_gradients), cmocka_unit_test(test_constants),
         cmocka_unit_test(test_paths),     cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows),      cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_meter),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
