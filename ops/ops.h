@@ -19,10 +19,22 @@
 // y = x W^T + b.  x [rows, in], W [out, in] (the layout of nn.Linear), b [out, 1] or NULL,
 // y [rows, out].   dx += dy W,  dW += dy^T x,  db_j += sum_i dy_ij
 // W is a parameter: a packed copy of it is kept with it, and made again when W->version has grown.
+// With W->bf16 both factors of all three products are rounded to bfloat16 (to nearest, ties to even)
+// on their way in, whose products are exact in float, and summed in float; b, y and the gradients
+// are floats. Only where mg_linear_has_bf16(); the path in double rounds nothing.
 mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b);
 
 // The library behind mg_linear and the instructions it chose here: "oneDNN 2.6.3, AVX-512". Static.
 const char *mg_linear_engine(void);
+
+// Has the processor products of bfloat16 (AVX-512 with BF16, or AMX)?
+bool mg_linear_has_bf16(void);
+
+// From now on products add up the time they take, by this clock (seconds, of any beginning), over
+// all workers; NULL: off. What prepares a product (packing of weights) is not in it.
+void mg_linear_meter(double (*seconds)(void));
+// Seconds summed over workers since the meter was set.
+double mg_linear_metered(void);
 
 // Frees the packed copy that mg_linear keeps with a parameter. NULL copy: no effect.
 void mg_linear_unpack(mg_tensor *W);
