@@ -50,13 +50,10 @@ static const struct {
     F(mutant "-zero", "the verdicts' exclusions earn 0"),                                      \
     F(mutant "-gate", "the gate")
 #define ARM(name, meaning) {name, meaning, MG_REPRODUCE_SEEDS_MAX}
-#define NAME(name, meaning) name
 
 static const mg_arm arms[] = {
     ARM("clean", "the world without a fault"), ARMS(ARM, "stale_read"), ARMS(ARM, "false_resolution"),
     ARMS(ARM, "timeout_default"), {0}};
-static const char *const names[] = {
-    "clean", ARMS(NAME, "stale_read"), ARMS(NAME, "false_resolution"), ARMS(NAME, "timeout_default")};
 
 // The starting policy: a small transformer that imitates an oracle with 30 % random moves.
 static const mg_override prior_settings[] = {
@@ -322,10 +319,10 @@ static const char *const metrics[] = {"success", "resolved_unfixed", "unverified
 static const struct mg_contrast contrasts[] = {
     AGAINST("stale_read"), AGAINST("false_resolution"), AGAINST("timeout_default")};
 
-static const mg_claims claims = {
-    .command = "martingale reproduce gate", .arms = names, .n_arms = N(names), .level_words = "on the clean world",
-    .levels = levels, .n_levels = N(levels), .contrasts = contrasts, .n_contrasts = N(contrasts),
-    .metrics = metrics, .n_metrics = N(metrics)};
+static const mg_question question = {
+    .title = "One fault, five ways to take it", .arms = arms, .run = run,
+    .claims = {.level_words = "on the clean world", .levels = levels, .n_levels = N(levels),
+               .contrasts = contrasts, .n_contrasts = N(contrasts), .metrics = metrics, .n_metrics = N(metrics)}};
+static const mg_question *const questions[] = {&question, NULL};
 
-const mg_grid mg_grid_gate = {"gate", "does the gate save the policy from a broken environment?", arms, run,
-                              &claims};
+const mg_grid mg_grid_gate = {"gate", "does the gate save the policy from a broken environment?", questions};
