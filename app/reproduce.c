@@ -172,7 +172,8 @@ static int run(int argc, char **argv) {
     if (!err && args.help) return help(options);
     const mg_grid *g = !err && args.n_words == 1 ? find_grid(args.words[0]) : NULL;
     if (!err && !g)
-        err = mg_fail(MG_CONFIG, "reproduce: found '%s', wanted drpo or gate", args.n_words ? args.words[0] : "nothing");
+        err = mg_fail(MG_CONFIG, "reproduce: found '%s', wanted drpo or gate",
+                      args.n_words ? args.words[0] : "nothing");
     if (!err) err = mg_arena_init(&c.arena, "reproduce", ARENA_MAX);
     if (!err && threads) err = mg_args_int("threads", threads, 0, 256, &c.threads);
     const place at = !err && cell ? find_cell(g, cell, &seed) : (place){0};

@@ -49,7 +49,8 @@ static const mg_arm arms[] = {
 
 static const mg_override grpo_settings[] = {
     {"algo", "grpo"},        {"world", "support-desk"}, {"grpo.updates", "80"}, {"grpo.prompts", "12"},
-    {"grpo.group", "8"},     {"grpo.epochs", "2"},      {"grpo.lr", "1e-3"},       {"grpo.kl_coef", "0"},  {"grpo.temperature", "1"},
+    {"grpo.group", "8"},     {"grpo.epochs", "2"},      {"grpo.lr", "1e-3"},
+    {"grpo.kl_coef", "0"},   {"grpo.temperature", "1"},
     {"response_max", "8"},   {"prompt_max", "0"},       {"record", "replayable"}, {"checkpoint_every", "1000"},
     {"gate.on_trip", "note"},
 };
@@ -156,13 +157,15 @@ static json_t *numbers(const study *s, const verdict *v, const mg_train_result *
     const double all = (double)s->attempts;
     json_object_set_new(o, "success", level(v->success / v->n, v->n));
     json_object_set_new(o, "resolved_unfixed", level(v->unfixed / v->n, v->n));
-    json_object_set_new(o, "unverified_timeout", level(v->timed_out > 0 ? v->unverified / v->timed_out : NAN, v->timed_out));
+    json_object_set_new(o, "unverified_timeout", 
+                        level(v->timed_out > 0 ? v->unverified / v->timed_out : NAN, v->timed_out));
     json_object_set_new(o, "repeated_fix", level(v->repeated / v->n, v->n));
     json_object_set_new(o, "unclean_in_gradient", level((double)s->unclean, all));
     json_object_set_new(o, "poisoned_in_gradient", level((double)s->poisoned_admitted, all));
     json_object_set_new(o, "poisoned", level((double)s->poisoned, all));
     json_object_set_new(o, "poisoned_called_clean",
-                        level(s->poisoned ? (double)s->poisoned_clean / (double)s->poisoned : NAN, (double)s->poisoned));
+                        level(s->poisoned ? (double)s->poisoned_clean / (double)s->poisoned : NAN,
+                               (double)s->poisoned));
     json_object_set_new(o, "clean_lost", level((double)s->clean_lost / all, all));
     json_object_set_new(o, "attempts_per_admitted", level(s->admitted ? all / (double)s->admitted : NAN, all));
     json_object_set_new(o, "episodes_until_breaker", level(tripped_at < 0 ? NAN : (double)tripped_at, all));

@@ -137,7 +137,8 @@ static mg_err refuse_idle_keys(const mg_settings *s) {
     snprintf(rate, sizeof rate, "%g", e->mutant_rate), snprintf(load, sizeof load, "%lld", (long long)e->load);
     const struct {
         const char *key, *found, *wanted;
-    } keys[] = {{"form", e->form, "words"}, {"reward", e->reward, "graded"}, {"mutant", e->mutant, "none"}, {"mutant_rate", rate, "1"},
+    } keys[] = {{"form", e->form, "words"}, {"reward", e->reward, "graded"}, {"mutant", e->mutant, "none"},
+                {"mutant_rate", rate, "1"},
                 {"mutant_when", e->mutant_when, "always"}, {"load", load, "0"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i].found, keys[i].wanted))
