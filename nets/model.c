@@ -291,16 +291,16 @@ static mg_tensor *remember(mg_tensor *store, const int32_t *place, const mg_tens
     return store;
 }
 
-static mg_tensor *attend(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cache, int64_t i,
-                         mg_tensor *h) {
+static mg_tensor *attend(mg_tape *t, mg_model *m, const mg_batch *b, const mg_turns *turns,
+                         mg_cache *cache, int64_t i, mg_tensor *h) {
     const mg_model_config *c = &m->config;
     const mg_model_layer  *l = &m->layers[i];
     mg_tensor *n = mg_rmsnorm(t, h, l->attn_norm, c->norm_eps);
     mg_tensor *q = mg_linear(t, n, l->q, l->q_bias);
     mg_tensor *k = mg_linear(t, n, l->k, l->k_bias);
     mg_tensor *v = mg_linear(t, n, l->v, l->v_bias);
-    q = mg_rope(t, q, c->head_width, b->positions, m->frequency);
-    k = mg_rope(t, k, c->head_width, b->positions, m->frequency);
+    q = mg_rope_by(t, q, turns);
+    k = mg_rope_by(t, k, turns);
     if (cache) {
         k = remember(&cache->k[i], cache->place, k);
         v = remember(&cache->v[i], cache->place, v);
@@ -326,10 +326,12 @@ mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cac
             return mg_fail(MG_LIMIT, "sequence %lld ends at position %lld; the model reads %lld",
                            (long long)s, (long long)end, (long long)m->config.context_max);
     }
-    mg_tensor *h = mg_embedding(t, m->embed, b->tokens, b->n_tokens);
+    mg_tensor      *h     = mg_embedding(t, m->embed, b->tokens, b->n_tokens);
+    const mg_turns *turns = mg_rope_turns(t, m->config.head_width, b->positions, b->n_tokens,
+                                          m->frequency);
     const size_t mark = mg_arena_mark(t->arena);
     for (int64_t i = 0; i < m->config.n_layers; i++) {
-        mg_tensor *next = feed_forward(t, m, i, attend(t, m, b, cache, i, h));
+        mg_tensor *next = feed_forward(t, m, i, attend(t, m, b, turns, cache, i, h));
         if (t->record) {
             h = next;
         } else { // nobody looks back: one layer's memory serves them all

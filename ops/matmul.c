@@ -13,6 +13,8 @@
 
 #include <dnnl.h>
 
+#include "ops/cxx_memory.h"
+
 void omp_set_num_threads(int n); // <omp.h> is not there for every compiler
 
 enum {
@@ -141,6 +143,7 @@ static bool chooses_strips(bool bf16) {
 
 static void start(void) {
     if (engine) return;
+    mg_cxx_memory_use();
     must(dnnl_engine_create(&engine, dnnl_cpu, 0), "make an engine");
     plain = !chooses_strips(false);
 }

@@ -58,6 +58,19 @@ mg_tensor *mg_rmsnorm(mg_tape *t, mg_tensor *x, mg_tensor *g, double eps);
 mg_tensor *mg_rope(mg_tape *t, mg_tensor *x, int64_t head_width, const int32_t *positions,
                    const double *frequency);
 
+// The same in two steps, for layers that turn by the same angles: cosines and sines on the tape's
+// arena, then any number of tensors of as many rows.
+typedef struct mg_turns {
+    int64_t        head_width, rows;
+    const int32_t *positions;
+    const double  *frequency;
+    float         *table; // the fast path's, see rope.c
+    int32_t       *row;   // of the table, for each position
+} mg_turns;
+const mg_turns *mg_rope_turns(mg_tape *t, int64_t head_width, const int32_t *positions,
+                              int64_t rows, const double *frequency);
+mg_tensor      *mg_rope_by(mg_tape *t, mg_tensor *x, const mg_turns *turns);
+
 // SwiGLU's gate, Shazeer 2020, arXiv:2002.05202:  y = silu(a) * b,  silu(a) = a / (1 + exp(-a)).
 mg_tensor *mg_swiglu(mg_tape *t, mg_tensor *a, mg_tensor *b);
 
