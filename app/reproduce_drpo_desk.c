@@ -36,10 +36,10 @@ static const mg_override common[] = {
     {"world", "support-desk"}, {"environment.reward", "outcome"}, {"response_max", "8"}, {"prompt_max", "0"},
     {"record", "replayable"},  {"checkpoint_every", "1000"}};
 static const mg_override grpo[] = {
-    {"algo", "grpo"},     {"grpo.updates", "120"}, {"grpo.prompts", "12"},    {"grpo.group", "8"},
+    {"algo", "grpo"},     {"grpo.updates", "100"}, {"grpo.prompts", "12"},    {"grpo.group", "8"},
     {"grpo.epochs", "2"}, {"grpo.lr", "1e-3"},    {"grpo.temperature", "1"}, {"grpo.kl_coef", "0"}};
 static const mg_override drpo[] = {
-    {"algo", "drpo"},           {"drpo.updates", "120"},        {"drpo.episodes", "96"}, {"drpo.per_prompt", "8"},
+    {"algo", "drpo"},           {"drpo.updates", "100"},        {"drpo.episodes", "96"}, {"drpo.per_prompt", "8"},
     {"drpo.epochs", "2"},       {"drpo.lr", "1e-3"},           {"drpo.critic_lr", "2e-3"},
     {"drpo.critic_init", "policy"}, {"drpo.lambda", "1"},      {"drpo.whiten_rewards", "false"},
     {"drpo.kl_coef", "0"},      {"drpo.temperature", "1"}};

@@ -6,6 +6,10 @@
 // it. A cell is one lock, policy and reward: PPO once, and DR-PO once for each share of right references,
 // at the same seed and with the same settings but reset_share. What is compared is the chance that the
 // policy opens the lock from the beginning, which is computed, not sampled.
+//
+// Tried on seed 101, before this grid's first cell: no KL penalty, at which the first symbol goes over to the
+// decoy for good before resets have taught the rest; the paper's .05, which keeps it alive; 60 and 100 updates
+// of step size 3e-3 and 2e-3, at which the same arms were ahead.
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -58,9 +62,9 @@ static const mg_override prior_settings[] = {
     {"network.vocab", "257"},  {"network.d_model", "32"}, {"network.d_ff", "64"}, {"network.layers", "1"},
     {"network.heads", "2"},    {"network.kv_heads", "2"}, {"network.context", "32"}};
 static const mg_override drpo_settings[] = {
-    {"algo", "drpo"},        {"drpo.updates", "60"},        {"drpo.episodes", "64"}, {"drpo.epochs", "2"},
+    {"algo", "drpo"},        {"drpo.updates", "80"},        {"drpo.episodes", "64"}, {"drpo.epochs", "2"},
     {"drpo.lr", "3e-3"},     {"drpo.critic_lr", "5e-3"},    {"drpo.critic_init", "policy"},
-    {"drpo.lambda", "1"},    {"drpo.whiten_rewards", "false"}, {"drpo.kl_coef", "0"},
+    {"drpo.lambda", "1"},    {"drpo.whiten_rewards", "false"}, {"drpo.kl_coef", "0.05"},
     {"drpo.temperature", "1"}};
 
 #define N(list) (int)(sizeof(list) / sizeof *(list))
