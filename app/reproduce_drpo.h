@@ -4,5 +4,5 @@
 #define MG_APP_REPRODUCE_DRPO_H
 #include "app/reproduce.h"
 
-extern const mg_question mg_drpo_synopsis, mg_drpo_desk;
+extern const mg_question mg_drpo_synopsis, mg_drpo_desk, mg_drpo_lock;
 #endif
