@@ -18,6 +18,7 @@
 #include "app/app.h"
 #include "app/json.h"
 #include "app/reproduce_drpo.h"
+#include "app/reproduce_drpo_map.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "store/jsonl.h"
@@ -40,7 +41,7 @@ static const struct {
                            reward " reward, " n " symbols, right with chance " p " each at the start", 5}
 #define LENGTHS(reward, p) ARM(reward, p, "4"), ARM(reward, p, "8"), ARM(reward, p, "12"), ARM(reward, p, "16")
 #define PRIORS(reward) LENGTHS(reward, "0.5"), LENGTHS(reward, "0.7"), LENGTHS(reward, "0.9")
-static const mg_arm arms[] = {PRIORS("dense"), PRIORS("sparse"), {0}};
+static const mg_arm arms[] = {PRIORS("sparse"), PRIORS("dense"), {0}};
 
 typedef struct square {
     const char *reward; // as environment.reward has it
@@ -49,7 +50,7 @@ typedef struct square {
 } square;
 
 static square square_of(int arm) {
-    static const char *const rewards[] = {"graded", "outcome"}, *const priors[] = {"0.5", "0.7", "0.9"};
+    static const char *const rewards[] = {"outcome", "graded"}, *const priors[] = {"0.5", "0.7", "0.9"};
     return (square){rewards[arm / 12], priors[arm / 4 % 3], 4 * (arm % 4 + 1)};
 }
 
@@ -217,6 +218,39 @@ static const struct mg_level levels[] = {{"prior_step", NAN}, {"open_prior", NAN
                                          {"open_0", NAN},     {"open_0.5", NAN},   {"open_1", NAN},
                                          {"gain_0", 0},       {"gain_0.5", 0},     {"gain_1", 0}};
 
+#define LEVEL_WORDS "from the beginning"
+
+// ---- the map
+
+static double or_nan(const json_t *x) { return json_is_number(x) ? json_number_value(x) : NAN; }
+
+void mg_drpo_map_read(const json_t *rows, mg_arena *arena, mg_map_square squares[MG_MAP_SQUARES]) {
+    for (int i = 0; i < MG_MAP_SQUARES; i++) {
+        const int      arm = i / COVERAGES, q = i % COVERAGES;
+        const json_t  *row = mg_reproduce_row(rows, mg_path(arena, "%s " LEVEL_WORDS, arms[arm].name),
+                                              coverages[q].gain);
+        squares[i] = (mg_map_square){
+            .at      = {[MG_MAP_REWARD] = arm / 12, [MG_MAP_PRIOR] = arm / 4 % 3, [MG_MAP_STEPS] = arm % 4,
+                        [MG_MAP_COVERAGE] = q},
+            .seeds   = (int)json_integer_value(json_object_get(row, "seeds")),
+            .gain    = json_number_value(json_object_get(row, "estimate")),
+            .low     = or_nan(json_object_get(row, "low")),
+            .high    = or_nan(json_object_get(row, "high")),
+            .decided = json_is_true(json_object_get(row, "decided"))};
+    }
+}
+
+static mg_err tell(const char *folder, const json_t *rows, FILE *text, mg_arena *arena) {
+    mg_map_square squares[MG_MAP_SQUARES];
+    mg_drpo_map_read(rows, arena, squares);
+    fprintf(text, "The chance that a policy opens the lock from the beginning, with resets minus without, at the same "
+                  "seed\nand settings. Half of the episodes start inside a reference; the others of the references "
+                  "are texts like\nthose that the starting policy learnt from. The sparse reward pays %g to who "
+                  "begins wrong. All rows, also what\neach arm reached, are in `results.json`.\n\n"
+                  "![DR-PO minus PPO on combination locks](map.svg)\n", MG_LOCK_DECOY);
+    return mg_map_draw(mg_path(arena, "%s/map.svg", folder), squares, MG_MAP_SQUARES);
+}
+
 const mg_question mg_drpo_lock = {
-    .title = "A combination lock", .arms = arms, .run = run,
-    .claims = {.level_words = "from the beginning", .levels = levels, .n_levels = N(levels)}};
+    .title = "A combination lock", .arms = arms, .run = run, .tell = tell,
+    .claims = {.level_words = LEVEL_WORDS, .levels = levels, .n_levels = N(levels)}};
