@@ -1,126 +1,67 @@
-// reproduce_drpo.c - where do resets into reference answers help? DR-PO against PPO on the synopsis world.
-//
-// Labels and the reward model are made once per machine and shared by the cells. A cell that was
-// stopped goes on where it was.
-#include <math.h>
-#include <string.h>
+// reproduce_drpo.c - where do resets into reference answers help? DR-PO (Chang et al. 2024,
+// arXiv:2404.08495) against PPO, in several worlds.
+#include "app/reproduce_drpo.h"
 
-#include "app/json.h"
-#include "app/reproduce.h"
-#include "app/study.h"
-#include "core/file.h"
-#include "core/log.h"
+static const mg_question *const questions[] = {&mg_drpo_synopsis, &mg_drpo_desk, &mg_drpo_lock, NULL};
 
-// An arm's settings differ from PPO's in nothing else.
-typedef struct settings {
-    const char *algo;
-    mg_override own[4];
-} settings;
-
-static const mg_arm arms[] = {
-    {"dpo", "DPO on the same pairs", 3},
-    {"ppo", "PPO", 5},
-    {"drpo-0.25", "a quarter of resets", 3},
-    {"drpo-0.5", "half of resets", 5},
-    {"drpo-0.75", "three quarters of resets", 3},
-    {"drpo-1", "always a reset (the paper's main setting)", 5},
-    {"drpo-1-sft", "resets into samples of the starting policy", 3},
-    {"drpo-1-code", "masks as the published code has them", 3},
-    {0},
+// The paper's claim where it was put to the test: contrasts that differ in resets alone, and what counts.
+static const struct {
+    const char *claim, *metric, *where;
+} tests[] = {
+    {"drpo-0.5 minus ppo", "gold", "synopses, half of the episodes reset"},
+    {"drpo-1 minus ppo", "gold", "synopses, all of them"},
+    {"drpo-1-sft minus ppo", "gold", "synopses, all reset into the starting policy's own texts"},
+    {"drpo-0.5-human minus ppo-human", "gold", "synopses, half reset, people's texts in the reward model's pairs"},
+    {"drpo-1-human minus ppo-human", "gold", "synopses, all reset, people's texts in the reward model's pairs"},
+    {"drpo-0.5-long minus ppo-long", "gold", "synopses, half reset, many more episodes"},
+    {"desk-drpo-0.5 minus desk-ppo", "success", "the desk, half of the episodes reset"},
+    {"desk-drpo-1 minus desk-ppo", "success", "the desk, all of them"},
+    {"desk-weak-drpo-0.5 minus desk-weak-ppo", "success", "the desk from the weaker policy, half reset"},
 };
 
-static const settings arm_settings[] = { // in the order of arms
-    {"dpo", {{0}}},
-    {"ppo", {{0}}},
-    {"drpo", {{"drpo.reset_share", "0.25"}}},
-    {"drpo", {{"drpo.reset_share", "0.5"}}},
-    {"drpo", {{"drpo.reset_share", "0.75"}}},
-    {"drpo", {{"drpo.reset_share", "1"}}},
-    {"drpo", {{"drpo.reset_share", "1"}, {"drpo.reset_source", "sft"}}},
-    {"drpo", {{"drpo.reset_share", "1"}, {"drpo.mask_mode", "code"}}},
-};
+typedef enum outcome { HOLDS, FAILS, OPEN, OUTCOMES } outcome;
 
-// What all on-policy arms have in common.
-static const mg_override common[] = {{"updates", "80"},      {"episodes", "64"}, {"epochs", "2"},
-                                     {"missing_eos", "-2"}, {"lr", "2e-4"},     {"kl_coef", "0.2"}};
-
-#define COMMON (int)(sizeof common / sizeof *common)
-
-// Labels and reward model, once.
-static mg_err prepare(mg_cells *c, mg_study *s) {
-    mg_label_rule   rule = {.prompts = 3500, .held = 400, .answers = 4, .pairs = 1,
-                            .pairing = MG_PAIRING_BEST_WORST, .temperature = 0.7, .k = 12,
-                            .seed = 1};
-    mg_label_report report;
-    mg_train_result result;
-    s->preferences = mg_path(&c->arena, "%s/preferences", s->folder);
-    s->reward      = mg_path(&c->arena, "%s/reward/model", s->folder);
-    mg_err err     = MG_OK;
-    if (!mg_file_exists(mg_path(&c->arena, "%s/train.jsonl", s->preferences)))
-        err = mg_study_preferences(s, &rule, &report);
-    const mg_override epochs[] = {{"reward_model.epochs", "1.5"}};
-    if (!err && !mg_file_exists(mg_path(&c->arena, "%s/reward_model.json", s->reward)))
-        err = mg_study_train(s, "reward_model", "reward", epochs, 1, &result);
-    return err;
+static outcome outcome_of(const json_t *row) {
+    if (!json_is_true(json_object_get(row, "decided"))) return OPEN;
+    return json_number_value(json_object_get(row, "estimate")) > 0 ? HOLDS : FAILS;
 }
 
-// Judges the arm beside the base policy.
-static mg_err judge(const mg_study *s, const char *policy, double seconds, json_t **result) {
-    mg_panel_options o = mg_panel_defaults;
-    mg_panel         p;
-    int64_t          unclean;
-    o.data = s->data, o.model = o.reference = s->base, o.reward_model = s->reward;
-    o.threads  = s->threads;
-    mg_err err = mg_panel_open(&p, &o);
-    if (err) return err;
-    mg_judged *sft = MG_NEW(&p.arena, mg_judged, p.judge.n), *own = MG_NEW(&p.arena, mg_judged, p.judge.n);
-    err = mg_panel_judge(&p, s->base, sft, &unclean, NULL);
-    if (!err) err = mg_panel_judge(&p, policy, own, &unclean, NULL);
-    const mg_duel d    = mg_judged_duel(own, sft, p.judge.n, 0.05);
-    // seconds: of the life that finished the run
-    json_t *cell = json_pack("{s:i, s:f, s:I, s:o}", "threads", mg_team_threads(p.team), "seconds", seconds,
-                             "unclean", (json_int_t)unclean, "wins_over_sft", mg_json_duel(&d));
-    for (mg_column k = 0; k < MG_COLUMNS && !err; k++) {
-        mg_mean m;
-        err = mg_panel_mean(&p, own, k, 0.05, &m);
-        if (!err && !isnan(m.mean)) json_object_set_new(cell, mg_column_name[k], mg_json_mean(&m));
+static void tell_tests(const json_t *rows, FILE *text) {
+    static const char *const words[OUTCOMES] = {
+        [HOLDS] = "It holds, the interval lies above zero:", [FAILS] = "It fails, the interval lies below zero:",
+        [OPEN]  = "It is not decided:"};
+    for (outcome o = 0; o < OUTCOMES; o++) {
+        int n = 0;
+        for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+            const json_t *row = mg_reproduce_row(rows, tests[i].claim, tests[i].metric);
+            const json_t *low = json_object_get(row, "low");
+            if (!row || outcome_of(row) != o) continue;
+            if (n++ == 0) fprintf(text, "\n%s\n\n", words[o]);
+            fprintf(text, "- %s: %s %+.3f", tests[i].where, tests[i].metric,
+                    json_number_value(json_object_get(row, "estimate")));
+            if (json_is_number(low))
+                fprintf(text, " (%+.3f to %+.3f)", json_number_value(low),
+                        json_number_value(json_object_get(row, "high")));
+            fprintf(text, ", %lld seed%s\n", (long long)json_integer_value(json_object_get(row, "seeds")),
+                    json_integer_value(json_object_get(row, "seeds")) == 1 ? "" : "s");
+        }
     }
-    if (err)
-        json_decref(cell);
-    else
-        *result = cell;
-    mg_panel_close(&p);
-    return err;
 }
 
-static mg_err run(mg_cells *c, int arm, int seed, json_t **result) {
-    const settings *a = &arm_settings[arm];
-    mg_study        s = {.folder = c->runs, .data = c->data, .base = c->base, .threads = c->threads,
-                         .arena = &c->arena};
-    mg_override     all[COMMON + 8];
-    mg_train_result trained;
-    int             n    = 0;
-    const char     *name = mg_path(&c->arena, "%s-%d", arms[arm].name, seed);
-    for (int i = 0; i < COMMON && strcmp(a->algo, "dpo"); i++)
-        all[n++] = (mg_override){mg_path(&c->arena, "%s.%s", a->algo, common[i].key), common[i].value};
-    for (int i = 0; i < 4 && a->own[i].key; i++) all[n++] = a->own[i];
-    all[n++] = (mg_override){"seed", mg_path(&c->arena, "%d", seed)};
-    mg_err err = prepare(c, &s);
-    if (!err) err = mg_study_train(&s, a->algo, name, all, n, &trained);
-    return err ? err : judge(&s, mg_path(&c->arena, "%s/%s", s.folder, name), trained.seconds, result);
+static mg_err tell(const char *folder, const json_t *rows, FILE *text, mg_arena *arena) {
+    mg_map_square squares[MG_MAP_SQUARES];
+    bool          any = false;
+    (void)folder;
+    fprintf(text, "\n## Where the claim holds\n\nThe claim: with the same settings, episodes that start inside "
+                  "references make a better policy than none\nthat do.\n");
+    tell_tests(rows, text);
+    mg_drpo_map_read(rows, arena, squares);
+    for (int i = 0; i < MG_MAP_SQUARES; i++) any |= squares[i].seeds > 0;
+    if (!any) return MG_OK;
+    fprintf(text, "\n## What decides it\n\nOn the locks, where what could decide it is varied at will: the gain "
+                  "in the chance to open one, split by what\ntells the squares of the map apart most, twice.\n\n");
+    mg_map_explain(text, squares, MG_MAP_SQUARES, 2);
+    return MG_OK;
 }
 
-static const char *const names[] = {"dpo", "ppo", "drpo-0.25", "drpo-0.5", "drpo-0.75", "drpo-1", "drpo-1-sft",
-                                    "drpo-1-code"};
-static const char *const metrics[] = {"gold", "reward", "kl", "rouge_l", "length"};
-static const struct mg_level    levels[]    = {{"wins_over_sft", 0.5}};
-static const struct mg_contrast contrasts[] = {
-    {"dpo", "ppo"},       {"drpo-0.25", "ppo"},  {"drpo-0.5", "ppo"},   {"drpo-0.75", "ppo"},
-    {"drpo-1", "ppo"},    {"drpo-1-sft", "ppo"}, {"drpo-1-code", "ppo"}};
-
-static const mg_claims claims = {
-    .command = "martingale reproduce drpo", .arms = names, .n_arms = 8,
-    .level_words = "against the starting policy", .levels = levels, .n_levels = 1,
-    .contrasts = contrasts, .n_contrasts = 7, .metrics = metrics, .n_metrics = 5};
-
-const mg_grid mg_grid_drpo = {"drpo", "where do resets into reference answers help?", arms, run, &claims};
+const mg_grid mg_grid_drpo = {"drpo", "where do resets into reference answers help?", questions, tell};

@@ -207,6 +207,20 @@ void mg_model_free(mg_model *m) {
     free(m);
 }
 
+static void set_compute(mg_model *m, mg_compute compute) {
+    m->compute = compute;
+    for (int64_t i = 0; i < m->n_params; i++)
+        m->params[i].tensor.bf16 = compute == MG_COMPUTE_BF16;
+}
+
+mg_err mg_model_compute(mg_model *m, mg_compute compute) {
+    if (compute == MG_COMPUTE_BF16 && !mg_linear_has_bf16())
+        return mg_fail(MG_CONFIG, "found bf16, which needs AVX-512 with BF16 or AMX; this processor's "
+                                  "products are those of %s: wanted f32", mg_linear_engine());
+    if (m) set_compute(m, compute);
+    return MG_OK;
+}
+
 void mg_model_init(mg_model *m, uint64_t seed) {
     set_vectors(m);
     for (int64_t i = 0; i < m->n_params; i++) {
@@ -232,6 +246,7 @@ mg_err mg_model_copy(mg_model **out, const mg_model *from, bool scalar_head, boo
     c.scalar_head = scalar_head;
     mg_err err    = mg_model_new(&m, &c, trained);
     if (err) return err;
+    set_compute(m, from->compute);
     for (int64_t i = 0; i < from->n_params; i++) {
         const mg_param *p  = &from->params[i];
         mg_param       *to = find(m, p->name);

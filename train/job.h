@@ -14,7 +14,9 @@
     F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
-    F(name, world, synopsis, 0, 0, "synopsis|support-desk|cartpole: where a policy acts")         \
+    F(name, world, synopsis, 0, 0, "synopsis|support-desk|cartpole|lock: where a policy acts")    \
+    F(name, compute, f32, 0, 0,                                                                   \
+      "f32|bf16: what products round their factors to, in every model of the run; the rest is f32") \
     F(int, threads, 0, 0, 256, "worker threads; 0: as many as the process may use")               \
     F(text, template, "{prompt}\n", 0, 0, "how a prompt is put to the model")                     \
     F(int, prompt_max, 72, 0, 1000000, "tokens of a prompt; 0: what the model can read")          \
@@ -57,6 +59,7 @@ typedef struct mg_network_config {
     F(int, timeout_ms, 10000, 1, 3600000, "for each call to that process")                        \
     F(int, start_timeout_ms, 30000, 1, 3600000, "for its first answer")                           \
     F(name, form, words, 0, 0, "words|tools: how actions are written, where a world has both")    \
+    F(name, reward, graded, 0, 0, "graded|outcome: outcome pays 1 where all of a task is done, else 0") \
     F(name, mutant, none, 0, 0,                                                                   \
       "none|stale_read|false_resolution|timeout_default|dirty_reset|reward_rounding|lying_status|traceback: "\
       "a bug put into the world on purpose, to measure what notices it")                          \
