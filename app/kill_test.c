@@ -2,7 +2,7 @@
 //         it has gone on, with the same head and the same weights as one that was never killed.
 // Method: the real program, for each algorithm, with a library before it that dies in the N-th call
 //         that changes a file (tools/kill_at.c), for N spread over all of them, before the call or
-//         halfway through a write; some lives that go on are killed too, and all that go on have two
+//         halfway through a write; some lives that go on are killed too, and go on once more with two
 //         threads where the first had one. What a process has acknowledged are its checkpoints: each
 //         says that the updates before it are on record.
 //
@@ -61,13 +61,13 @@ static char where[96]; // algorithm and point, for what is said when something i
 
 // ---- Lives
 
-// One life; `at` 0: to its end. Returns whether it was killed.
-static bool life(const char *command, bool resume, int64_t at, bool half, const char *count) {
+// One life; `at` 0: to its end; `more` are options. Returns whether it was killed.
+static bool life(const char *command, const char *more, int64_t at, bool half, const char *count) {
     setenv("MG_KILL_AT", mg_path(&cli_arena, "%lld", (long long)at), 1);
     setenv("MG_KILL_HALF", half ? "1" : "0", 1);
     setenv("MG_KILL_COUNT", count, 1);
     setenv("LD_PRELOAD", getenv("MG_KILL_LIBRARY"), 1);
-    const cli_outcome o = cli("%s%s", command, resume ? " --resume --threads 2" : "");
+    const cli_outcome o = cli("%s%s", command, more);
     unsetenv("LD_PRELOAD");
     if (o.status == 128 + SIGKILL && at > 0) return true;
     if (o.status != 0) fail_msg("%s: status %d: %s%s", where, o.status, o.out, o.err);
@@ -147,22 +147,26 @@ static void check_end(void) {
                    mg_path(&cli_arena, "%s/model/model.safetensors", killed));
 }
 
-static bool there(void) { return mg_file_exists(mg_path(&cli_arena, "%s/run.db", killed)); }
+// The options of a life that goes on, where there is something to go on with.
+static const char *resume(const char *more) {
+    const bool there = mg_file_exists(mg_path(&cli_arena, "%s/run.db", killed));
+    return mg_path(&cli_arena, "%s%s", there ? " --resume" : "", more);
+}
 
 // ---- One algorithm
 
 static void killed_at(const char *command, const record *all, int64_t at, bool half, bool twice,
                       int64_t *deaths) {
     remove_tree(killed);
-    if (life(command, false, at, half, "count")) {
+    if (life(command, "", at, half, "count")) {
         *deaths += 1;
         check_death(all);
     }
-    if (twice && life(command, there(), at / 2 + 1, !half, "count")) {
+    if (twice && life(command, resume(""), at / 2 + 1, !half, "count")) {
         *deaths += 1;
         check_death(all);
     }
-    life(command, there(), 0, false, "count");
+    life(command, resume(twice ? " --threads 2" : ""), 0, false, "count");
     check_end();
 }
 
@@ -174,7 +178,7 @@ static void kill_all_over(const char *algo, const char *options) {
     const char *command = mg_path(&cli_arena, "train --algo %s " TINY "%s --out ", algo, options);
     remove_tree(whole);
     snprintf(where, sizeof where, "%s", algo);
-    life(mg_path(&cli_arena, "%s%s", command, whole), false, 0, false, "count");
+    life(mg_path(&cli_arena, "%s%s", command, whole), "", 0, false, "count");
     const record  all   = read_record(whole);
     const int64_t calls = atoll(cli_read("count", NULL));
     assert_true(calls > 100); // or the library is not before the program

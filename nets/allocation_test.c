@@ -88,13 +88,14 @@ static void ok(mg_err err) {
     if (err) fail_msg("%s", mg_err_detail());
 }
 
-static trainer start(int threads) {
+static trainer start(int threads, mg_compute compute) {
     trainer               t     = {0};
     const mg_adamw_config adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01,
                                    .clip = 1};
     ok(mg_team_open(&t.team, threads));
     ok(mg_model_new(&t.policy, &shape, true));
     mg_model_init(t.policy, 1);
+    ok(mg_model_compute(t.policy, compute));
     ok(mg_model_copy(&t.reference, t.policy, false, false));
     ok(mg_model_copy(&t.critic, t.policy, true, true));
     ok(mg_adamw_init(&t.policy_steps, t.policy, &adamw));
@@ -162,8 +163,8 @@ static void step(trainer *t, int number) {
 
 enum { FIRST_STEPS = 3, STEPS = 12 };
 
-static void nothing_allocates(int threads) {
-    trainer t = start(threads);
+static void nothing_allocates(int threads, mg_compute compute) {
+    trainer t = start(threads, compute);
     for (int i = 0; i < FIRST_STEPS; i++) step(&t, i);
     atomic_store(&calls, 0), atomic_store(&bytes, 0);
     aborts = getenv("MG_ALLOCATION_ABORT") != NULL;
@@ -178,12 +179,19 @@ static void nothing_allocates(int threads) {
 
 static void nothing_allocates_with_one_thread(void **state) {
     (void)state;
-    nothing_allocates(1);
+    nothing_allocates(1, MG_COMPUTE_F32);
 }
 
 static void nothing_allocates_with_two_threads(void **state) {
     (void)state;
-    nothing_allocates(2);
+    nothing_allocates(2, MG_COMPUTE_F32);
+}
+
+static void nothing_allocates_in_bf16(void **state) {
+    (void)state;
+    if (!mg_linear_has_bf16()) skip();
+    nothing_allocates(1, MG_COMPUTE_BF16);
+    nothing_allocates(2, MG_COMPUTE_BF16);
 }
 
 // Else the tests above would see nothing.
@@ -209,6 +217,7 @@ int main(void) {
         cmocka_unit_test(allocations_of_any_kind_are_seen),
         cmocka_unit_test(nothing_allocates_with_one_thread),
         cmocka_unit_test(nothing_allocates_with_two_threads),
+        cmocka_unit_test(nothing_allocates_in_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

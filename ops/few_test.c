@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
+#include "ops/tile.h"
 
 enum { MANY = 40 };
 
@@ -26,6 +27,15 @@ static mg_tensor random_tensor(int64_t rows, int64_t cols, uint64_t id) {
     return t;
 }
 
+// Does the compiler fuse multiply and add, as these loops need? It does where it optimises.
+static bool fused(void) {
+    const float a = 1 + 0x1p-12f, x[2] = {1, a};
+    float       B[2 * LANES] = {0}, sums[LANES] = {0};
+    B[0] = -(float)((double)a * (double)a), B[LANES] = a;
+    mg_tile_multiply(1, LANES, 2, (tile_view){x, 2, 1}, B, LANES, sums, LANES);
+    return sums[0] != 0; // what rounding the product would take away
+}
+
 static void compare(int64_t K, int64_t N, bool bf16, bool bias, mg_team *team) {
     mg_arena_reset(&arena, 0);
     mg_tensor x = random_tensor(MANY, K, 1), W = random_tensor(N, K, 2), b = random_tensor(N, 1, 3);
@@ -33,9 +43,9 @@ static void compare(int64_t K, int64_t N, bool bf16, bool bias, mg_team *team) {
     mg_tape      t    = mg_tape_make(&arena, team, false);
     const float *many = mg_f32(mg_linear(&t, &x, &W, bias ? &b : NULL));
 #ifdef __AMX_TILE__ // whose products of bfloat16 are summed by tiles
-    const bool known = !bf16;
+    const bool known = !bf16 && fused();
 #elif defined __AVX512F__
-    const bool known = true;
+    const bool known = bf16 || fused();
 #else
     const bool known = false;
 #endif

@@ -51,7 +51,8 @@ struct mg_product {
 static dnnl_engine_t engine;
 static mg_product    products[KINDS_MAX];
 static int           n_products;
-static bool          plain; // the library wants no strips
+static bool          plain;    // the library wants no strips
+static bool          bf16_too; // it multiplies bfloat16
 static int           n_workers;
 
 static struct {
@@ -147,14 +148,15 @@ static void start(void) {
     if (engine) return;
     mg_cxx_memory_use();
     must(dnnl_engine_create(&engine, dnnl_cpu, 0), "make an engine");
-    plain = !chooses_strips(false);
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    plain    = !chooses_strips(false);
+    bf16_too = (isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx) &&
+               chooses_strips(true);
 }
 
 bool mg_linear_has_bf16(void) {
-    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     start();
-    return (isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx) &&
-           chooses_strips(true);
+    return bf16_too;
 }
 
 mg_strips mg_product_strips(bool bf16, int64_t K, int64_t N) {
