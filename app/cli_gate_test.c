@@ -313,9 +313,11 @@ static void demonstrations_become_policies(void **state) {
     assert_string_equal(json_string_value(at(r, "demos", NULL)), "data/desk");
     json_decref(r);
     cli_refused(2, "export runs/desk-demos --demos data/desk", "data/desk is there already");
-    cli_refused(3, "export cart2 --demos data/cart", "cart2: found 0 demonstrations among 20 episodes, wanted at least 2",
+    cli_refused(3, "export cart2 --demos data/cart",
+                "cart2: found 0 demonstrations among 20 episodes, wanted at least 2",
                 "recorded in full, with a return");
-    cli_refused(3, "export runs/desk-demos --return-min 2 --demos data/none", "found 0 demonstrations among 60 episodes",
+    cli_refused(3, "export runs/desk-demos --return-min 2 --demos data/none",
+                "found 0 demonstrations among 60 episodes",
                 "with a return of at least 2");
     cli_status(cli("train %s/desk_sft.yaml " QUICK " --sft.epochs 1 --network.d_model 16 --network.d_ff 32 "
                    "--network.layers 1", example), 0);

@@ -244,7 +244,8 @@ static mg_err write_report(mg_panel *p, const mg_demo_result *r, const summary *
                 "gold checklist scored them (mean %.3f) and labelled %lld pairs with the care of a "
                 "Bradley-Terry labeller. The reward model learnt from them orders %.1f %% of %lld "
                 "held-out pairs as they were labelled.",
-                (double)p->reference->n_weights / 1e6, (long long)r->labels.answers, r->labels.gold_mean, (long long)r->labels.pairs,
+                (double)p->reference->n_weights / 1e6, (long long)r->labels.answers, r->labels.gold_mean,
+                (long long)r->labels.pairs,
                 100 * r->rm_accuracy, (long long)r->labels.held_pairs),
         mg_path(&p->arena,
                 "PPO and DR-PO had %lld updates each, with the same settings. DR-PO "

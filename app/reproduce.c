@@ -18,16 +18,31 @@ static const mg_grid *find_grid(const char *name) {
     return NULL;
 }
 
+// An arm of a grid and the question that it belongs to; arm NULL: behind the last.
+typedef struct place {
+    const mg_question *const *question;
+    const mg_arm             *arm;
+} place;
+
+static place first_arm(const mg_grid *g) { return (place){g->questions, (*g->questions)->arms}; }
+
+static place next_arm(place at) {
+    if ((++at.arm)->name) return at;
+    at.arm = *++at.question ? (*at.question)->arms : NULL;
+    return at;
+}
+
 static const char *cell_path(mg_cells *c, const mg_arm *a, int seed) {
     return mg_path(&c->arena, "%s/cells/%s-%d.json", c->folder, a->name, seed);
 }
 
 static int list(mg_cells *c, const mg_grid *g) {
     json_t *all = json_array();
-    for (const mg_arm *a = g->arms; a->name; a++)
-        for (int seed = 1; seed <= a->seeds; seed++) {
-            const bool  there = mg_file_exists(cell_path(c, a, seed));
-            const char *name  = mg_path(&c->arena, "%s-%d", a->name, seed);
+    for (place at = first_arm(g); at.arm; at = next_arm(at))
+        for (int seed = 1; seed <= at.arm->seeds; seed++) {
+            const mg_arm *a     = at.arm;
+            const bool    there = mg_file_exists(cell_path(c, a, seed));
+            const char   *name  = mg_path(&c->arena, "%s-%d", a->name, seed);
             if (mg_json)
                 json_array_append_new(all, json_pack("{s:s, s:s, s:i, s:b}", "cell", name, "arm", a->name,
                                                      "seed", seed, "done", there));
@@ -66,10 +81,12 @@ static const char *machine(mg_cells *c) {
     return mg_arena_strdup(&c->arena, name + 2);
 }
 
-static mg_err run_cell(mg_cells *c, const mg_grid *g, const mg_arm *a, int seed) {
-    json_t *result = NULL;
-    mg_err  err    = mg_folder_make(c->runs);
-    if (!err) err = g->run(c, (int)(a - g->arms), seed, &result);
+static mg_err run_cell(mg_cells *c, const mg_grid *g, place at, int seed) {
+    const mg_question *q      = *at.question;
+    const mg_arm      *a      = at.arm;
+    json_t            *result = NULL;
+    mg_err             err    = mg_folder_make(c->runs);
+    if (!err) err = q->run(c, (int)(a - q->arms), seed, &result);
     if (err) return err;
     json_t *cell = json_pack("{s:s, s:s, s:i, s:s, s:s}", "name", g->name, "arm", a->name, "seed", seed,
                              "commit", commit(c), "machine", machine(c));
@@ -80,21 +97,23 @@ static mg_err run_cell(mg_cells *c, const mg_grid *g, const mg_arm *a, int seed)
         json_decref(cell);
     else
         err = mg_json_write(cell_path(c, a, seed), cell);
-    return err ? err : mg_reproduce_publish(c->folder, g->claims, &c->arena);
+    return err ? err : mg_reproduce_publish(c->folder, g, &c->arena);
 }
 
-// The arm and seed of "ARM-SEED"; NULL: no such cell.
-static const mg_arm *find_cell(const mg_grid *g, const char *id, int *seed) {
-    for (const mg_arm *a = g->arms; a->name; a++) {
-        const size_t n = strlen(a->name);
+// The arm and seed of "ARM-SEED"; arm NULL: no such cell.
+static place find_cell(const mg_grid *g, const char *id, int *seed) {
+    place at = first_arm(g);
+    for (; at.arm; at = next_arm(at)) {
+        const mg_arm *a = at.arm;
+        const size_t  n = strlen(a->name);
         char        *end;
         if (strncmp(id, a->name, n) || id[n] != '-') continue;
         const long x = strtol(id + n + 1, &end, 10);
         if (*end || end == id + n + 1 || x < 1 || x > a->seeds) continue;
         *seed = (int)x;
-        return a;
+        break;
     }
-    return NULL;
+    return at;
 }
 
 // Cells that are missing, by seed and then by arm, until the time is up.
@@ -102,11 +121,12 @@ static mg_err run_budget(mg_cells *c, const mg_grid *g, double seconds) {
     const double started = mg_clock_seconds();
     mg_err       err     = MG_OK;
     for (int seed = 1; seed <= MG_REPRODUCE_SEEDS_MAX && !err; seed++)
-        for (const mg_arm *a = g->arms; a->name && !err; a++) {
+        for (place at = first_arm(g); at.arm && !err; at = next_arm(at)) {
+            const mg_arm *a = at.arm;
             if (seed > a->seeds || mg_file_exists(cell_path(c, a, seed))) continue;
             if (mg_clock_seconds() - started > seconds) return MG_OK;
             mg_log(MG_LOG_INFO, "cell %s-%d", a->name, seed);
-            err = run_cell(c, g, a, seed);
+            err = run_cell(c, g, at, seed);
         }
     return err;
 }
@@ -152,11 +172,12 @@ static int run(int argc, char **argv) {
     if (!err && args.help) return help(options);
     const mg_grid *g = !err && args.n_words == 1 ? find_grid(args.words[0]) : NULL;
     if (!err && !g)
-        err = mg_fail(MG_CONFIG, "reproduce: found '%s', wanted drpo or gate", args.n_words ? args.words[0] : "nothing");
+        err = mg_fail(MG_CONFIG, "reproduce: found '%s', wanted drpo or gate",
+                      args.n_words ? args.words[0] : "nothing");
     if (!err) err = mg_arena_init(&c.arena, "reproduce", ARENA_MAX);
     if (!err && threads) err = mg_args_int("threads", threads, 0, 256, &c.threads);
-    const mg_arm *a = !err && cell ? find_cell(g, cell, &seed) : NULL;
-    if (!err && cell && !a) err = mg_fail(MG_CONFIG, "--cell: found '%s'; --list names them", cell);
+    const place at = !err && cell ? find_cell(g, cell, &seed) : (place){0};
+    if (!err && cell && !at.arm) err = mg_fail(MG_CONFIG, "--cell: found '%s'; --list names them", cell);
     if (!err && budget) err = parse_budget(budget, &seconds);
     if (!err) {
         c.folder = out ? out : mg_path(&c.arena, "repro/%s", g->name);
@@ -164,9 +185,9 @@ static int run(int argc, char **argv) {
     }
     int status = MG_EXIT_DONE;
     if (!err && do_list) status = list(&c, g);
-    else if (!err && a) err = run_cell(&c, g, a, seed);
+    else if (!err && cell) err = run_cell(&c, g, at, seed);
     else if (!err && budget) err = run_budget(&c, g, seconds);
-    else if (!err) err = mg_reproduce_publish(c.folder, g->claims, &c.arena);
+    else if (!err) err = mg_reproduce_publish(c.folder, g, &c.arena);
     mg_arena_release(&c.arena);
     return err ? mg_exit_status(err) : status;
 }

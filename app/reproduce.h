@@ -1,7 +1,8 @@
 // reproduce.h - published claims as grids of cells (arm, seed) that grow over days and machines.
 //
 // A cell is one small file, repro/NAME/cells/ARM-SEED.json; results.json and RESULTS.md are written
-// from the cells that are there. One file per grid names its arms and runs a cell.
+// from the cells that are there. A grid asks one or more questions; a question's file names its arms and
+// runs their cells.
 #ifndef MG_APP_REPRODUCE_H
 #define MG_APP_REPRODUCE_H
 #include <jansson.h>
@@ -26,9 +27,6 @@ typedef struct mg_arm {
 
 // What the cells' numbers are made to say. A number of a cell is {"estimate", "n"} under its metric.
 typedef struct mg_claims {
-    const char *command;                  // "martingale reproduce drpo"
-    const char *const *arms;              // [n_arms] in the order of the table
-    int         n_arms;
     const char *level_words;              // "against the starting policy": behind an arm's name
     const struct mg_level {
         const char *metric;
@@ -43,13 +41,19 @@ typedef struct mg_claims {
     int         n_metrics;
 } mg_claims;
 
-typedef struct mg_grid {
-    const char   *name, *summary;
-    const mg_arm *arms; // ended by a NULL name
+// Arms that answer one question together. No two arms of a grid have the same name.
+typedef struct mg_question {
+    const char   *title; // above its table in RESULTS.md
+    const mg_arm *arms;  // ended by a NULL name
     // Runs one cell; *result, the caller's, is an object of its numbers, to which name, arm, seed,
     // commit and machine are added.
     mg_err (*run)(mg_cells *c, int arm, int seed, json_t **result);
-    const mg_claims *claims;
+    mg_claims     claims;
+} mg_question;
+
+typedef struct mg_grid {
+    const char               *name, *summary;
+    const mg_question *const *questions; // ended by NULL
 } mg_grid;
 
 extern const mg_grid mg_grid_drpo, mg_grid_gate;
@@ -58,5 +62,5 @@ extern const mg_grid mg_grid_drpo, mg_grid_gate;
 // of {claim, arm, metric, estimate, low, high, n, seeds, decided, command}, and from it
 // folder/RESULTS.md. Seeds are the unit: an interval is Student's at 95 % over seeds; one seed has
 // none. Errors: MG_EMPTY (no cell yet), MG_CORRUPT, MG_IO, MG_NOMEM.
-mg_err mg_reproduce_publish(const char *folder, const mg_claims *claims, mg_arena *arena) MG_MUST_USE;
+mg_err mg_reproduce_publish(const char *folder, const mg_grid *grid, mg_arena *arena) MG_MUST_USE;
 #endif

@@ -11,25 +11,17 @@
 // given the same seed and actions, shows or pays anything else.
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
-#include "app/app.h"
 #include "app/json.h"
-#include "app/reproduce.h"
+#include "app/reproduce_desk.h"
 #include "core/file.h"
-#include "core/log.h"
 #include "harness/attribution.h"
-#include "rollout/demos.h"
 #include "rollout/replay.h"
-#include "rollout/scripted.h"
-#include "store/jsonl.h"
 #include "train/run.h"
 #include "worlds/support_desk.h"
 
 #define FAULT_RATE "0.8" // share of episodes that have it
-#define DEMOS      600   // demonstrations that the prior learns from; the last ones are held out
-#define DEMOS_HELD 40
-#define JUDGED     500   // held-out tasks, one episode each
+#define EPOCHS     "10"  // over the demonstrations, for the starting policy
 #define ARENA_MAX  ((size_t)16 << 30)
 
 typedef enum arm_kind { CLEAN, NONE, NAIVE, ZERO, GATE } arm_kind;
@@ -50,24 +42,15 @@ static const struct {
     F(mutant "-zero", "the verdicts' exclusions earn 0"),                                      \
     F(mutant "-gate", "the gate")
 #define ARM(name, meaning) {name, meaning, MG_REPRODUCE_SEEDS_MAX}
-#define NAME(name, meaning) name
 
 static const mg_arm arms[] = {
     ARM("clean", "the world without a fault"), ARMS(ARM, "stale_read"), ARMS(ARM, "false_resolution"),
     ARMS(ARM, "timeout_default"), {0}};
-static const char *const names[] = {
-    "clean", ARMS(NAME, "stale_read"), ARMS(NAME, "false_resolution"), ARMS(NAME, "timeout_default")};
 
-// The starting policy: a small transformer that imitates an oracle with 30 % random moves.
-static const mg_override prior_settings[] = {
-    {"algo", "sft"},        {"world", "support-desk"}, {"sft.epochs", "10"},      {"sft.batch", "32"},
-    {"sft.lr", "3e-3"},     {"network.vocab", "384"}, {"network.d_model", "64"},
-    {"network.d_ff", "192"}, {"network.layers", "2"},   {"network.heads", "2"},    {"network.kv_heads", "2"},
-    {"network.context", "320"}, {"response_max", "8"},  {"prompt_max", "0"},
-};
 static const mg_override grpo_settings[] = {
     {"algo", "grpo"},        {"world", "support-desk"}, {"grpo.updates", "80"}, {"grpo.prompts", "12"},
-    {"grpo.group", "8"},     {"grpo.epochs", "2"},      {"grpo.lr", "1e-3"},       {"grpo.kl_coef", "0"},  {"grpo.temperature", "1"},
+    {"grpo.group", "8"},     {"grpo.epochs", "2"},      {"grpo.lr", "1e-3"},
+    {"grpo.kl_coef", "0"},   {"grpo.temperature", "1"},
     {"response_max", "8"},   {"prompt_max", "0"},       {"record", "replayable"}, {"checkpoint_every", "1000"},
     {"gate.on_trip", "note"},
 };
@@ -141,68 +124,6 @@ static bool admit(void *context, mg_collected *c) {
     return own;
 }
 
-// ---- the prior
-
-static mg_err settings_for(mg_arena *arena, const char *mutant, mg_settings *out) {
-    const mg_override o[] = {{"algo", "grpo"}, {"world", "support-desk"}, {"environment.mutant", mutant},
-                             {"environment.mutant_rate", FAULT_RATE}};
-    return mg_settings_read(out, NULL, o, N(o), arena);
-}
-
-static mg_err open_twin(mg_arena *arena, mg_world *out) {
-    mg_settings s;
-    mg_err      err = settings_for(arena, "none", &s);
-    return err ? err : mg_app_world_of(&s, NULL, 0, NULL, 0, arena, out);
-}
-
-// Demonstrations by the world's noisy oracle, on the clean world, made once.
-static mg_err make_demos(mg_cells *c, const mg_world *twin) {
-    const char *folder = mg_path(&c->arena, "%s/demos", c->runs);
-    const char *train  = mg_path(&c->arena, "%s/train.jsonl", folder);
-    if (mg_file_exists(train)) return MG_OK;
-    const mg_rollout how = {.class = twin->class, .world = twin->world, .seed = 1,
-                            .script = mg_env_script(twin->class, "noisy")};
-    mg_start   *starts   = MG_NEW(&c->arena, mg_start, DEMOS);
-    mg_episode *episodes = MG_NEW(&c->arena, mg_episode, DEMOS);
-    mg_pair    *pairs;
-    for (int i = 0; i < DEMOS; i++)
-        starts[i] = (mg_start){.item = i, .group = i, .episode = (uint32_t)i};
-    mg_err err = mg_scripted_run(&how, starts, DEMOS, 0, 0, &c->arena, episodes);
-    if (!err) err = mg_demos_of(episodes, DEMOS, &c->arena, &pairs);
-    if (!err) err = mg_folder_make(folder);
-    if (!err)
-        err = mg_pairs_write(mg_path(&c->arena, "%s/validation.jsonl", folder), pairs + DEMOS - DEMOS_HELD,
-                             DEMOS_HELD);
-    return err ? err : mg_pairs_write(train, pairs, DEMOS - DEMOS_HELD);
-}
-
-static mg_err train(mg_cells *c, const char *name, const mg_override *settings, int n, int seed,
-                    const mg_override *more, int n_more, study *s, mg_train_result *result) {
-    mg_override all[64];
-    int         k   = 0;
-    const char *out = mg_path(&c->arena, "%s/%s", c->runs, name);
-    for (int i = 0; i < n; i++) all[k++] = settings[i];
-    for (int i = 0; i < n_more; i++) all[k++] = more[i];
-    all[k++] = (mg_override){"out", out};
-    all[k++] = (mg_override){"seed", mg_path(&c->arena, "%d", seed)};
-    all[k++] = (mg_override){"threads", mg_path(&c->arena, "%lld", (long long)c->threads)};
-    const bool             resume = mg_file_exists(mg_path(&c->arena, "%s/run.db", out));
-    const mg_train_options o = {.overrides = all, .n_overrides = k, .resume = resume, .make_world = mg_app_world,
-                                .end_world = mg_app_world_free, .admit = s ? admit : NULL, .admit_context = s,
-                                .stop = &mg_stop, .wall_time = (double)time(NULL)};
-    return mg_train(&o, result);
-}
-
-static mg_err make_prior(mg_cells *c, int seed, const mg_world *twin, const char **model) {
-    mg_train_result   result;
-    const char       *name   = mg_path(&c->arena, "prior-%d", seed);
-    const mg_override more[] = {{"data", mg_path(&c->arena, "%s/demos", c->runs)}};
-    mg_err            err    = make_demos(c, twin);
-    *model = mg_path(&c->arena, "%s/%s/model", c->runs, name);
-    if (err || mg_file_exists(mg_path(&c->arena, "%s/config.json", *model))) return err;
-    return train(c, name, prior_settings, N(prior_settings), seed, more, 1, NULL, &result);
-}
-
 // ---- the judge
 
 typedef struct verdict {
@@ -210,39 +131,18 @@ typedef struct verdict {
 } verdict;
 
 static mg_err judge(mg_cells *c, const char *run, int seed, const mg_world *twin, verdict *out) {
-    mg_settings   s;
-    mg_job        job = {.run = &c->arena, .step = &c->arena};
-    mg_tokenizer *tokenizer = NULL;
-    mg_model     *model     = NULL;
-    const mg_override o[] = {{"algo", "grpo"}, {"world", "support-desk"}, {"model", run},
-                             {"response_max", "8"}, {"prompt_max", "0"}};
-    mg_start   *starts   = MG_NEW(&c->arena, mg_start, JUDGED);
-    mg_episode *episodes = MG_NEW(&c->arena, mg_episode, JUDGED);
-    mg_err err = mg_settings_read(&s, NULL, o, N(o), &c->arena);
-    if (!err) err = mg_team_open(&job.team, (int)c->threads);
-    if (!err) err = mg_job_open(&job, &s, &tokenizer);
-    if (!err) err = mg_model_load(&model, s.run.model, false);
-    const mg_rollout how = {.model = model, .tokenizer = tokenizer, .rule = job.rule, .team = job.team,
-                            .class = twin->class, .world = twin->world, .seed = 1000 + (uint64_t)seed,
-                            .sampling = {.temperature = 1, .top_p = 1, .new_max = job.response_max,
-                                         .stop = job.rule.stop}};
-    for (int i = 0; i < JUDGED; i++)
-        starts[i] = (mg_start){.item = MG_SUPPORT_DESK_TRAIN + i, .group = i, .episode = (uint32_t)i};
-    if (!err) err = mg_rollout_run(&how, starts, JUDGED, 0, 0, &c->arena, &c->arena, episodes, NULL);
-    *out = (verdict){0};
-    for (int i = 0; i < JUDGED && !err; i++) {
+    mg_episode *episodes;
+    mg_err      err = mg_desk_play(c, twin, run, NULL, seed, &episodes, NULL);
+    *out            = (verdict){0};
+    for (int i = 0; i < MG_DESK_JUDGED && !err; i++) {
         const mg_episode      *e = &episodes[i];
-        const mg_evidence     *v = e->n_turns ? &e->turns[e->n_turns - 1].evidence : NULL;
         mg_support_desk_habits h;
         if (e->verdict != MG_CLEAN) continue;
         mg_support_desk_habits_of(e, &h);
-        out->n++, out->success += v && v->conditions > 0 && v->held == v->conditions;
+        out->n++, out->success += mg_desk_solved(e);
         out->unfixed += h.resolved_unfixed, out->unverified += h.unverified, out->repeated += h.repeated;
         out->timed_out += h.timed_out;
     }
-    mg_model_free(model);
-    mg_tokenizer_free(tokenizer);
-    mg_team_close(job.team);
     return err;
 }
 
@@ -257,13 +157,15 @@ static json_t *numbers(const study *s, const verdict *v, const mg_train_result *
     const double all = (double)s->attempts;
     json_object_set_new(o, "success", level(v->success / v->n, v->n));
     json_object_set_new(o, "resolved_unfixed", level(v->unfixed / v->n, v->n));
-    json_object_set_new(o, "unverified_timeout", level(v->timed_out > 0 ? v->unverified / v->timed_out : NAN, v->timed_out));
+    json_object_set_new(o, "unverified_timeout", 
+                        level(v->timed_out > 0 ? v->unverified / v->timed_out : NAN, v->timed_out));
     json_object_set_new(o, "repeated_fix", level(v->repeated / v->n, v->n));
     json_object_set_new(o, "unclean_in_gradient", level((double)s->unclean, all));
     json_object_set_new(o, "poisoned_in_gradient", level((double)s->poisoned_admitted, all));
     json_object_set_new(o, "poisoned", level((double)s->poisoned, all));
     json_object_set_new(o, "poisoned_called_clean",
-                        level(s->poisoned ? (double)s->poisoned_clean / (double)s->poisoned : NAN, (double)s->poisoned));
+                        level(s->poisoned ? (double)s->poisoned_clean / (double)s->poisoned : NAN,
+                               (double)s->poisoned));
     json_object_set_new(o, "clean_lost", level((double)s->clean_lost / all, all));
     json_object_set_new(o, "attempts_per_admitted", level(s->admitted ? all / (double)s->admitted : NAN, all));
     json_object_set_new(o, "episodes_until_breaker", level(tripped_at < 0 ? NAN : (double)tripped_at, all));
@@ -295,14 +197,16 @@ static mg_err run(mg_cells *c, int arm, int seed, json_t **result) {
     verdict           v;
     int64_t           tripped = -1;
     mg_err err = mg_arena_init(&s.arena, "study", ARENA_MAX);
-    if (!err) err = open_twin(&c->arena, &twin);
+    if (!err) err = mg_desk_world_open(&c->arena, &twin);
     s.twin = &twin;
-    if (!err) err = make_prior(c, seed, &twin, &prior);
+    if (!err) err = mg_desk_prior(c, &twin, seed, EPOCHS, &prior);
     const mg_override more[] = {{"model", err ? "" : prior}, {"environment.mutant", arm_is[arm].mutant},
                                 {"environment.mutant_rate", FAULT_RATE},
                                 // The arms without a gate take each episode as it comes.
                                 {"gate.retries", s.kind == CLEAN || s.kind == GATE ? "2" : "0"}};
-    if (!err) err = train(c, name, grpo_settings, N(grpo_settings), seed, more, N(more), &s, &trained);
+    const mg_desk_run r = {.name = name, .seed = seed, .settings = grpo_settings, .n_settings = N(grpo_settings),
+                           .more = more, .n_more = N(more), .admit = admit, .admit_context = &s};
+    if (!err) err = mg_desk_train(c, &r, &trained);
     if (!err) err = judge(c, own, seed, &twin, &v);
     if (!err) err = tripped_at(c, own, &tripped);
     if (!err) *result = numbers(&s, &v, &trained, tripped);
@@ -322,10 +226,10 @@ static const char *const metrics[] = {"success", "resolved_unfixed", "unverified
 static const struct mg_contrast contrasts[] = {
     AGAINST("stale_read"), AGAINST("false_resolution"), AGAINST("timeout_default")};
 
-static const mg_claims claims = {
-    .command = "martingale reproduce gate", .arms = names, .n_arms = N(names), .level_words = "on the clean world",
-    .levels = levels, .n_levels = N(levels), .contrasts = contrasts, .n_contrasts = N(contrasts),
-    .metrics = metrics, .n_metrics = N(metrics)};
+static const mg_question question = {
+    .title = "One fault, five ways to take it", .arms = arms, .run = run,
+    .claims = {.level_words = "on the clean world", .levels = levels, .n_levels = N(levels),
+               .contrasts = contrasts, .n_contrasts = N(contrasts), .metrics = metrics, .n_metrics = N(metrics)}};
+static const mg_question *const questions[] = {&question, NULL};
 
-const mg_grid mg_grid_gate = {"gate", "does the gate save the policy from a broken environment?", arms, run,
-                              &claims};
+const mg_grid mg_grid_gate = {"gate", "does the gate save the policy from a broken environment?", questions};

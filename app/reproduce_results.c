@@ -12,7 +12,8 @@
 static const double t975[MG_REPRODUCE_SEEDS_MAX - 1] = {12.7062, 4.3027, 3.1824, 2.7764};
 
 typedef struct table {
-    const mg_claims *claims;
+    const mg_grid *grid;
+    const mg_claims *claims; // of the question at hand
     const char *folder;
     mg_arena   *arena;
     json_t     *rows;
@@ -51,7 +52,7 @@ static void add(table *t, const char *claim, const char *arm, const char *metric
     for (int i = 0; i < seeds; i++) squares += (x[i] - mean) * (x[i] - mean);
     const double half = seeds > 1 ? t975[seeds - 2] * sqrt(squares / (seeds - 1) / seeds) : NAN;
     const bool   decided = mean - half > null || mean + half < null; // never, against NAN
-    const char  *command = mg_path(t->arena, "%s --cell %s-1", t->claims->command, arm);
+    const char  *command = mg_path(t->arena, "martingale reproduce %s --cell %s-1", t->grid->name, arm);
     json_array_append_new(t->rows, json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:I, s:i, s:b, s:s}",
                                              "claim", claim, "arm", arm, "metric", metric, "estimate",
                                              mean, "low", mg_json_number(mean - half), "high",
@@ -119,21 +120,30 @@ static mg_err add_contrast(table *t, const struct mg_contrast *x) {
     return err;
 }
 
-mg_err mg_reproduce_publish(const char *folder, const mg_claims *claims, mg_arena *arena) {
+static mg_err add_question(table *t, const mg_question *q) {
+    mg_err err = MG_OK;
+    t->claims  = &q->claims;
+    fprintf(t->text, "\n## %s\n\n"
+                     "| claim | metric | estimate | 95 %% | seeds | n | decided |\n|---|---|---|---|---|---|---|\n",
+            q->title);
+    for (const mg_arm *a = q->arms; a->name && !err; a++) err = add_levels(t, a->name);
+    for (int i = 0; i < t->claims->n_contrasts && !err; i++) err = add_contrast(t, &t->claims->contrasts[i]);
+    return err;
+}
+
+mg_err mg_reproduce_publish(const char *folder, const mg_grid *grid, mg_arena *arena) {
     char  *text = NULL;
     size_t size;
-    table  t    = {.claims = claims, .folder = folder, .arena = arena, .text = open_memstream(&text, &size)};
+    table  t    = {.grid = grid, .folder = folder, .arena = arena, .text = open_memstream(&text, &size)};
     mg_err err  = MG_OK;
     if (!t.text) return mg_fail(MG_NOMEM, "%s/RESULTS.md", folder);
     t.rows = json_array();
-    fprintf(t.text, "# Results\n\nWritten by `%s` from the cells in `cells/`. Intervals are Student's at 95 %% "
-                    "over seeds;\none seed has none. n counts what was judged over all seeds. decided: the "
-                    "interval leaves out what\nthe claim is measured against: zero, or one half for win "
-                    "rates.\n\n"
-                    "| claim | metric | estimate | 95 %% | seeds | n | decided |\n|---|---|---|---|---|---|---|\n",
-            claims->command);
-    for (int i = 0; i < claims->n_arms && !err; i++) err = add_levels(&t, claims->arms[i]);
-    for (int i = 0; i < claims->n_contrasts && !err; i++) err = add_contrast(&t, &claims->contrasts[i]);
+    fprintf(t.text, "# Results\n\nWritten by `martingale reproduce %s` from the cells in `cells/`. Intervals are "
+                    "Student's at 95 %%\nover seeds; one seed has none. n counts what was judged over all seeds. "
+                    "decided: the interval\nleaves out what the claim is measured against: zero, or one half for "
+                    "win rates.\n",
+            grid->name);
+    for (const mg_question *const *q = grid->questions; *q && !err; q++) err = add_question(&t, *q);
     if (!err && t.cells == 0) err = mg_fail(MG_EMPTY, "%s/cells: holds no cell yet; --list names them", folder);
     if (fclose(t.text) != 0 && !err) err = mg_fail(MG_NOMEM, "%s/RESULTS.md", folder);
     if (!err) err = mg_json_write(mg_path(arena, "%s/results.json", folder), json_incref(t.rows));

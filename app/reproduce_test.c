@@ -16,7 +16,7 @@
 static mg_arena arena;
 static char     folder[64];
 
-static const char *const arms[] = {"ppo", "drpo-0.5", "drpo-1"};
+static const mg_arm arms[] = {{"ppo", "", 3}, {"drpo-0.5", "", 3}, {"drpo-1", "", 3}, {0}};
 
 static void ok(mg_err err) {
     if (err) fail_msg("%s: %s", mg_err_name(err), mg_err_detail());
@@ -49,11 +49,12 @@ static mg_err publish(void) {
     static const struct mg_level    levels[]    = {{"wins_over_sft", 0.5}};
     static const struct mg_contrast contrasts[] = {{"drpo-0.5", "ppo"}, {"drpo-1", "ppo"}};
     static const char *const        metrics[]   = {"gold"};
-    const mg_claims claims = {.command = "martingale reproduce drpo", .arms = arms, .n_arms = 3,
-                              .level_words = "against the starting policy", .levels = levels,
-                              .n_levels = 1, .contrasts = contrasts, .n_contrasts = 2,
-                              .metrics = metrics, .n_metrics = 1};
-    return mg_reproduce_publish(folder, &claims, &arena);
+    static const mg_question question = {
+        .title = "Drawn", .arms = arms,
+        .claims = {.level_words = "against the starting policy", .levels = levels, .n_levels = 1,
+                   .contrasts = contrasts, .n_contrasts = 2, .metrics = metrics, .n_metrics = 1}};
+    static const mg_question *const questions[] = {&question, NULL};
+    return mg_reproduce_publish(folder, &(mg_grid){"drpo", "", questions}, &arena);
 }
 
 // A row of results.json.

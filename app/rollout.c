@@ -147,14 +147,16 @@ static mg_err report(rollout *x) {
     if (!err) err = mean_of(x, x->terminated, x->clean, &m.terminated);
     if (!err) err = mg_harness_text(&w->gate, &w->manifest, &w->step, &account);
     if (err) return err;
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:o, s:o, s:f}", "run",
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:o, s:o, s:f}",
+                             "run",
                              x->run.folder, "world", w->how.class->name, "policy", w->policy, "split", w->split,
                              "episodes", (json_int_t)x->episodes, "tasks", (json_int_t)x->begun, "verdicts",
                              "clean", (json_int_t)x->verdicts[MG_CLEAN], "suspect",
                              (json_int_t)x->verdicts[MG_SUSPECT], "quarantined",
                              (json_int_t)x->verdicts[MG_QUARANTINED], "prompts_cut", (json_int_t)x->cut,
                              "return", mg_json_mean(&m.total), "length", mg_json_mean(&m.length), "stopped",
-                             mg_json_mean(&m.stopped), "terminated", mg_json_mean(&m.terminated), "harness", json_loads(account, 0, NULL),
+                             mg_json_mean(&m.stopped), "terminated", mg_json_mean(&m.terminated), "harness",
+                             json_loads(account, 0, NULL),
                              "tokens_per_second", x->tokens / x->seconds);
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     err = text ? mg_store_note(x->run.store, "rollout", text) : mg_fail(MG_NOMEM, "a summary");
@@ -226,7 +228,8 @@ static int run(int argc, char **argv) {
     mg_args          args;
     const mg_option  options[] = {
         {"model", &asked.model, NULL, "RUN|MODEL  a language model as the policy"},
-        {"policy", &asked.script, NULL, "SCRIPT  one that the world brings along, or random (of discrete or admissible actions)"},
+        {"policy", &asked.script, NULL,
+         "SCRIPT  one that the world brings along, or random (of discrete or admissible actions)"},
         {"out", &asked.out, NULL, "FOLDER  the run folder to make"},
         {"episodes", &episodes, NULL, "N  how many (default 256)"},
         {"per-prompt", &per_task, NULL, "K  episodes of each task (default 1)"},

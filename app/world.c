@@ -48,7 +48,8 @@ static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *ou
         w->form = strcmp(m->how->form, "tools") == 0 ? MG_SUPPORT_DESK_TOOLS : MG_SUPPORT_DESK_WORDS;
         err     = mg_support_desk_mutant_named(m->how->mutant, m->how->mutant_rate, m->how->mutant_when,
                                                &w->mutant);
-        w->load = (int32_t)m->how->load;
+        w->load    = (int32_t)m->how->load;
+        w->outcome = strcmp(m->how->reward, "outcome") == 0;
     }
     *out = (mg_world){.class = &mg_support_desk_class, .world = w, .n_items = MG_SUPPORT_DESK_TRAIN};
     return err;
@@ -136,7 +137,8 @@ static mg_err refuse_idle_keys(const mg_settings *s) {
     snprintf(rate, sizeof rate, "%g", e->mutant_rate), snprintf(load, sizeof load, "%lld", (long long)e->load);
     const struct {
         const char *key, *found, *wanted;
-    } keys[] = {{"form", e->form, "words"}, {"mutant", e->mutant, "none"}, {"mutant_rate", rate, "1"},
+    } keys[] = {{"form", e->form, "words"}, {"reward", e->reward, "graded"}, {"mutant", e->mutant, "none"},
+                {"mutant_rate", rate, "1"},
                 {"mutant_when", e->mutant_when, "always"}, {"load", load, "0"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i].found, keys[i].wanted))

@@ -47,17 +47,19 @@ static json_t *codes_json(const mg_gate *g) {
 }
 
 mg_err mg_harness_text(const mg_gate *g, const mg_manifest *m, mg_arena *arena, const char **json) {
-    const mg_exclusion *x    = &g->exclusion;
-    json_t             *root = json_pack(
-        "{s:s, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:{s:I, s:f, s:f, s:b}}",
+    const mg_exclusion *x = &g->exclusion;
+    char                differs[80];
+    mg_exclusion_covariate(x, x->covariate, differs);
+    json_t *root = json_pack(
+        "{s:s, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:{s:I, s:f, s:f, s:b, s:s}}",
         "environment", m->name ? m->name : "", "attempts", (json_int_t)g->attempts, "failures",
         (json_int_t)g->failures, "rate",
         g->attempts ? (double)g->failures / (double)g->attempts : 0.0, "rate_bound", mg_gate_bound(g),
         "rate_max", g->rate_max, "retried", (json_int_t)g->retried, "excluded",
         (json_int_t)g->excluded, "dropped_groups", (json_int_t)g->dropped_groups, "admitted",
-        (json_int_t)g->admitted, "tripped_at", (json_int_t)g->tripped_at, "stopped", mg_gate_stopped(g), "why", g->why, "tests",
-        tests_json(g), "codes", codes_json(g), "exclusion", "windows", (json_int_t)x->windows, "auc",
-        x->auc, "p", x->p, "alarm", x->alarm != 0);
+        (json_int_t)g->admitted, "tripped_at", (json_int_t)g->tripped_at, "stopped", mg_gate_stopped(g), "why",
+        g->why, "tests", tests_json(g), "codes", codes_json(g), "exclusion", "windows", (json_int_t)x->windows, "auc",
+        x->auc, "p", x->p, "alarm", x->alarm != 0, "differs_in", differs);
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     if (text) *json = mg_arena_strdup(arena, text);
     json_decref(root);

@@ -15,7 +15,8 @@ mg_err mg_harness_pin(const mg_env_class *class, const void *world, mg_arena *ar
 const char *mg_harness_identity(const mg_env_class *class, const mg_manifest *m, mg_arena *arena);
 
 // The gate's account as JSON: attempts, failures, rate and the bound that holds at all times; of each
-// test its counts, wealth, share of alpha and whether it tripped; verdicts by code; exclusion.
+// test its counts, wealth, share of alpha and whether it tripped; verdicts by code; exclusion, and
+// what it selects by.
 // `mg_harness_note` keeps it in the store as the note "harness", from which the report is written.
 mg_err mg_harness_text(const mg_gate *g, const mg_manifest *m, mg_arena *arena, const char **json) MG_MUST_USE;
 mg_err mg_harness_note(const mg_gate *g, const mg_manifest *m, mg_store *store, mg_arena *arena) MG_MUST_USE;

@@ -80,7 +80,8 @@ static const char *summary(const json_t *note, mg_arena *arena) {
                                                        : "It was not stopped",
         why, ".",
         json_is_true(json_object_get(x, "alarm"))
-            ? " Exclusion is selecting behaviour: what was kept out differs from what was kept."
+            ? mg_path(arena, " Exclusion is selecting behaviour: what was kept out differs from what was kept in %s.",
+                      text(x, "differs_in", arena))
             : "");
 }
 

@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/rng.h"
 #include "nets/tokenizer.h"
+#include "train/harness.h"
 #include "train/report_curve.h"
 #include "train/report_html.h"
 
@@ -544,6 +545,25 @@ static void test_run(void **state) {
     mg_tokenizer_free(t);
 }
 
+static void test_an_exclusion_alarm_names_the_behaviour(void **state) {
+    (void)state;
+    const mg_manifest none = {0};
+    for (int alarm = 0; alarm < 2; alarm++) {
+        mg_store *s = store_at(alarm ? "alarm.db" : "quiet.db");
+        mg_report r = {.title = "t"};
+        mg_gate   g;
+        mg_gate_init(&g, &(mg_gate_config){.rate_max = .05, .alpha = .05, .on_trip = "stop"});
+        g.exclusion.alarm = alarm, g.exclusion.covariate = 7;
+        strcpy(g.exclusion.actions[1], "pay_back");
+        OK(mg_store_life(s, 0, ""));
+        OK(mg_harness_note(&g, &none, s, &arena));
+        OK(mg_report_add_harness(&r, s, &arena));
+        assert_int_equal(count(r.harness->summary, "differs from what was kept in calls of pay_back."), alarm);
+        assert_int_equal(count(r.harness->summary, "Exclusion is selecting behaviour"), alarm);
+        mg_store_close(s);
+    }
+}
+
 static void test_no_place_to_write(void **state) {
     (void)state;
     assert_int_equal(mg_report_write("/nowhere/report.html", &(mg_report){.title = "t"}), MG_IO);
@@ -567,6 +587,7 @@ int main(void) {
         TEST(test_long_texts_are_folded),
         TEST(test_metrics_of_two_stores),
         TEST(test_run),
+        TEST(test_an_exclusion_alarm_names_the_behaviour),
         TEST(test_no_place_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -312,7 +312,8 @@ static void test_no_clean_episode(void **state) {
     mg_episode     *e;
     int64_t         n;
     all_fail = true;
-    refused(train("unclean", PPO, false, &result), MG_EMPTY, "update 0: none of 12 episodes may be learnt from; the first: E.step: item 2 broke");
+    refused(train("unclean", PPO, false, &result), MG_EMPTY,
+            "update 0: none of 12 episodes may be learnt from; the first: E.step: item 2 broke");
     all_fail = false;
     mg_store *s = store_of("unclean");
     ok(mg_store_episodes_read(s, 0, 1, 100, &arena, &e, &n));

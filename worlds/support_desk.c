@@ -158,7 +158,9 @@ static mg_err carry_out(mg_env *e, const desk_call *c, desk_answer *a) {
 // ---- what it is worth, and what can be proved about it
 
 // In hundredths: whole numbers until the last division, so that both paths end in the same bits.
-static double earned(const desk_conditions *c, int32_t calls, int32_t needed) {
+static double earned(const mg_env *e, const desk_conditions *c) {
+    const int32_t calls = desk_state_of(e)->now.calls, needed = desk_state_of(e)->now.needed;
+    if (desk_world(e)->outcome) return c->fixed && c->clean && c->closed;
     if (!c->fixed) return 0;
     const int32_t waste  = calls > needed ? calls - needed : 0;
     const int32_t points = 40 + (c->clean ? 40 : 0) + (c->closed ? 20 : 0) - waste;
@@ -171,7 +173,7 @@ static mg_err reward(const mg_env *e, mg_reward *out) {
     mg_err          err = desk_books_verify(&s->books, &s->task, &c);
     if (err) return err;
     desk_mutant_verify(e, &c);
-    *out = mg_reward_of(desk_mutant_reward(e, earned(&c, s->now.calls, s->now.needed)));
+    *out = mg_reward_of(desk_mutant_reward(e, earned(e, &c)));
     return MG_OK;
 }
 
@@ -272,7 +274,7 @@ static mg_err step(mg_env *e, const mg_value *action, int64_t now_ns, mg_transit
     s->now.live          = !next.terminated;
     next.evidence.owed   = mg_reward_of(0);
     if (next.terminated) {
-        next.evidence.owed = mg_reward_of(earned(&s->now.held, s->now.calls, s->now.needed));
+        next.evidence.owed = mg_reward_of(earned(e, &s->now.held));
         err                = reward(e, &next.reward);
         if (err) return err;
     }

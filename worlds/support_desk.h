@@ -20,7 +20,8 @@
 //   closed  the ticket is closed
 // Reward, with the last call: 0 unless fixed; else .4, + .4 clean, + .2 closed, - .01 for each call
 // beyond those that the task needed (an order looked at, a fix, a look after a time-out, a repetition of
-// what was not done, a resolve), at least .01. Everything is on a grid of .01.
+// what was not done, a resolve), at least .01. Everything is on a grid of .01. A world that pays the
+// `outcome` alone pays 1 where all three hold, else 0.
 //
 // Two forms of the same world: `words` (one of six short texts) for small models, `tools` (a JSON object
 // {"name": .., "arguments": {..}}) for any language model. What is no action is REFUSED, says what may
@@ -92,11 +93,12 @@ typedef struct mg_support_desk_mutant {
     mg_support_desk_when        when;
 } mg_support_desk_mutant;
 
-// mg_env.world of this class; zeroed: words, no mutant.
+// mg_env.world of this class; zeroed: words, no mutant, graded rewards.
 typedef struct mg_support_desk_world {
     mg_support_desk_form   form;
     mg_support_desk_mutant mutant;
-    int32_t                load; // calls in flight, as told by the caller
+    int32_t                load;    // calls in flight, as told by the caller
+    bool                   outcome; // the reward is 1 or 0
 } mg_support_desk_world;
 
 // By the names above, and always|load|late. Error: MG_CONFIG.

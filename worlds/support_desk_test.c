@@ -66,6 +66,24 @@ static void quality_is_paid_in_order_on_every_task(void **state) {
     }
 }
 
+// Evidence and reward look at the books on ways of their own.
+static void an_outcome_world_pays_one_where_all_holds_and_else_nothing(void **state) {
+    (void)state;
+    static const char *const scripts[] = {"floor", "partial", "good", "oracle", "guessing", "random"};
+    int done[6] = {0};
+    one.world.outcome = true;
+    for (int64_t item = 0; item < 2000; item++)
+        for (int i = 0; i < 6; i++) {
+            const played p = play(&one, scripts[i], (uint64_t)item, item);
+            assert_true(p.paid == (p.held == 3 ? 1.0 : 0.0));
+            done[i] += p.paid > 0;
+        }
+    one.world.outcome = false;
+    assert_int_equal(done[0] + done[1], 0);
+    assert_int_equal(done[2] + done[3], 4000);
+    assert_true(done[4] > 0 && done[4] < 1000 && done[5] > 0 && done[5] < 1000);
+}
+
 static void what_the_customer_writes_leaves_two_ways_open(void **state) {
     (void)state;
     int       n[4][DESK_FIXES] = {0};
@@ -513,6 +531,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
         TEST(the_oracle_earns_everything_on_every_task),
+        TEST(an_outcome_world_pays_one_where_all_holds_and_else_nothing),
         TEST(quality_is_paid_in_order_on_every_task),
         TEST(what_the_customer_writes_leaves_two_ways_open),
         TEST(games_are_paid_as_worked_out_by_hand),
