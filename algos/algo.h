@@ -36,6 +36,7 @@ mg_schedule mg_schedule_named(const char *word);
 typedef struct mg_job {
     uint64_t            seed;
     mg_team            *team;
+    mg_compute          compute; // of every model that the learner opens
     mg_arena           *run;  // lifetime of the learner
     mg_arena           *step; // reset by the loop after each update
     const mg_tokenizer *tokenizer;

@@ -57,6 +57,35 @@ static void two_threads_give_the_bits_of_one(void **state) {
     }
 }
 
+// The learner of a subject whose models compute in bfloat16; NULL where the processor cannot.
+static tiny *started_in_bf16(const subject *s, int threads) {
+    if (!mg_linear_has_bf16()) return NULL;
+    tiny *t              = tiny_job(s->algo, threads);
+    t->job.reward_folder = s->reward ? tiny_reward : "";
+    t->job.compute       = MG_COMPUTE_BF16;
+    ok(tiny_learner(t, s->settings));
+    return t;
+}
+
+// Sampler and trainer round alike, so the first pass finds the sampler's own log-probabilities.
+static void bfloat16_keeps_bits_and_ratios(void **state) {
+    (void)state;
+    for (int i = 0; i < SUBJECTS; i++) {
+        tiny *one = started_in_bf16(&subjects[i], 1), *two = started_in_bf16(&subjects[i], 2);
+        if (!one) skip();
+        tiny *exact = started(&subjects[i], 1, "");
+        for (int64_t u = 0; u < 2; u++) {
+            updated(one, u, u + 1), updated(two, u, u + 1), updated(exact, u, u + 1);
+            for (int k = 0; k < one->metrics.n; k++)
+                if (strcmp(one->metrics.rows[k].name, "first_ratio_error") == 0)
+                    assert_true(one->metrics.rows[k].value == 0);
+        }
+        if (!tiny_same(one, two)) fail_msg("%s: %s", subjects[i].algo, subjects[i].settings);
+        assert_false(tiny_same(one, exact));
+        tiny_stop(one), tiny_stop(two), tiny_stop(exact);
+    }
+}
+
 // What train/checkpoint.c keeps of a learner, and nothing else.
 static void carried_over(tiny *from, tiny *to) {
     mg_part   a[MG_PARTS_MAX], b[MG_PARTS_MAX];
@@ -239,6 +268,7 @@ static void readmes_hold_the_tables_of_the_configurations(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_threads_give_the_bits_of_one),
+        cmocka_unit_test(bfloat16_keeps_bits_and_ratios),
         cmocka_unit_test(a_run_from_a_checkpoint_is_the_run_without_one),
         cmocka_unit_test(slicing_does_not_change_the_gradient),
         cmocka_unit_test(gradients_are_slopes_of_the_losses),

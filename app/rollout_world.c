@@ -91,6 +91,7 @@ static mg_err open_model(mg_rollout_world *w, const mg_rollout_asked *a) {
     w->job              = (mg_job){.run = &w->arena, .step = &w->step, .team = w->job.team};
     mg_err err          = mg_job_open(&w->job, &acting, &w->tokenizer);
     if (!err) err = mg_model_load(&w->model, acting.run.model, false);
+    if (!err) err = mg_model_compute(w->model, w->job.compute);
     w->how.model = w->model, w->how.tokenizer = w->tokenizer, w->how.rule = w->job.rule;
     w->how.sampling = (mg_sampling){.temperature = temperature, .top_p = 1, .stop = w->job.rule.stop,
                                     .new_max = w->job.response_max};

@@ -44,6 +44,11 @@ void *mg_arena_alloc(mg_arena *a, size_t size) {
     return p;
 }
 
+mg_arena mg_arena_part(mg_arena *a, size_t size) {
+    MG_ASSERT(size > 0);
+    return (mg_arena){.name = a->name, .base = mg_arena_alloc_raw(a, size), .size_max = size};
+}
+
 char *mg_arena_strdup(mg_arena *a, const char *s) {
     size_t size = strlen(s) + 1;
     return memcpy(mg_arena_alloc_raw(a, size), s, size);

@@ -29,6 +29,10 @@ void *mg_arena_alloc(mg_arena *a, size_t size);
 // The same without zeroing, for buffers that are wholly written before they are read.
 void *mg_arena_alloc_raw(mg_arena *a, size_t size);
 
+// An arena of `size` bytes inside another, such as a worker's own. Borrowed: it ends when the other
+// is reset below it, and is never released.
+mg_arena mg_arena_part(mg_arena *a, size_t size);
+
 #define MG_NEW(arena, type, n) ((type *)mg_arena_alloc((arena), sizeof(type) * (size_t)(n)))
 
 // A copy of the string, owned by the arena.

@@ -94,6 +94,22 @@ static void outgrowing_it_aborts(void **state) {
     assert_int_equal(signal_of_child(*state, 64, SIZE_MAX - 63), SIGABRT);
 }
 
+static void a_part_is_an_arena_of_its_own_inside_the_whole(void **state) {
+    mg_arena    *a     = *state;
+    const size_t mark  = mg_arena_mark(a);
+    mg_arena     parts[2];
+    for (int i = 0; i < 2; i++) parts[i] = mg_arena_part(a, 128);
+    char *after = mg_arena_alloc(a, 64);
+    for (int i = 0; i < 2; i++) {
+        char *p = mg_arena_alloc(&parts[i], 100);
+        assert_ptr_equal(p, after - 256 + 128 * i);
+        assert_int_equal(parts[i].used, 128); // and no byte more
+        assert_int_equal(parts[i].size_max, 128);
+    }
+    assert_int_equal(mg_arena_mark(a), mark + 256 + 64);
+    mg_arena_reset(a, mark);
+}
+
 static void releasing_twice_or_a_zeroed_one_is_harmless(void **state) {
     (void)state;
     mg_arena a = {0};
@@ -121,6 +137,7 @@ int main(void) {
         TEST(reset_goes_back_to_the_mark_and_keeps_the_peak),
         TEST(the_whole_arena_can_be_used),
         TEST(outgrowing_it_aborts),
+        TEST(a_part_is_an_arena_of_its_own_inside_the_whole),
         cmocka_unit_test(releasing_twice_or_a_zeroed_one_is_harmless),
         cmocka_unit_test(more_than_the_address_space_is_refused_with_its_name),
     };

@@ -1,10 +1,11 @@
 // thread.c - a team that takes numbered pieces from a counter.
 //
-// A run publishes (fn, context, pieces) and a new generation; workers that see it take pieces with
-// an atomic add until none is left, then report. The caller works too, and returns when every
-// member has reported: one that has not may still read the run's fields.
+// A run publishes (fn, context, pieces), opens the door and counts a new generation; members that
+// see it go in, take pieces with an atomic add until none is left, and go out. The caller works too.
+// When it finds no piece left it closes the door and waits for those inside: one that still sleeps
+// is not waited for, it finds the door closed.
 //
-// What a piece wrote is seen after the run: reports are read-modify-writes with release order, and
+// What a piece wrote is seen after the run: going out is a read-modify-write with release order, and
 // the caller's last look acquires them all.
 #include "core/thread.h"
 
@@ -18,6 +19,10 @@
 #define SPIN_NS 50000 // about what waking a sleeping thread costs
 #define LOOKS   64    // between two looks at the clock
 
+// The door: its run's generation above, then whether it is closed, then how many are inside.
+#define CLOSED ((uint64_t)1 << 31)
+#define INSIDE (CLOSED - 1)
+
 typedef struct member {
     mg_team  *team;
     pthread_t thread;
@@ -30,14 +35,14 @@ struct mg_team {
     pthread_mutex_t lock;                    // guards sleeping and waking only
     pthread_cond_t  wake, idle;
 
-    mg_piece_fn *fn; // of the current run; written before `generation`
+    mg_piece_fn *fn; // of the current run; read inside only
     void        *context;
     int64_t      pieces;
-    bool         quit;
 
+    _Atomic bool     quit;
     _Atomic uint64_t generation; // counts runs
+    _Atomic uint64_t door;
     _Atomic int64_t  next;       // the first piece not taken
-    _Atomic int      working;    // members, the caller among them, that have not reported
 };
 
 static int64_t now_ns(void) {
@@ -78,40 +83,61 @@ static uint64_t wait_for_run(mg_team *t, uint64_t seen) {
     return generation;
 }
 
+// False: that run is over.
+static bool go_in(mg_team *t, uint64_t generation) {
+    uint64_t door = atomic_load_explicit(&t->door, memory_order_relaxed);
+    do {
+        if (door >> 32 != (uint32_t)generation || door & CLOSED) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&t->door, &door, door + 1, memory_order_acquire,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+static void go_out(mg_team *t) {
+    const uint64_t door = atomic_fetch_sub_explicit(&t->door, 1, memory_order_acq_rel);
+    if (!(door & CLOSED) || (door & INSIDE) > 1) return;
+    pthread_mutex_lock(&t->lock); // the last one wakes the caller
+    pthread_cond_signal(&t->idle);
+    pthread_mutex_unlock(&t->lock);
+}
+
 static void *work(void *arg) {
     const member *m    = arg;
     mg_team      *t    = m->team;
     uint64_t      seen = 0;
     for (;;) {
         seen = wait_for_run(t, seen);
-        if (t->quit) return NULL;
+        if (atomic_load_explicit(&t->quit, memory_order_relaxed)) return NULL;
+        if (!go_in(t, seen)) continue;
         take_pieces(t, m->worker);
-        if (atomic_fetch_sub_explicit(&t->working, 1, memory_order_acq_rel) > 1) continue;
-        pthread_mutex_lock(&t->lock); // the last one wakes the caller
-        pthread_cond_signal(&t->idle);
-        pthread_mutex_unlock(&t->lock);
+        go_out(t);
     }
 }
 
-// Returns when every member has reported: spins, then sleeps.
+static bool empty(const mg_team *t) {
+    return (atomic_load_explicit(&t->door, memory_order_acquire) & INSIDE) == 0;
+}
+
+// Returns when nobody is inside: spins, then sleeps.
 static void wait_for_members(mg_team *t) {
     const int64_t until = now_ns() + SPIN_NS;
     do {
         for (int i = 0; i < LOOKS; i++) {
-            if (atomic_load_explicit(&t->working, memory_order_acquire) == 0) return;
+            if (empty(t)) return;
             pause_briefly();
         }
     } while (now_ns() < until);
     pthread_mutex_lock(&t->lock);
-    while (atomic_load_explicit(&t->working, memory_order_acquire) > 0)
-        pthread_cond_wait(&t->idle, &t->lock);
+    while (!empty(t)) pthread_cond_wait(&t->idle, &t->lock);
     pthread_mutex_unlock(&t->lock);
 }
 
 // A new generation, seen by spinning workers at once and by sleeping ones when woken.
 static void announce(mg_team *t) {
+    const uint64_t generation = atomic_load_explicit(&t->generation, memory_order_relaxed) + 1;
     pthread_mutex_lock(&t->lock);
-    atomic_fetch_add_explicit(&t->generation, 1, memory_order_release);
+    atomic_store_explicit(&t->door, (generation & UINT32_MAX) << 32, memory_order_release);
+    atomic_store_explicit(&t->generation, generation, memory_order_release);
     pthread_cond_broadcast(&t->wake);
     pthread_mutex_unlock(&t->lock);
 }
@@ -126,6 +152,7 @@ mg_err mg_team_open(mg_team **out, int threads) {
         return mg_fail(MG_CONFIG, "threads: found %d, wanted 1..%d", threads, MG_THREADS_MAX);
     mg_team *t = calloc(1, sizeof *t);
     if (!t) return mg_fail(MG_NOMEM, "a team of %d threads", threads);
+    t->door = CLOSED;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
     pthread_cond_init(&t->idle, NULL);
@@ -145,7 +172,7 @@ mg_err mg_team_open(mg_team **out, int threads) {
 
 void mg_team_close(mg_team *t) {
     if (!t) return;
-    t->quit = true;
+    atomic_store_explicit(&t->quit, true, memory_order_relaxed);
     announce(t);
     for (int i = 1; i < t->threads; i++) pthread_join(t->members[i].thread, NULL);
     pthread_cond_destroy(&t->idle);
@@ -161,11 +188,11 @@ void mg_team_run(mg_team *t, mg_piece_fn *fn, void *context, int64_t pieces) {
         for (int64_t i = 0; i < pieces; i++) fn(context, i, 0);
         return;
     }
-    MG_ASSERT(atomic_load_explicit(&t->working, memory_order_acquire) == 0); // no run within a run
+    MG_ASSERT(atomic_load_explicit(&t->door, memory_order_acquire) & CLOSED); // no run within a run
     t->fn = fn, t->context = context, t->pieces = pieces;
     atomic_store_explicit(&t->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&t->working, t->threads, memory_order_relaxed);
     announce(t);
     take_pieces(t, 0);
-    if (atomic_fetch_sub_explicit(&t->working, 1, memory_order_acq_rel) > 1) wait_for_members(t);
+    if ((atomic_fetch_or_explicit(&t->door, CLOSED, memory_order_acq_rel) & INSIDE) > 0)
+        wait_for_members(t);
 }

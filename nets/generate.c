@@ -11,10 +11,11 @@
 
 #include <math.h>
 
+#include "nets/choose.h"
+
 enum {
     LOGITS_AT_ONCE = 256, // rows of logits held at a time: with a wide vocabulary they are large
     SPANS_MAX      = 3,   // prompt, forced prefix, own tokens
-    UNCHOSEN       = -1,
 };
 
 #define TEMPERATURE_MIN 1e-3 // keeps logits / temperature a float
@@ -30,7 +31,7 @@ typedef struct ask {
     stream *who;
     int64_t at;    // index in the answer
     int32_t row;   // of hidden
-    int32_t token; // forced, or UNCHOSEN
+    int32_t token; // forced, or MG_UNCHOSEN
 } ask;
 
 typedef struct generator {
@@ -41,127 +42,46 @@ typedef struct generator {
     mg_arena          *scratch;
     mg_cache           cache;
     stream            *streams; // [n]
-    int64_t            n;
+    stream           **live;    // [n] those that are not done
+    int64_t            n, n_live;
 } generator;
-
-// ---- choosing a token ----
-
-typedef struct candidate {
-    double  p; // times a constant
-    int32_t id;
-} candidate;
-
-static bool likelier(candidate a, candidate b) {
-    return a.p != b.p ? a.p > b.p : a.id < b.id;
-}
-
-// Moves c[at] to its place in the heap c[0..n), whose top is the likeliest.
-static void sink(candidate *c, int64_t n, int64_t at) {
-    const candidate moved = c[at];
-    for (int64_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
-        if (child + 1 < n && likelier(c[child + 1], c[child])) child++;
-        if (!likelier(c[child], moved)) break;
-        c[at] = c[child];
-        at    = child;
-    }
-    c[at] = moved;
-}
-
-// Brings the likeliest of c[0..n) to its end, until there are n_max of them or their mass reaches
-// `mass`. Returns how many. A heap: a vocabulary is large, and few are kept.
-static int64_t select_likeliest(candidate *c, int64_t n, int64_t n_max, double mass) {
-    int64_t kept = 0;
-    double  sum  = 0;
-    for (int64_t at = n / 2; at-- > 0;) sink(c, n, at);
-    while (kept < n_max && (kept == 0 || sum < mass)) {
-        const candidate top = c[0];
-        sum += top.p;
-        kept++;
-        c[0]        = c[n - kept];
-        c[n - kept] = top;
-        sink(c, n - kept, 0);
-    }
-    return kept;
-}
-
-static double total(const candidate *c, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += c[i].p;
-    return sum;
-}
-
-static int32_t likeliest(const float *z, int64_t vocab) {
-    int32_t best = 0;
-    for (int64_t k = 1; k < vocab; k++)
-        if (z[k] > z[best]) best = (int32_t)k;
-    return best;
-}
-
-// By the inverse of the distribution function, in double: in order of id, or in the order in which
-// select_likeliest leaves them. c [vocab] is scratch.
-static int32_t draw(const generator *g, const ask *a, const float *z, candidate *c) {
-    const mg_sampling *how  = g->how;
-    const int32_t      best = likeliest(z, g->m->config.vocab);
-    if (how->temperature == 0) return best;
-
-    int64_t n = g->m->config.vocab;
-    for (int64_t k = 0; k < n; k++)
-        c[k] = (candidate){exp(((double)z[k] - (double)z[best]) / how->temperature), (int32_t)k};
-    if (how->top_k > 0 && how->top_k < n) {
-        const int64_t kept = select_likeliest(c, n, how->top_k, INFINITY);
-        c += n - kept, n = kept;
-    }
-    if (how->top_p < 1) {
-        const int64_t kept = select_likeliest(c, n, n, how->top_p * total(c, n));
-        c += n - kept, n = kept;
-    }
-
-    mg_rng rng = g->draws;
-    mg_rng_seek(&rng, a->who->sample->episode, a->who->sample->attempt, (uint32_t)a->at);
-    const double u   = mg_rng_uniform(&rng) * total(c, n);
-    double       sum = 0;
-    for (int64_t i = 0; i + 1 < n; i++)
-        if ((sum += c[i].p) > u) return c[i].id;
-    return c[n - 1].id;
-}
 
 // ---- answering asks ----
 
 typedef struct choice {
     const generator *g;
     const ask       *asks;
-    const float     *z;          // [asks, vocab]
-    candidate       *candidates; // [workers, vocab]
-    int32_t         *tokens;     // [asks]; UNCHOSEN when a logit is not finite
+    const float     *z;       // [asks, vocab]
+    mg_arena        *scratch; // [workers]
+    int32_t         *tokens;  // [asks]; MG_UNCHOSEN when a logit is not finite
 } choice;
 
 static void choose(void *context, int64_t i, int worker) {
-    const choice *c      = context;
-    const int64_t vocab  = c->g->m->config.vocab;
-    const float  *z      = c->z + i * vocab;
-    bool          finite = true;
-    for (int64_t k = 0; k < vocab; k++) finite &= isfinite(z[k]) != 0;
-    c->tokens[i] = finite ? c->asks[i].token : UNCHOSEN;
-    if (finite && c->tokens[i] == UNCHOSEN)
-        c->tokens[i] = draw(c->g, &c->asks[i], z, c->candidates + worker * vocab);
+    const choice *c     = context;
+    const ask    *a     = &c->asks[i];
+    const int64_t vocab = c->g->m->config.vocab;
+    mg_rng        draws = c->g->draws;
+    mg_rng_seek(&draws, a->who->sample->episode, a->who->sample->attempt, (uint32_t)a->at);
+    c->tokens[i] = mg_choose(c->g->how, c->z + i * vocab, vocab, draws, &c->scratch[worker]);
+    if (c->tokens[i] != MG_UNCHOSEN && a->token != MG_UNCHOSEN) c->tokens[i] = a->token;
 }
 
 // Log-probabilities come from the operation that training uses, so that both have the same bits.
-static mg_err answer_some(generator *g, mg_tape *t, mg_tensor *hidden, const ask *asks, int64_t n) {
-    int32_t *rows = MG_NEW(g->scratch, int32_t, n);
+// Returns the first ask whose logits are not finite; of nobody when all are.
+static ask answer_some(const generator *g, mg_tape *t, mg_tensor *hidden, const ask *asks,
+                       int64_t n) {
+    int32_t *rows = mg_arena_alloc_raw(t->arena, sizeof *rows * (size_t)n);
     for (int64_t i = 0; i < n; i++) rows[i] = asks[i].row;
-    mg_tensor *z = mg_model_head(t, g->m, hidden, rows, n);
-
-    choice        c    = {.g = g, .asks = asks, .z = mg_f32(z)};
-    const int64_t room = mg_team_threads(g->team) * g->m->config.vocab;
-    c.candidates       = mg_arena_alloc_raw(g->scratch, sizeof *c.candidates * (size_t)room);
-    c.tokens           = MG_NEW(g->scratch, int32_t, n);
-    mg_team_run(g->team, choose, &c, n);
+    mg_tensor *z       = mg_model_head(t, g->m, hidden, rows, n);
+    const int  workers = mg_team_threads(t->team);
+    choice     c       = {.g = g, .asks = asks, .z = mg_f32(z),
+                          .scratch = MG_NEW(t->arena, mg_arena, workers),
+                          .tokens  = MG_NEW(t->arena, int32_t, n)};
+    for (int w = 0; w < workers; w++)
+        c.scratch[w] = mg_arena_part(t->arena, mg_choose_memory(g->m->config.vocab));
+    mg_team_run(t->team, choose, &c, n);
     for (int64_t i = 0; i < n; i++)
-        if (c.tokens[i] == UNCHOSEN)
-            return mg_fail(MG_NUMERIC, "episode %u, attempt %u, token %lld: logits are not finite",
-                           asks[i].who->sample->episode, asks[i].who->sample->attempt,
-                           (long long)asks[i].at);
+        if (c.tokens[i] == MG_UNCHOSEN) return asks[i];
 
     const double temperature = g->how->temperature == 0 ? 1 : g->how->temperature;
     const float *logp        = mg_f32(mg_token_logp(t, z, c.tokens, temperature, NULL));
@@ -172,26 +92,35 @@ static mg_err answer_some(generator *g, mg_tape *t, mg_tensor *hidden, const ask
         s->logp[s->n++] = logp[i];
         s->stopped      = c.tokens[i] == g->how->stop;
     }
-    return MG_OK;
+    return (ask){0};
 }
 
-// Reads a batch into the places of the cache and answers the asks.
-static mg_err pass(generator *g, const mg_batch *b, const int32_t *place, const ask *asks,
-                   int64_t n) {
-    const size_t mark = mg_arena_mark(g->scratch);
-    mg_tape      t    = mg_tape_make(g->scratch, g->team, false);
+// Reads a batch into the places of the cache and answers the asks. Returns as answer_some.
+static ask pass(const generator *g, mg_arena *arena, mg_team *team, const mg_batch *b,
+                const int32_t *place, const ask *asks, int64_t n) {
+    const size_t mark  = mg_arena_mark(arena);
+    mg_tape      t     = mg_tape_make(arena, team, false);
+    mg_cache     cache = g->cache;
     mg_tensor   *hidden;
-    g->cache.place = place;
-    mg_err err     = mg_model_hidden(&t, g->m, b, &g->cache, &hidden);
+    ask          bad = {0};
+    cache.place      = place;
+    const mg_err err = mg_model_hidden(&t, g->m, b, &cache, &hidden);
+    MG_ASSERT(!err); // its only error is a context too long, which was looked at before
 
-    const size_t read = mg_arena_mark(g->scratch);
-    for (int64_t i = 0; i < n && !err; i += LOGITS_AT_ONCE) {
+    const size_t read = mg_arena_mark(arena);
+    for (int64_t i = 0; i < n && !bad.who; i += LOGITS_AT_ONCE) {
         const int64_t left = n - i;
-        err = answer_some(g, &t, hidden, asks + i, left < LOGITS_AT_ONCE ? left : LOGITS_AT_ONCE);
-        mg_arena_reset(g->scratch, read);
+        bad = answer_some(g, &t, hidden, asks + i, left < LOGITS_AT_ONCE ? left : LOGITS_AT_ONCE);
+        mg_arena_reset(arena, read);
     }
-    mg_arena_reset(g->scratch, mark);
-    return err;
+    mg_arena_reset(arena, mark);
+    return bad;
+}
+
+static mg_err verdict(ask bad) {
+    if (!bad.who) return MG_OK;
+    return mg_fail(MG_NUMERIC, "episode %u, attempt %u, token %lld: logits are not finite",
+                   bad.who->sample->episode, bad.who->sample->attempt, (long long)bad.at);
 }
 
 // ---- the two kinds of pass ----
@@ -222,7 +151,7 @@ static int64_t lay_out(generator *g, const mg_prompt *prompts, int64_t n_prompts
         }
         const bool stopped = s->n_forced > 0 && s->forced[s->n_forced - 1] == g->how->stop;
         if (!stopped && s->n_forced < g->how->new_max)
-            asks[n++] = (ask){st, s->n_forced, last, UNCHOSEN};
+            asks[n++] = (ask){st, s->n_forced, last, MG_UNCHOSEN};
     }
     mg_batch_plan(b, g->scratch);
     return n;
@@ -246,43 +175,48 @@ static mg_err prefill(generator *g, const mg_prompt *prompts, int64_t n_prompts)
     mg_cache_init(&g->cache, g->m, g->scratch, rows);
     int32_t *place = MG_NEW(g->scratch, int32_t, b.n_tokens);
     for (int64_t i = 0; i < b.n_tokens; i++) place[i] = (int32_t)i;
-    return pass(g, &b, place, asks, n_asks);
+    return verdict(pass(g, g->scratch, g->team, &b, place, asks, n_asks));
 }
 
-// Reads the last token of every sample that is not done and gives it one more. *live is how many
-// there were.
-static mg_err advance(generator *g, int64_t *live) {
-    const size_t    mark   = mg_arena_mark(g->scratch);
-    ask            *asks   = MG_NEW(g->scratch, ask, g->n);
-    mg_query_group *groups = MG_NEW(g->scratch, mg_query_group, g->n);
-    mg_key_span    *spans  = MG_NEW(g->scratch, mg_key_span, SPANS_MAX * g->n);
-    int32_t        *place  = MG_NEW(g->scratch, int32_t, g->n);
-    int32_t         n = 0, n_spans = 0;
+// Reads the last token of each of n streams and gives it one more. Returns as answer_some.
+static ask read_last(const generator *g, mg_arena *arena, mg_team *team, stream *const *streams,
+                     int64_t n) {
+    const size_t    mark   = mg_arena_mark(arena);
+    ask            *asks   = MG_NEW(arena, ask, n);
+    mg_query_group *groups = MG_NEW(arena, mg_query_group, n);
+    mg_key_span    *spans  = MG_NEW(arena, mg_key_span, SPANS_MAX * n);
+    int32_t        *place  = MG_NEW(arena, int32_t, n);
+    int32_t         n_spans = 0;
     mg_batch        b;
-    mg_batch_init(&b, g->scratch, g->n, g->n);
-    for (int64_t i = 0; i < g->n; i++) {
-        stream          *st  = &g->streams[i];
+    mg_batch_init(&b, arena, n, n);
+    for (int64_t i = 0; i < n; i++) {
+        stream          *st  = streams[i];
         const mg_sample *s   = st->sample;
         const int64_t    own = s->n - s->n_forced; // the token to be read among them
-        if (s->stopped || s->n == g->how->new_max) continue;
         mg_batch_add(&b, &s->tokens[s->n - 1], 1, -1);
-        b.positions[n] = b.sequences[n].position = (int32_t)(st->prompt_n + s->n - 1);
+        b.positions[i] = b.sequences[i].position = (int32_t)(st->prompt_n + s->n - 1);
 
         const int32_t first = n_spans;
         spans[n_spans++]    = (mg_key_span){st->prompt_row, st->prompt_n};
         if (s->n_forced > 0) spans[n_spans++] = (mg_key_span){st->forced_row, s->n_forced};
         spans[n_spans++] = (mg_key_span){st->own_row, own};
-        groups[n]        = (mg_query_group){.row = n, .n = 1, .span = first,
+        groups[i]        = (mg_query_group){.row = i, .n = 1, .span = first,
                                             .spans = n_spans - first}; // all one family
-        place[n]         = (int32_t)(st->own_row + own - 1);
-        asks[n]          = (ask){st, s->n, n, UNCHOSEN};
-        n++;
+        place[i]         = (int32_t)(st->own_row + own - 1);
+        asks[i]          = (ask){st, s->n, (int32_t)i, MG_UNCHOSEN};
     }
-    b.plan     = (mg_attention_plan){groups, spans, n, 1};
-    *live      = n;
-    mg_err err = n > 0 ? pass(g, &b, place, asks, n) : MG_OK;
-    mg_arena_reset(g->scratch, mark);
-    return err;
+    b.plan        = (mg_attention_plan){groups, spans, n, 1};
+    const ask bad = pass(g, arena, team, &b, place, asks, n);
+    mg_arena_reset(arena, mark);
+    return bad;
+}
+
+static void find_live(generator *g) {
+    g->n_live = 0;
+    for (int64_t i = 0; i < g->n; i++) {
+        const mg_sample *s = g->streams[i].sample;
+        if (!s->stopped && s->n < g->how->new_max) g->live[g->n_live++] = &g->streams[i];
+    }
 }
 
 // ---- the whole ----
@@ -324,10 +258,12 @@ mg_err mg_generate(mg_model *m, mg_team *team, const mg_prompt *prompts, int64_t
 
     const size_t mark = mg_arena_mark(scratch);
     generator    g = {.m = m, .team = team, .how = how, .draws = draws, .scratch = scratch,
-                      .streams = MG_NEW(scratch, stream, n_samples), .n = n_samples};
+                      .streams = MG_NEW(scratch, stream, n_samples),
+                      .live = MG_NEW(scratch, stream *, n_samples), .n = n_samples};
     for (int64_t i = 0; i < n_samples; i++) g.streams[i].sample = &samples[i];
     err = prefill(&g, prompts, n_prompts);
-    for (int64_t live = 1; live > 0 && !err;) err = advance(&g, &live);
+    for (find_live(&g); g.n_live > 0 && !err; find_live(&g))
+        err = verdict(read_last(&g, scratch, team, g.live, g.n_live));
     mg_arena_reset(scratch, mark);
     return err;
 }

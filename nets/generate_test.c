@@ -407,6 +407,10 @@ static int make_model(void **state) {
     return 0;
 }
 
+static int make_bf16_model(void **state) {
+    return make_model(state) || mg_model_compute(model, MG_COMPUTE_BF16);
+}
+
 static int end_model(void **state) {
     (void)state;
     mg_model_free(model);
@@ -430,5 +434,13 @@ int main(void) {
         cmocka_unit_test(a_temperature_too_low_to_divide_by_is_refused),
         cmocka_unit_test(logits_that_are_no_numbers_are_refused),
     };
-    return cmocka_run_group_tests(tests, make_model, end_model);
+    // What holds in bits must hold in bfloat16 too.
+    const struct CMUnitTest bf16_tests[] = {
+        cmocka_unit_test(a_sample_is_the_same_alone_and_in_any_company),
+        cmocka_unit_test(any_number_of_threads_gives_the_same_answers),
+        cmocka_unit_test(training_computes_the_log_probabilities_again),
+    };
+    const int failed = cmocka_run_group_tests(tests, make_model, end_model);
+    if (!mg_linear_has_bf16()) return failed;
+    return failed + cmocka_run_group_tests(bf16_tests, make_bf16_model, end_model);
 }

@@ -207,6 +207,20 @@ void mg_model_free(mg_model *m) {
     free(m);
 }
 
+static void set_compute(mg_model *m, mg_compute compute) {
+    m->compute = compute;
+    for (int64_t i = 0; i < m->n_params; i++)
+        m->params[i].tensor.bf16 = compute == MG_COMPUTE_BF16;
+}
+
+mg_err mg_model_compute(mg_model *m, mg_compute compute) {
+    if (compute == MG_COMPUTE_BF16 && !mg_linear_has_bf16())
+        return mg_fail(MG_CONFIG, "found bf16, which needs AVX-512 with BF16 or AMX; this processor's "
+                                  "products are those of %s: wanted f32", mg_linear_engine());
+    if (m) set_compute(m, compute);
+    return MG_OK;
+}
+
 void mg_model_init(mg_model *m, uint64_t seed) {
     set_vectors(m);
     for (int64_t i = 0; i < m->n_params; i++) {
@@ -232,6 +246,7 @@ mg_err mg_model_copy(mg_model **out, const mg_model *from, bool scalar_head, boo
     c.scalar_head = scalar_head;
     mg_err err    = mg_model_new(&m, &c, trained);
     if (err) return err;
+    set_compute(m, from->compute);
     for (int64_t i = 0; i < from->n_params; i++) {
         const mg_param *p  = &from->params[i];
         mg_param       *to = find(m, p->name);
@@ -276,16 +291,16 @@ static mg_tensor *remember(mg_tensor *store, const int32_t *place, const mg_tens
     return store;
 }
 
-static mg_tensor *attend(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cache, int64_t i,
-                         mg_tensor *h) {
+static mg_tensor *attend(mg_tape *t, mg_model *m, const mg_batch *b, const mg_turns *turns,
+                         mg_cache *cache, int64_t i, mg_tensor *h) {
     const mg_model_config *c = &m->config;
     const mg_model_layer  *l = &m->layers[i];
     mg_tensor *n = mg_rmsnorm(t, h, l->attn_norm, c->norm_eps);
     mg_tensor *q = mg_linear(t, n, l->q, l->q_bias);
     mg_tensor *k = mg_linear(t, n, l->k, l->k_bias);
     mg_tensor *v = mg_linear(t, n, l->v, l->v_bias);
-    q = mg_rope(t, q, c->head_width, b->positions, m->frequency);
-    k = mg_rope(t, k, c->head_width, b->positions, m->frequency);
+    q = mg_rope_by(t, q, turns);
+    k = mg_rope_by(t, k, turns);
     if (cache) {
         k = remember(&cache->k[i], cache->place, k);
         v = remember(&cache->v[i], cache->place, v);
@@ -311,10 +326,12 @@ mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cac
             return mg_fail(MG_LIMIT, "sequence %lld ends at position %lld; the model reads %lld",
                            (long long)s, (long long)end, (long long)m->config.context_max);
     }
-    mg_tensor *h = mg_embedding(t, m->embed, b->tokens, b->n_tokens);
+    mg_tensor      *h     = mg_embedding(t, m->embed, b->tokens, b->n_tokens);
+    const mg_turns *turns = mg_rope_turns(t, m->config.head_width, b->positions, b->n_tokens,
+                                          m->frequency);
     const size_t mark = mg_arena_mark(t->arena);
     for (int64_t i = 0; i < m->config.n_layers; i++) {
-        mg_tensor *next = feed_forward(t, m, i, attend(t, m, b, cache, i, h));
+        mg_tensor *next = feed_forward(t, m, i, attend(t, m, b, turns, cache, i, h));
         if (t->record) {
             h = next;
         } else { // nobody looks back: one layer's memory serves them all

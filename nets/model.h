@@ -41,6 +41,11 @@ typedef struct mg_model_config {
     int32_t   bos, eos, pad; // ids, -1: none
 } mg_model_config;
 
+// What products round their factors to. Sums, biases, norms, softmax, attention, weights at rest
+// and gradients are floats in either case. MG_COMPUTE_BF16 is for processors that multiply
+// bfloat16 themselves.
+typedef enum mg_compute { MG_COMPUTE_F32, MG_COMPUTE_BF16 } mg_compute;
+
 typedef struct mg_model_layer { // borrowed views into mg_model.params
     mg_tensor *attn_norm, *q, *q_bias, *k, *k_bias, *v, *v_bias, *o, *o_bias;
     mg_tensor *mlp_norm, *gate, *gate_bias, *up, *up_bias, *down, *down_bias;
@@ -56,6 +61,7 @@ typedef struct mg_param {
 // norm of the gradient and a checkpoint are each one pass.
 typedef struct mg_model {
     mg_model_config config;
+    mg_compute      compute;
     mg_arena        arena;   // owns everything below
     mg_param       *params;  // [n_params]
     int64_t         n_params;
@@ -72,13 +78,17 @@ typedef struct mg_model {
 mg_err mg_model_new(mg_model **out, const mg_model_config *config, bool trained) MG_MUST_USE;
 void   mg_model_free(mg_model *m);
 
+// How it computes from now on; a new model in MG_COMPUTE_F32. m NULL: only the question whether this
+// processor can. Error: MG_CONFIG, with what it has and what is needed.
+mg_err mg_model_compute(mg_model *m, mg_compute compute) MG_MUST_USE;
+
 // Random weights: N(0, init_std^2), biases 0, gains 1; a scalar head N(0, 1/(d+1)) as in the
 // summarize-from-feedback code family. A parameter's stream is its place in `params`.
 void mg_model_init(mg_model *m, uint64_t seed);
 
 // The same network with the body's weights copied and the head asked for: reward and value models
 // start from a language model, a critic from a reward model. A head that `from` has not got starts
-// at zero. Errors: as mg_model_new.
+// at zero. It computes as `from` does. Errors: as mg_model_new.
 mg_err mg_model_copy(mg_model **out, const mg_model *from, bool scalar_head,
                      bool trained) MG_MUST_USE;
 

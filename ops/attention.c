@@ -12,18 +12,18 @@
 //   dq += sum_j ds_j k_j / sqrt(h),  dk_j += ds_j q / sqrt(h),  dv_j += p_j dy
 // A piece is one family and one key head: the gradient of a key row is summed in one place, group
 // by group, so a parent hears all its descendants in one order.
-#include <math.h>
-
-#include "ops/tile.h"
+#include "ops/attention.h"
 
 enum {
-    QUERIES = 32, // of one sequence are taken at once
-    TILE    = 4,  // score rows that forward keeps
+    QUERIES = 32,    // of one sequence are taken at once
+    TILE    = 4,     // score rows that forward keeps
+    ALONE   = 32768, // numbers of keys that one piece takes for a query that is alone
 };
 
 typedef struct query_block {
     const mg_query_group *group;
-    int64_t               first, n; // queries of the group
+    int64_t               first, n;         // queries of the group
+    int64_t               kv_first, kv_end; // key heads
 } query_block;
 
 typedef struct attention_work {
@@ -72,21 +72,6 @@ static void scatter_rows(const attention_work *w, const mg_query_group *group, c
     }
 }
 
-// Scores become exp((s_j - max) / sqrt(h)), zero from `visible` on. Returns their log-sum-exp.
-static float softmax_row(float *s, int64_t visible, int64_t keys, float scale, float *sum_out) {
-    lanes max = lanes_of(-INFINITY), sums = {0};
-    for (int64_t j = visible; j < keys; j++) s[j] = -INFINITY;
-    for (int64_t j = 0; j < keys; j += LANES) max = lanes_max(lanes_load(s + j, LANES), max);
-    const float largest = lanes_largest(max);
-    for (int64_t j = 0; j < keys; j += LANES) {
-        lanes e = lanes_exp((lanes_load(s + j, LANES) - largest) * scale);
-        lanes_store(s + j, LANES, e);
-        sums += e;
-    }
-    *sum_out = lanes_sum(sums);
-    return largest * scale + logf(*sum_out);
-}
-
 typedef struct forward_scratch {
     float *keys, *keys_t, *values; // [keys, width], transposed, [keys, width]
     float *scores, *sums;          // [TILE, keys], [TILE, width]
@@ -124,14 +109,12 @@ static void forward_tile(const attention_work *w, const forward_scratch *f, cons
     }
 }
 
-static void forward_piece(void *context, int64_t piece, int worker) {
-    const attention_work    *w       = context;
+static void forward_head(const attention_work *w, const query_block *b, int64_t kv_head,
+                         float *base) {
     const mg_attention_call *c       = w->call;
-    const query_block       *b       = &w->blocks[piece / c->kv_heads];
-    const int64_t            kv_head = piece % c->kv_heads, per_key = c->heads / c->kv_heads;
+    const int64_t            per_key = c->heads / c->kv_heads;
     const int64_t keys = visible_keys(group_keys(c->plan, b->group), b->group, b->first + b->n - 1);
     const int64_t area = w->keys_max * w->width;
-    float        *base = w->scratch + worker * w->scratch_count;
     const forward_scratch f = {.keys = base, .keys_t = base + area, .values = base + 2 * area,
                                .scores = base + 3 * area,
                                .sums   = base + 3 * area + TILE * w->keys_max};
@@ -146,12 +129,22 @@ static void forward_piece(void *context, int64_t piece, int worker) {
         }
 }
 
-// What forward and backward need to know; the scratch memory for `areas` matrices [keys, width],
-// `score_rows` rows of scores and `query_rows` rows of a head, per worker.
-static attention_work work_make(mg_tape *tape, const mg_attention_call *c, int64_t areas,
-                                int64_t score_rows, int64_t query_rows) {
+static void forward_piece(void *context, int64_t piece, int worker) {
+    const attention_work *w    = context;
+    const query_block    *b    = &w->blocks[piece];
+    float                *base = w->scratch + worker * w->scratch_count;
+
+    if (b->group->n == 1)
+        mg_attention_one(w->call, b->group, b->kv_first, b->kv_end, base);
+    else
+        for (int64_t kv_head = b->kv_first; kv_head < b->kv_end; kv_head++)
+            forward_head(w, b, kv_head, base);
+}
+
+// What forward and backward need to know.
+static attention_work work_make(const mg_attention_call *c) {
     const mg_attention_plan *plan = c->plan;
-    attention_work w = {.call = c, .h = c->q->cols / c->heads};
+    attention_work           w    = {.call = c, .h = c->q->cols / c->heads};
 
     w.width = lanes_cover(w.h);
     w.scale = 1 / sqrtf((float)w.h);
@@ -159,37 +152,69 @@ static attention_work work_make(mg_tape *tape, const mg_attention_call *c, int64
         const int64_t keys = lanes_cover(group_keys(plan, &plan->groups[g]));
         if (keys > w.keys_max) w.keys_max = keys;
     }
-    w.scratch_count = (areas * w.width + score_rows) * w.keys_max + query_rows * w.width;
-    w.scratch       = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)w.scratch_count *
-                                                          (size_t)mg_team_threads(tape->team));
     return w;
+}
+
+// Scratch memory of `count` numbers for every worker.
+static void give_scratch(mg_tape *tape, attention_work *w, int64_t count) {
+    w->scratch_count = count;
+    w->scratch       = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)count *
+                                                           (size_t)mg_team_threads(tape->team));
+}
+
+// A query that is alone reads keys where they lie, several heads at a time where they are few; of
+// more queries, QUERIES share the copy of one head's keys.
+static int64_t heads_of_piece(const attention_work *w, const mg_query_group *group) {
+    if (group->n > 1) return 1;
+    const int64_t heads = ALONE / (group_keys(w->call->plan, group) * w->width) + 1;
+    return heads < w->call->kv_heads ? heads : w->call->kv_heads;
+}
+
+static int64_t scratch_of(const attention_work *w, const mg_query_group *group) {
+    const int64_t keys = group_keys(w->call->plan, group);
+    if (group->n == 1) return mg_attention_one_scratch(w->call, keys, heads_of_piece(w, group));
+    return (3 * w->width + TILE) * w->keys_max + TILE * w->width;
+}
+
+// Cuts a group into blocks and returns how many.
+static int64_t cut_group(const attention_work *w, const mg_query_group *group, query_block *blocks) {
+    const int64_t kv_heads = w->call->kv_heads, heads = heads_of_piece(w, group);
+    int64_t       n        = 0;
+    for (int64_t i = 0; i < group->n; i += QUERIES)
+        for (int64_t head = 0; head < kv_heads; head += heads, n++) {
+            const int64_t left = group->n - i, end = head + heads;
+            blocks[n] = (query_block){group, i, left < QUERIES ? left : QUERIES, head,
+                                      end < kv_heads ? end : kv_heads};
+        }
+    return n;
 }
 
 static void forward(mg_tape *tape, void *context) {
     mg_attention_call       *c    = context;
     const mg_attention_plan *plan = c->plan;
-    int64_t                  n = 0, queries = 0;
+    int64_t                  most = 0, n = 0, queries = 0, scratch = 0;
 
     for (int64_t g = 0; g < plan->n_groups; g++) {
         const mg_query_group *group = &plan->groups[g];
         MG_ASSERT(group->n > 0 && group->spans > 0);
         MG_ASSERT(plan->spans[group->span + group->spans - 1].n >= group->n);
-        n += mg_pieces(group->n, QUERIES);
+        most += mg_pieces(group->n, QUERIES) * c->kv_heads;
         queries += group->n;
     }
     MG_ASSERT(queries == c->q->rows);
     c->lse = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)(queries * c->heads));
 
     const size_t   mark   = mg_arena_mark(tape->arena);
-    query_block   *blocks = MG_NEW(tape->arena, query_block, n), *b = blocks;
-    attention_work w      = work_make(tape, c, 3, TILE, TILE);
-    for (int64_t g = 0; g < plan->n_groups; g++)
-        for (int64_t i = 0; i < plan->groups[g].n; i += QUERIES) {
-            const int64_t left = plan->groups[g].n - i;
-            *b++ = (query_block){&plan->groups[g], i, left < QUERIES ? left : QUERIES};
-        }
+    attention_work w      = work_make(c);
+    query_block   *blocks = mg_arena_alloc_raw(tape->arena, sizeof *blocks * (size_t)most);
+    for (int64_t g = 0; g < plan->n_groups; g++) {
+        const int64_t wanted = scratch_of(&w, &plan->groups[g]);
+        scratch              = wanted > scratch ? wanted : scratch;
+        n += cut_group(&w, &plan->groups[g], blocks + n);
+    }
     w.blocks = blocks;
-    mg_team_run(tape->team, forward_piece, &w, n * c->kv_heads);
+    give_scratch(tape, &w, scratch);
+    mg_team_run(tape->team, forward_piece, &w, n);
     mg_arena_reset(tape->arena, mark);
 }
 
@@ -309,7 +334,7 @@ static void backward(mg_tape *tape, void *context) {
     const mg_attention_call *c     = context;
     const mg_attention_plan *plan  = c->plan;
     const size_t             mark  = mg_arena_mark(tape->arena);
-    attention_work           w     = work_make(tape, c, 5, 2 * QUERIES, 3 * QUERIES);
+    attention_work           w     = work_make(c);
     int64_t                 *first = MG_NEW(tape->arena, int64_t, plan->n_families + 1);
 
     for (int64_t g = 0, family = 0; g < plan->n_groups; g++) {
@@ -320,6 +345,7 @@ static void backward(mg_tape *tape, void *context) {
          family < plan->n_families;)
         first[++family] = plan->n_groups;
     w.first_group = first;
+    give_scratch(tape, &w, (5 * w.width + 2 * QUERIES) * w.keys_max + 3 * QUERIES * w.width);
     mg_team_run(tape->team, backward_piece, &w, plan->n_families * c->kv_heads);
     mg_arena_reset(tape->arena, mark);
 }

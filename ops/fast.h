@@ -74,6 +74,21 @@ LANES_INLINE float lanes_largest(lanes v) {
     return max;
 }
 
+// Rows become columns: four perfect shuffles of sixteen registers bring every element across the
+// diagonal.
+LANES_INLINE void lanes_transpose(lanes a[LANES]) {
+    lanes b[LANES];
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < LANES / 2; i++) {
+            b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                               5, 21, 6, 22, 7, 23);
+            b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27,
+                                                   12, 28, 13, 29, 14, 30, 15, 31);
+        }
+        memcpy(a, b, sizeof b);
+    }
+}
+
 // exp(x) within 1.01 units in the last place, also where the result is denormal; 0 and infinity
 // beyond, NaN stays NaN.
 // Reduction x = n log 2 + r and the polynomial are those of Cephes' expf (Moshier 1989), whose

@@ -1,6 +1,24 @@
 // linear_naive.c - y = x W^T + b in plain loops; formulas in ops.h.
 #include "ops/naive.h"
 
+#include <string.h>
+
+// A factor of a product with W: with W->bf16 the nearest float whose lower half is zero, ties to the
+// even one; NaN stays. In double nothing is rounded.
+static real factor(const mg_tensor *W, real x) {
+#ifdef MG_NAIVE_F64
+    (void)W;
+    return x;
+#else
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (!W->bf16 || x != x) return x;
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+#endif
+}
+
 void NAIVE(linear_forward)(mg_tape *tape, void *context) {
     (void)tape;
     const mg_linear_call *c = context;
@@ -11,7 +29,8 @@ void NAIVE(linear_forward)(mg_tape *tape, void *context) {
     for (int64_t i = 0; i < c->x->rows; i++)
         for (int64_t j = 0; j < out; j++) {
             real sum = 0;
-            for (int64_t k = 0; k < in; k++) sum += x[i * in + k] * W[j * in + k];
+            for (int64_t k = 0; k < in; k++)
+                sum += factor(c->W, x[i * in + k]) * factor(c->W, W[j * in + k]);
             y[i * out + j] = sum + (b ? b[j] : 0);
         }
 }
@@ -25,11 +44,13 @@ void NAIVE(linear_backward)(mg_tape *tape, void *context) {
 
     for (int64_t i = 0; i < c->x->rows; i++)
         for (int64_t j = 0; j < out; j++) {
-            real g = dy[i * out + j];
+            const real g = dy[i * out + j], rounded = factor(c->W, g);
             if (dx)
-                for (int64_t k = 0; k < in; k++) dx[i * in + k] += g * W[j * in + k];
+                for (int64_t k = 0; k < in; k++)
+                    dx[i * in + k] += rounded * factor(c->W, W[j * in + k]);
             if (dW)
-                for (int64_t k = 0; k < in; k++) dW[j * in + k] += g * x[i * in + k];
+                for (int64_t k = 0; k < in; k++)
+                    dW[j * in + k] += rounded * factor(c->W, x[i * in + k]);
             if (db) db[j] += g;
         }
 }

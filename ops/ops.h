@@ -19,10 +19,22 @@
 // y = x W^T + b.  x [rows, in], W [out, in] (the layout of nn.Linear), b [out, 1] or NULL,
 // y [rows, out].   dx += dy W,  dW += dy^T x,  db_j += sum_i dy_ij
 // W is a parameter: a packed copy of it is kept with it, and made again when W->version has grown.
+// With W->bf16 both factors of all three products are rounded to bfloat16 (to nearest, ties to even)
+// on their way in, whose products are exact in float, and summed in float; b, y and the gradients
+// are floats. Only where mg_linear_has_bf16(); the path in double rounds nothing.
 mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b);
 
 // The library behind mg_linear and the instructions it chose here: "oneDNN 2.6.3, AVX-512". Static.
 const char *mg_linear_engine(void);
+
+// Has the processor products of bfloat16 (AVX-512 with BF16, or AMX)?
+bool mg_linear_has_bf16(void);
+
+// From now on products add up the time they take, by this clock (seconds, of any beginning), over
+// all workers; NULL: off. What prepares a product (packing of weights) is not in it.
+void mg_linear_meter(double (*seconds)(void));
+// Seconds summed over workers since the meter was set.
+double mg_linear_metered(void);
 
 // Frees the packed copy that mg_linear keeps with a parameter. NULL copy: no effect.
 void mg_linear_unpack(mg_tensor *W);
@@ -45,6 +57,19 @@ mg_tensor *mg_rmsnorm(mg_tape *t, mg_tensor *x, mg_tensor *g, double eps);
 // width. x [rows, heads * h]; positions [rows], frequency [h/2] outlive the tape.
 mg_tensor *mg_rope(mg_tape *t, mg_tensor *x, int64_t head_width, const int32_t *positions,
                    const double *frequency);
+
+// The same in two steps, for layers that turn by the same angles: cosines and sines on the tape's
+// arena, then any number of tensors of as many rows.
+typedef struct mg_turns {
+    int64_t        head_width, rows;
+    const int32_t *positions;
+    const double  *frequency;
+    float         *table; // the fast path's, see rope.c
+    int32_t       *row;   // of the table, for each position
+} mg_turns;
+const mg_turns *mg_rope_turns(mg_tape *t, int64_t head_width, const int32_t *positions,
+                              int64_t rows, const double *frequency);
+mg_tensor      *mg_rope_by(mg_tape *t, mg_tensor *x, const mg_turns *turns);
 
 // SwiGLU's gate, Shazeer 2020, arXiv:2002.05202:  y = silu(a) * b,  silu(a) = a / (1 + exp(-a)).
 mg_tensor *mg_swiglu(mg_tape *t, mg_tensor *a, mg_tensor *b);

@@ -61,12 +61,8 @@ typedef struct mg_rmsnorm_call {
 } mg_rmsnorm_call;
 
 typedef struct mg_rope_call {
-    mg_tensor     *x, *y;
-    int64_t        head_width;
-    const int32_t *positions;
-    const double  *frequency;
-    float         *turns; // fast: see rope.c
-    int32_t       *turn;  // fast: row of `turns` that each row of x takes, [rows]
+    mg_tensor      *x, *y;
+    const mg_turns *turns;
 } mg_rope_call;
 
 typedef struct mg_swiglu_call {

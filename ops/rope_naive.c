@@ -7,12 +7,13 @@
 
 // to += each pair (j, j + h/2) of every head of `from`, turned by direction * position * frequency.
 static void turn(const mg_rope_call *c, double direction, const real *from, real *to) {
-    const int64_t h = c->head_width, heads = c->x->cols / h;
+    const mg_turns *t = c->turns;
+    const int64_t   h = t->head_width, heads = c->x->cols / h;
 
     for (int64_t i = 0; i < c->x->rows; i++)
         for (int64_t head = 0; head < heads; head++)
             for (int64_t j = 0; j < h / 2; j++) {
-                double  angle = direction * c->positions[i] * c->frequency[j];
+                double  angle = direction * t->positions[i] * t->frequency[j];
                 real    cosine = (real)cos(angle), sine = (real)sin(angle);
                 int64_t a = (i * heads + head) * h + j, b = a + h / 2;
                 to[a] += from[a] * cosine - from[b] * sine;

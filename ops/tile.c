@@ -48,19 +48,10 @@ void mg_tile_multiply(int64_t M, int64_t N, int64_t K, tile_view A, const float 
     if (j < N) columns_16(M, K, A, B + j, B_row, C + j, C_row);
 }
 
-// Four perfect shuffles of sixteen registers bring every element across the diagonal.
 static void transpose_block(const float *from, int64_t from_row, float *to, int64_t to_row) {
-    lanes a[LANES], b[LANES];
+    lanes a[LANES];
     for (int i = 0; i < LANES; i++) a[i] = lanes_load(from + i * from_row, LANES);
-    for (int round = 0; round < 4; round++) {
-        for (int i = 0; i < LANES / 2; i++) {
-            b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
-                                               5, 21, 6, 22, 7, 23);
-            b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27,
-                                                   12, 28, 13, 29, 14, 30, 15, 31);
-        }
-        memcpy(a, b, sizeof a);
-    }
+    lanes_transpose(a);
     for (int i = 0; i < LANES; i++) lanes_store(to + i * to_row, LANES, a[i]);
 }
 

@@ -5,6 +5,7 @@
 // the naive operations run.
 #ifndef MG_TENSOR_TENSOR_H
 #define MG_TENSOR_TENSOR_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/err.h"
@@ -17,6 +18,7 @@ typedef struct mg_tensor {
     void    *data;    // [rows, cols]
     void    *grad;    // [rows, cols], d loss / d data, added to by backward; NULL: not wanted
     uint64_t version; // grows by one whenever a parameter's data is written after it was used
+    bool     bf16;    // parameters: products with it round both factors to bfloat16 and sum in float
     struct mg_packed *packed; // parameters: the copy in the matrix library's layout, made by ops/
                               // when `version` has moved on; NULL before the first product
 } mg_tensor;

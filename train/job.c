@@ -77,6 +77,24 @@ static void bind_sections(mg_settings *s, mg_arena *arena) {
     mg_config_defaults(s->sections, MG_SECTIONS, arena);
 }
 
+static mg_compute compute_named(const char *word) {
+    return strcmp(word, "bf16") == 0 ? MG_COMPUTE_BF16 : MG_COMPUTE_F32;
+}
+
+// What the processor cannot is refused where it was asked for: the last place that says so.
+static mg_err check_compute(const mg_settings *s, const char *path, const mg_override *overrides, int n,
+                            mg_arena *arena) {
+    mg_err      err   = mg_model_compute(NULL, compute_named(s->run.compute));
+    const char *place = NULL;
+    if (!err) return MG_OK;
+    const char *why   = mg_arena_strdup(arena, mg_err_detail());
+    bool        given = path == NULL;
+    for (int i = 0; i < n; i++) given |= strcmp(overrides[i].key, "compute") == 0;
+    mg_err read = given ? MG_OK : mg_config_place(path, "compute", arena, &place);
+    if (read) return read;
+    return place ? mg_fail(err, "%s: compute: %s", place, why) : mg_fail(err, "--compute: %s", why);
+}
+
 const char *mg_policy_folder(const char *run_or_model, mg_arena *arena) {
     const char *model = mg_path(arena, "%s/model", run_or_model);
     return mg_file_exists(mg_path(arena, "%s/config.json", model)) ? model : run_or_model;
@@ -91,6 +109,7 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
     if (path && !err) err = mg_config_read(s->sections, MG_SECTIONS, path, arena);
     for (int i = 0; i < n && !err; i++)
         err = mg_config_set(s->sections, MG_SECTIONS, overrides[i].key, overrides[i].value, arena);
+    if (!err) err = check_compute(s, path, overrides, n, arena);
     if (err) return err;
     s->run.algo = s->algo->name;
     if (s->run.model[0]) s->run.model = mg_policy_folder(s->run.model, arena);
@@ -309,6 +328,7 @@ static mg_err check_folders(const mg_settings *s) {
 
 mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     job->seed          = (uint64_t)s->run.seed;
+    job->compute       = compute_named(s->run.compute);
     job->response_max  = s->run.response_max;
     job->model_folder  = s->run.model;
     job->reward_folder = s->run.reward_model;

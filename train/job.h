@@ -15,6 +15,8 @@
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
     F(name, world, synopsis, 0, 0, "synopsis|support-desk|cartpole: where a policy acts")         \
+    F(name, compute, f32, 0, 0,                                                                   \
+      "f32|bf16: what products round their factors to, in every model of the run; the rest is f32") \
     F(int, threads, 0, 0, 256, "worker threads; 0: as many as the process may use")               \
     F(text, template, "{prompt}\n", 0, 0, "how a prompt is put to the model")                     \
     F(int, prompt_max, 72, 0, 1000000, "tokens of a prompt; 0: what the model can read")          \

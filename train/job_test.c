@@ -156,6 +156,23 @@ static void test_a_run_goes_on_with_its_own_settings(void **state) {
             MG_CONFIG, "'  more: 1'", "found ''");
 }
 
+// The last place that asks for it is named.
+static void test_bfloat16_is_for_processors_that_have_it(void **state) {
+    (void)state;
+    mg_settings s;
+    const char *path = file("bf16.yaml", "algo: sft\ncompute: bf16\n");
+    if (mg_linear_has_bf16()) {
+        ok(read_file(&s, path));
+        assert_string_equal(s.run.compute, "bf16");
+    } else {
+        refused(read_file(&s, path), MG_CONFIG, "bf16.yaml:2:", "compute: found bf16");
+        refused(READ(&s, NULL, {"compute", "bf16"}), MG_CONFIG, "--compute: found bf16", "wanted f32");
+        refused(READ(&s, path, {"compute", "bf16"}), MG_CONFIG, "--compute: found bf16", "AMX");
+    }
+    ok(READ(&s, path, {"compute", "f32"}));
+    assert_string_equal(s.run.compute, "f32");
+}
+
 // ---- Data
 
 static mg_err open_job(const mg_settings *s, mg_job *job, mg_tokenizer **t) {
@@ -260,6 +277,7 @@ int main(void) {
         cmocka_unit_test(test_the_reward_models_own_section),
         cmocka_unit_test(test_a_run_means_its_model),
         cmocka_unit_test(test_a_run_goes_on_with_its_own_settings),
+        cmocka_unit_test(test_bfloat16_is_for_processors_that_have_it),
         cmocka_unit_test(test_data_that_do_not_fit),
         cmocka_unit_test(test_networks_that_cannot_be),
         cmocka_unit_test(test_a_fresh_model),

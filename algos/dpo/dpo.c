@@ -95,6 +95,8 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
                                   .clip = d->config.clip_norm};
     mg_err err = mg_model_load(&d->policy, job->model_folder, true);
     if (!err) err = mg_model_load(&d->reference, job->model_folder, false);
+    if (!err) err = mg_model_compute(d->policy, job->compute);
+    if (!err) err = mg_model_compute(d->reference, job->compute);
     if (!err) err = mg_adamw_init(&d->opt, d->policy, &adam);
     if (!err)
         err = mg_pairwise_open(&d->pairs, job, d->config.epochs, d->config.batch,

@@ -208,6 +208,9 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     mg_err err = mg_model_load(&g->policy, job->model_folder, true);
     if (!err) err = mg_model_load(&g->reference, job->model_folder, false);
     if (!err && job->reward_folder[0]) err = mg_reward_model_load(&g->reward, job->reward_folder);
+    if (!err) err = mg_model_compute(g->policy, job->compute);
+    if (!err) err = mg_model_compute(g->reference, job->compute);
+    if (!err) err = mg_model_compute(g->reward.model, job->compute);
     if (!err) err = mg_adamw_init(&g->opt, g->policy, &adam);
     if (!err && job->n_pairs > 0) err = mg_pair_tokens_make(job, job->pairs, job->n_pairs, &tokens);
     g->rows = tokens.rows, g->n_rows = tokens.n_rows;

@@ -330,6 +330,9 @@ mg_err mg_ppo_open(mg_ppo *l, const mg_job *job, const mg_ppo_config *config) {
     mg_err err = mg_model_load(&l->policy, job->model_folder, true);
     if (!err) err = mg_model_load(&l->reference, job->model_folder, false);
     if (!err && job->reward_folder[0]) err = mg_reward_model_load(&l->reward, job->reward_folder);
+    if (!err) err = mg_model_compute(l->policy, job->compute);
+    if (!err) err = mg_model_compute(l->reference, job->compute);
+    if (!err) err = mg_model_compute(l->reward.model, job->compute);
     if (!err)
         err = mg_model_copy(&l->critic, from_reward ? l->reward.model : l->policy, true, true);
     if (!err) err = mg_adamw_init(&l->policy_opt, l->policy, &adam);

@@ -133,6 +133,7 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     mg_err    err  = mg_model_load(&body, job->model_folder, false);
     if (!err) err = mg_model_copy(&l->reward.model, body, true, true);
     mg_model_free(body);
+    if (!err) err = mg_model_compute(l->reward.model, job->compute);
     if (!err) err = mg_adamw_init(&l->opt, l->reward.model, &adam);
     if (!err)
         err = mg_pairwise_open(&l->pairs, job, l->config.epochs, l->config.batch,

@@ -141,6 +141,7 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     mg_err err = job->model_folder[0] ? mg_model_load(&s->model, job->model_folder, true)
                                       : mg_model_new(&s->model, job->fresh, true);
     if (!err && !job->model_folder[0]) mg_model_init(s->model, job->seed);
+    if (!err) err = mg_model_compute(s->model, job->compute);
     if (!err) err = mg_adamw_init(&s->opt, s->model, &adam);
     if (!err) err = mg_pair_tokens_make(job, job->pairs, job->n_pairs, &s->train);
     if (!err && job->n_held_pairs > 0)

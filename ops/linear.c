@@ -1,0 +1,286 @@
+// linear.c - y = x W^T + b: how its products are cut, and where their factors are packed.
+//
+// Rows are cut into pieces by shape alone; a row of a product has the same bits in any piece. W is
+// packed once per version and layout, by the team. The gradient of W is a product over tokens. In
+// float it reads dy and x as they are, dy transposed. In bfloat16, and for the last few tokens, x is
+// packed slice by slice, and every piece transposes the columns of dy that it needs.
+#include "ops/matmul.h"
+
+enum {
+    OUT_ROWS = 64, // rows of dW in one piece
+    LAST     = 32, // tokens: a slice that is not full takes whole multiples, another what is left
+};
+
+// ---- Packed weights
+
+typedef struct packed_copy {
+    void    *data; // NULL: not made yet
+    uint64_t version;
+} packed_copy;
+
+struct mg_packed {
+    bool        bf16;
+    packed_copy forward, input; // for x W^T and for dy W
+};
+
+typedef struct packing {
+    mg_strips    strips;
+    const float *W;
+    bool         transposed;
+    void        *to;
+} packing;
+
+static void pack_strip(void *context, int64_t strip, int worker) {
+    (void)worker;
+    const packing *p = context;
+    if (p->transposed)
+        mg_pack_transposed(&p->strips, p->W, strip, p->to);
+    else
+        mg_pack_rows(&p->strips, p->W, p->strips.K, strip, p->to);
+}
+
+// W [out, in] as the factor of x W^T, or of dy W for its input; made again when W was written.
+static const void *packed(mg_tape *tape, mg_tensor *W, bool input) {
+    if (W->packed && W->packed->bf16 != W->bf16) mg_linear_unpack(W);
+    if (!W->packed) {
+        W->packed = calloc(1, sizeof *W->packed);
+        MG_ASSERT(W->packed);
+        W->packed->bf16 = W->bf16;
+    }
+    packed_copy *copy = input ? &W->packed->input : &W->packed->forward;
+    if (copy->data && copy->version == W->version) return copy->data;
+
+    packing p = {.strips = input ? mg_product_strips(W->bf16, W->rows, W->cols)
+                                 : mg_product_strips(W->bf16, W->cols, W->rows),
+                 .W = mg_f32(W), .transposed = !input};
+    if (!copy->data) copy->data = aligned_alloc(64, (mg_strips_size(&p.strips) + 63) / 64 * 64);
+    MG_ASSERT(copy->data);
+    p.to = copy->data;
+    mg_team_run(tape->team, pack_strip, &p, mg_strips_count(&p.strips));
+    copy->version = W->version;
+    return copy->data;
+}
+
+void mg_linear_unpack(mg_tensor *W) {
+    if (!W->packed) return;
+    free(W->packed->forward.data);
+    free(W->packed->input.data);
+    free(W->packed);
+    W->packed = NULL;
+}
+
+// ---- Forward
+
+// Small products are cut finer, so that a batch of one token per sequence still fills the team.
+static int64_t rows_of_piece(int64_t rows) { return rows < 512 ? 16 : 64; }
+
+// Memory of each worker, for factors on their way into a product.
+typedef struct scratch {
+    char  *base;
+    size_t size;
+} scratch;
+
+static scratch scratch_make(mg_tape *tape, size_t size) {
+    size = (size + 63) / 64 * 64;
+    return (scratch){mg_arena_alloc_raw(tape->arena, size * (size_t)mg_team_threads(tape->team)),
+                     size};
+}
+
+static void *scratch_of(const scratch *s, int worker) { return s->base + s->size * (size_t)worker; }
+
+// Bytes of a factor [rows, cols] in bfloat16, with the row and the bytes that may lie behind it.
+static size_t factor_size(bool bf16, int64_t rows, int64_t cols) {
+    return bf16 ? sizeof(uint16_t) * (size_t)((rows + 1) * cols) + 64 : 0;
+}
+
+// Rows of a factor: as they are, or rounded into the worker's scratch.
+static const void *factor(bool bf16, const scratch *s, int worker, const float *rows, int64_t n) {
+    if (!bf16) return rows;
+    void *to = scratch_of(s, worker);
+    mg_pack_factor(rows, n, to);
+    return to;
+}
+
+typedef struct forward_work {
+    const mg_linear_call *call;
+    const mg_product     *product;
+    const void           *weights;
+    scratch               scratch;
+} forward_work;
+
+static void forward_piece(void *context, int64_t piece, int worker) {
+    const forward_work *f = context;
+    const mg_tensor    *x = f->call->x, *y = f->call->y, *b = f->call->b;
+    const int64_t       size = rows_of_piece(x->rows), i = piece * size;
+    const int64_t       n    = mg_piece_end(x->rows, size, piece) - i;
+    const void         *A    = factor(f->call->W->bf16, &f->scratch, worker, mg_f32(x) + i * x->cols,
+                                      n * x->cols);
+    mg_product_run(f->product, worker, n, A, f->weights, b ? mg_f32(b) : NULL,
+                   mg_f32(y) + i * y->cols);
+}
+
+static void forward(mg_tape *tape, void *context) {
+    const mg_linear_call *c    = context;
+    const int64_t         rows = c->x->rows, size = rows_of_piece(rows);
+    const size_t          mark = mg_arena_mark(tape->arena);
+    const bool            bf16 = c->W->bf16;
+
+    if (rows == 0) return;
+    MG_ASSERT(!bf16 || mg_linear_has_bf16());
+    mg_products_begin(tape->team);
+    forward_work f = {.call = c,
+                      .product = mg_product_get((mg_product_kind){.bf16 = bf16, .bias = c->b != NULL,
+                                                                  .K = c->x->cols, .N = c->y->cols},
+                                                0),
+                      .weights = packed(tape, c->W, false),
+                      .scratch = scratch_make(tape, factor_size(bf16, size, c->x->cols))};
+    mg_team_run(tape->team, forward_piece, &f, mg_pieces(rows, size));
+    mg_arena_reset(tape->arena, mark);
+}
+
+// ---- Backward
+
+// Tokens whose products are summed before the sum is added to dW: SLICE of them; of those behind,
+// whole multiples of LAST, then the rest.
+typedef struct slice {
+    int64_t           first, n; // tokens
+    mg_product_kind   kind;
+    const mg_product *product;
+    mg_strips         strips; // of x
+    void             *x;      // packed; NULL: taken as it is
+} slice;
+
+// Backward packs the slices of x, then runs the pieces of dW, of dx and of db.
+typedef struct backward_work {
+    const mg_linear_call *call;
+    slice                *slices;
+    int64_t               n_slices, x_strips; // strips of each slice
+    int64_t               dW_pieces, dx_pieces, db_pieces;
+    const mg_product     *dx;
+    const void           *weights; // dx
+    scratch               scratch;
+} backward_work;
+
+static void pack_slice(void *context, int64_t piece, int worker) {
+    (void)worker;
+    const backward_work *b = context;
+    const slice         *s = &b->slices[piece / b->x_strips];
+    if (s->x)
+        mg_pack_rows(&s->strips, mg_f32(b->call->x) + s->first * b->call->x->cols, s->n,
+                     piece % b->x_strips, s->x);
+}
+
+static void weight_gradient(const backward_work *b, int64_t piece, int worker) {
+    const mg_linear_call *c   = b->call;
+    const int64_t         in = c->x->cols, out = c->y->cols, first = piece * OUT_ROWS;
+    const int64_t         n  = mg_piece_end(out, OUT_ROWS, piece) - first;
+    void                 *columns = scratch_of(&b->scratch, worker);
+
+    for (const slice *s = b->slices; s < b->slices + b->n_slices; s++) {
+        const float *dy = mg_grad_f32(c->y) + s->first * out + first;
+        if (s->x)
+            mg_pack_factor_transposed(c->W->bf16, dy, out, s->n, n, s->kind.K, columns);
+        mg_product_run(s->product, worker, n, s->x ? columns : dy,
+                       s->x ? s->x : mg_f32(c->x) + s->first * in, NULL,
+                       mg_grad_f32(c->W) + first * in);
+    }
+}
+
+static void input_gradient(const backward_work *b, int64_t piece, int worker) {
+    const mg_tensor *x = b->call->x, *y = b->call->y;
+    const int64_t    size = rows_of_piece(x->rows), i = piece * size;
+    const int64_t    n    = mg_piece_end(x->rows, size, piece) - i;
+    const void      *A    = factor(b->call->W->bf16, &b->scratch, worker,
+                                   mg_grad_f32(y) + i * y->cols, n * y->cols);
+    mg_product_run(b->dx, worker, n, A, b->weights, NULL, mg_grad_f32(x) + i * x->cols);
+}
+
+static void bias_gradient(const mg_linear_call *c, int64_t piece) {
+    const int64_t rows = c->y->rows, out = c->y->cols, last = mg_piece_end(out, COLUMNS, piece);
+
+    for (int64_t start = 0; start < rows; start += SLICE) {
+        const int64_t end                   = start + SLICE < rows ? start + SLICE : rows;
+        lanes         sums[COLUMNS / LANES] = {0};
+        for (int64_t i = start; i < end; i++)
+            for (int64_t j = piece * COLUMNS, s = 0; j < last; j += LANES, s++)
+                sums[s] += lanes_load(mg_grad_f32(c->y) + i * out + j, last - j);
+        for (int64_t j = piece * COLUMNS, s = 0; j < last; j += LANES, s++)
+            lanes_add_to(mg_grad_f32(c->b) + j, last - j, sums[s]);
+    }
+}
+
+static void backward_piece(void *context, int64_t piece, int worker) {
+    const backward_work *b = context;
+    if (piece < b->dW_pieces)
+        weight_gradient(b, piece, worker);
+    else if ((piece -= b->dW_pieces) < b->dx_pieces)
+        input_gradient(b, piece, worker);
+    else
+        bias_gradient(b->call, piece - b->dx_pieces);
+}
+
+static int64_t slice_tokens(int64_t left) {
+    return left >= SLICE ? SLICE : left >= LAST ? left / LAST * LAST : left;
+}
+
+static mg_product_kind slice_kind(const mg_tensor *W, int64_t tokens) {
+    const bool as_is = !W->bf16 && tokens >= LAST;
+    return (mg_product_kind){.bf16 = W->bf16, .adds = true, .K = mg_pieces(tokens, LAST) * LAST,
+                             .N = W->cols, .stride = as_is ? W->rows : 0};
+}
+
+static void prepare_weight_gradient(mg_tape *tape, backward_work *b) {
+    const mg_tensor *x = b->call->x, *W = b->call->W;
+
+    // Whatever a batch of another length will need is made now.
+    for (int64_t n = 1; n <= SLICE; n += n < LAST ? LAST - n : LAST)
+        mg_product_get(slice_kind(W, n), W->rows);
+    b->slices = MG_NEW(tape->arena, slice, mg_pieces(x->rows, SLICE) + 1);
+    for (int64_t at = 0; at < x->rows; b->n_slices++) {
+        slice *s   = &b->slices[b->n_slices];
+        *s         = (slice){.first = at, .n = slice_tokens(x->rows - at)};
+        s->kind    = slice_kind(W, s->n);
+        s->product = mg_product_get(s->kind, W->rows);
+        s->strips  = mg_product_strips(W->bf16, s->kind.K, W->cols);
+        if (!s->kind.stride) s->x = mg_arena_alloc_raw(tape->arena, mg_strips_size(&s->strips));
+        at += s->n;
+    }
+    b->x_strips  = mg_strips_count(&b->slices->strips);
+    b->dW_pieces = mg_pieces(W->rows, OUT_ROWS);
+    mg_team_run(tape->team, pack_slice, b, b->n_slices * b->x_strips);
+}
+
+static void prepare_input_gradient(mg_tape *tape, backward_work *b) {
+    mg_tensor *W = b->call->W;
+    b->dx_pieces = mg_pieces(b->call->x->rows, rows_of_piece(b->call->x->rows));
+    b->dx        = mg_product_get((mg_product_kind){.bf16 = W->bf16, .adds = true, .K = W->rows,
+                                                    .N = W->cols}, 0);
+    b->weights   = packed(tape, W, true);
+}
+
+static void backward(mg_tape *tape, void *context) {
+    const mg_linear_call *c    = context;
+    const int64_t         rows = c->x->rows, out = c->y->cols;
+    const size_t          mark = mg_arena_mark(tape->arena);
+    const size_t          dy   = factor_size(c->W->bf16, rows_of_piece(rows), out);
+    const size_t          dy_t = sizeof(float) * (OUT_ROWS + 1) * SLICE;
+    backward_work         b = {.call = c, .scratch = scratch_make(tape, dy > dy_t ? dy : dy_t)};
+
+    if (rows == 0) return;
+    mg_products_begin(tape->team);
+    if (c->W->grad) prepare_weight_gradient(tape, &b);
+    if (c->x->grad) prepare_input_gradient(tape, &b);
+    if (c->b && c->b->grad) b.db_pieces = mg_pieces(out, COLUMNS);
+    mg_team_run(tape->team, backward_piece, &b, b.dW_pieces + b.dx_pieces + b.db_pieces);
+    mg_arena_reset(tape->arena, mark);
+}
+
+mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b) {
+    static const mg_paths paths = MG_PATHS(linear);
+    mg_linear_call       *c     = MG_NEW(t->arena, mg_linear_call, 1);
+
+    MG_ASSERT(x->cols == W->cols && (!b || (b->rows == W->rows && b->cols == 1)));
+    *c = (mg_linear_call){.x = x, .W = W, .b = b, .y = mg_tape_tensor(t, x->rows, W->rows)};
+    mg_path_run(t, &paths, c);
+    return c->y;
+}
