@@ -106,8 +106,8 @@ static void help(const mg_option *options) {
            "How fast this is on this machine: each row is the median of the repetitions with the\n"
            "smallest and the largest, and a share of the peak that the same run measured. With\n"
            "--peers, a Python that `make bench-peers` prepares, other programs do the same work in\n"
-           "turns with ours, and the row has the ratio. All rows take about two minutes, with peers\n"
-           "about fifteen. Nothing is written but temporary files; nothing else should run.\n\n");
+           "turns with ours, and the row has the ratio. All rows take about three minutes, with peers\n"
+           "about twenty. Nothing is written but temporary files; nothing else should run.\n\n");
     for (const mg_bench_case *c = mg_bench_cases; c->name; c++)
         printf("  %-18s %-9s %s\n", c->name, c->unit, c->meaning);
     printf("\n");
@@ -146,6 +146,7 @@ static int run_verb(int argc, char **argv) {
         err = mg_fail(MG_CONFIG, "bench: found '%s', wanted options only", args.words[0]);
     if (!err) err = settle(&r, only, threads, repeats);
     if (err) return mg_exit_status(err);
+    mg_log_setup(MG_LOG_WARN, mg_json); // not what learners say of invented data
     json_t *all = json_array();
     err         = run_all(&r, all);
     mg_team_close(r.bench.team);

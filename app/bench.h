@@ -34,7 +34,8 @@ typedef struct mg_bench {
 
 typedef struct mg_bench_case mg_bench_case;
 
-// How a kind of work is done; `work` is its own.
+// How a kind of work is done; `work` is its own. open: MG_UNSUPPORTED where this processor has not what it
+// takes, and there is no row.
 typedef struct mg_bench_work {
     mg_err (*open)(const mg_bench *b, const mg_bench_case *c, void **work);
     mg_err (*once)(void *work, double *value); // one repetition, in the row's unit
@@ -48,7 +49,8 @@ struct mg_bench_case {
     const char          *name, *unit, *meaning;
     const mg_bench_work *work;
     int64_t              variant;  // the work's own: a batch, a kind, a number of threads
-    const char          *word;     // the same: an algorithm, a program
+    const char          *word;     // the same: an algorithm
+    mg_compute           compute;  // how its models compute
     mg_bench_peak        peak;     // which peak its share is of
     double               flops;    // useful ones in one of its unit; 0: no share
     bool                 is_peak;  // it measures that peak itself
@@ -60,13 +62,15 @@ struct mg_bench_case {
 extern const mg_bench_case mg_bench_cases[]; // ended by a NULL name
 
 extern const mg_bench_work mg_bench_peak_work, mg_bench_bandwidth_work, mg_bench_train_work,
-    mg_bench_generate_work, mg_bench_loop_work, mg_bench_watch_work, mg_bench_record_work,
-    mg_bench_start_work;
+    mg_bench_generate_work, mg_bench_loop_work, mg_bench_products_work, mg_bench_watch_work,
+    mg_bench_record_work, mg_bench_start_work;
 
 // The model of the train, generate and loop rows: 5.3 M weights, as the peers build it too.
 #define MG_BENCH_VOCAB   512
 #define MG_BENCH_WEIGHTS 5303552.0
 extern const mg_model_config mg_bench_shape;
+// Can this processor compute so? Error: MG_UNSUPPORTED.
+mg_err mg_bench_can(const mg_bench_case *c) MG_MUST_USE;
 
 // ---- From repetitions to a row (bench_row.c)
 

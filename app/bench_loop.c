@@ -13,6 +13,7 @@
 #include "app/bench.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "ops/ops.h"
 #include "rollout/collect.h"
 #include "store/store.h"
 #include "train/job.h"
@@ -152,7 +153,8 @@ static mg_err open_all(loop *l, const char *algo) {
     if (!err) err = make_model(l);
     if (err) return err;
     l->job = (mg_job){
-        .seed = 1, .team = l->bench->team, .run = &l->run, .step = &l->step, .tokenizer = l->tokenizer,
+        .seed = 1, .team = l->bench->team, .compute = l->job.compute, .run = &l->run, .step = &l->step,
+        .tokenizer = l->tokenizer,
         .rule = {.template = "{prompt}", .prompt_max = PROMPT, .cut = true,
                  .stop = mg_tokenizer_id(l->tokenizer, STOP)},
         .response_max = RESPONSE, .context_max = mg_bench_shape.context_max,
@@ -167,10 +169,13 @@ static mg_err open_all(loop *l, const char *algo) {
 }
 
 static mg_err open_loop(const mg_bench *b, const mg_bench_case *c, void **work) {
+    mg_err err = mg_bench_can(c);
+    if (err) return err;
     loop *l = calloc(1, sizeof *l);
     if (!l) return mg_fail(MG_NOMEM, "%s", c->name);
-    l->bench   = b;
-    mg_err err = open_all(l, c->word);
+    l->bench       = b;
+    l->job.compute = c->compute;
+    err            = open_all(l, c->word);
     if (err)
         close_loop(l);
     else
@@ -233,3 +238,17 @@ static mg_err once(void *context, double *value) {
 }
 
 const mg_bench_work mg_bench_loop_work = {open_loop, once, close_loop};
+
+// Of all threads' time, how much products of matrices took.
+static mg_err products_once(void *context, double *value) {
+    loop        *l = context;
+    int64_t      sampled;
+    const double begun = mg_clock_seconds();
+    mg_linear_meter(mg_clock_seconds);
+    const mg_err err = one_update(l, &sampled);
+    if (!err) *value = mg_linear_metered() / (l->bench->threads * (mg_clock_seconds() - begun));
+    mg_linear_meter(NULL);
+    return err;
+}
+
+const mg_bench_work mg_bench_products_work = {open_loop, products_once, close_loop};

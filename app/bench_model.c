@@ -32,13 +32,21 @@ static void close_work(void *context) {
     free(w);
 }
 
+mg_err mg_bench_can(const mg_bench_case *c) {
+    return mg_model_compute(NULL, c->compute) ? mg_fail(MG_UNSUPPORTED, "%s is left out: %s", c->name, mg_err_detail())
+                                              : MG_OK;
+}
+
 static mg_err open_work(const mg_bench *b, const mg_bench_case *c, bool trained, work **out) {
+    mg_err err = mg_bench_can(c);
+    if (err) return err;
     work *w = calloc(1, sizeof *w);
     if (!w) return mg_fail(MG_NOMEM, "%s", c->name);
     w->bench = b, w->batch = c->variant;
-    mg_err err = mg_arena_init(&w->step, "step", ARENA_MAX);
+    err = mg_arena_init(&w->step, "step", ARENA_MAX);
     if (!err) err = mg_arena_init(&w->scratch, "scratch", ARENA_MAX);
     if (!err) err = mg_model_new(&w->model, &mg_bench_shape, trained);
+    if (!err) err = mg_model_compute(w->model, c->compute);
     if (!err) {
         MG_ASSERT((double)w->model->n_weights == MG_BENCH_WEIGHTS);
         mg_model_init(w->model, 1);
