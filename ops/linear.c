@@ -250,16 +250,17 @@ static void prepare_weight_gradient(mg_tape *tape, backward_work *b) {
     mg_team_run(tape->team, pack_slice, b, b->n_slices * b->x_strips);
 }
 
-static void prepare_input_gradient(mg_tape *tape, backward_work *b) {
+static void prepare_input_gradient(mg_tape *tape, backward_work *b, bool store) {
     mg_tensor *W = b->call->W;
     b->dx_pieces = mg_pieces(b->call->x->rows, rows_of_piece(b->call->x->rows));
-    b->dx        = mg_product_get((mg_product_kind){.bf16 = W->bf16, .adds = true, .K = W->rows,
+    b->dx        = mg_product_get((mg_product_kind){.bf16 = W->bf16, .adds = !store, .K = W->rows,
                                                     .N = W->cols}, 0);
     b->weights   = packed(tape, W, true);
 }
 
 static void backward(mg_tape *tape, void *context) {
-    const mg_linear_call *c    = context;
+    const mg_linear_call *c     = context;
+    const bool            store = mg_grad_begin(c->x);
     const int64_t         rows = c->x->rows, out = c->y->cols;
     const size_t          mark = mg_arena_mark(tape->arena);
     const size_t          dy   = factor_size(c->W->bf16, rows_of_piece(rows), out);
@@ -269,7 +270,7 @@ static void backward(mg_tape *tape, void *context) {
     if (rows == 0) return;
     mg_products_begin(tape->team);
     if (c->W->grad) prepare_weight_gradient(tape, &b);
-    if (c->x->grad) prepare_input_gradient(tape, &b);
+    if (c->x->grad) prepare_input_gradient(tape, &b, store);
     if (c->b && c->b->grad) b.db_pieces = mg_pieces(out, COLUMNS);
     mg_team_run(tape->team, backward_piece, &b, b.dW_pieces + b.dx_pieces + b.db_pieces);
     mg_arena_reset(tape->arena, mark);
@@ -279,8 +280,9 @@ mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b) {
     static const mg_paths paths = MG_PATHS(linear);
     mg_linear_call       *c     = MG_NEW(t->arena, mg_linear_call, 1);
 
+    MG_ASSERT(!W->tape && (!b || !b->tape)); // parameters
     MG_ASSERT(x->cols == W->cols && (!b || (b->rows == W->rows && b->cols == 1)));
     *c = (mg_linear_call){.x = x, .W = W, .b = b, .y = mg_tape_tensor(t, x->rows, W->rows)};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }
