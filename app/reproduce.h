@@ -6,6 +6,7 @@
 #ifndef MG_APP_REPRODUCE_H
 #define MG_APP_REPRODUCE_H
 #include <jansson.h>
+#include <stdio.h>
 
 #include "core/arena.h"
 
@@ -41,19 +42,25 @@ typedef struct mg_claims {
     int         n_metrics;
 } mg_claims;
 
+// Writes into RESULTS.md, and beside it into the folder, what rows of results.json come to; `rows` are
+// those of the grid so far. Errors: MG_NOMEM, MG_IO.
+typedef mg_err mg_tell_fn(const char *folder, const json_t *rows, FILE *text, mg_arena *arena);
+
 // Arms that answer one question together. No two arms of a grid have the same name.
 typedef struct mg_question {
-    const char   *title; // above its table in RESULTS.md
+    const char   *title; // of its chapter in RESULTS.md
     const mg_arm *arms;  // ended by a NULL name
     // Runs one cell; *result, the caller's, is an object of its numbers, to which name, arm, seed,
     // commit and machine are added.
     mg_err (*run)(mg_cells *c, int arm, int seed, json_t **result);
     mg_claims     claims;
+    mg_tell_fn   *tell;  // instead of the table of its rows; NULL: the table
 } mg_question;
 
 typedef struct mg_grid {
     const char               *name, *summary;
     const mg_question *const *questions; // ended by NULL
+    mg_tell_fn               *tell;      // of all rows, above the chapters; NULL: nothing
 } mg_grid;
 
 extern const mg_grid mg_grid_drpo, mg_grid_gate;
@@ -63,4 +70,7 @@ extern const mg_grid mg_grid_drpo, mg_grid_gate;
 // folder/RESULTS.md. Seeds are the unit: an interval is Student's at 95 % over seeds; one seed has
 // none. Errors: MG_EMPTY (no cell yet), MG_CORRUPT, MG_IO, MG_NOMEM.
 mg_err mg_reproduce_publish(const char *folder, const mg_grid *grid, mg_arena *arena) MG_MUST_USE;
+
+// The row of that claim and metric, or NULL.
+const json_t *mg_reproduce_row(const json_t *rows, const char *claim, const char *metric);
 #endif

@@ -71,7 +71,7 @@ mg_err mg_desk_train(mg_cells *c, const mg_desk_run *r, mg_train_result *result)
 
 mg_err mg_desk_prior(mg_cells *c, const mg_world *clean, int seed, const char *epochs, const char **model) {
     mg_train_result   result;
-    const char       *name = mg_path(&c->arena, "prior-%d", seed), *demos;
+    const char       *name = mg_path(&c->arena, "prior-%s-%d", epochs, seed), *demos;
     mg_err            err  = mg_desk_demos(c, clean, &demos);
     const mg_override more[] = {{"data", demos}, {"sft.epochs", epochs}};
     *model = mg_path(&c->arena, "%s/%s/model", c->runs, name);

@@ -3,6 +3,10 @@
 #ifndef MG_APP_REPRODUCE_DRPO_H
 #define MG_APP_REPRODUCE_DRPO_H
 #include "app/reproduce.h"
+#include "app/reproduce_drpo_map.h"
 
-extern const mg_question mg_drpo_synopsis, mg_drpo_desk;
+extern const mg_question mg_drpo_synopsis, mg_drpo_desk, mg_drpo_lock;
+
+// The squares of mg_drpo_lock's map, of which any may have no row yet.
+void mg_drpo_map_read(const json_t *rows, mg_arena *arena, mg_map_square squares[MG_MAP_SQUARES]);
 #endif

@@ -11,18 +11,19 @@
 // Student's t at 0.975 with 1 to 4 degrees of freedom (Student 1908; any table of the distribution).
 static const double t975[MG_REPRODUCE_SEEDS_MAX - 1] = {12.7062, 4.3027, 3.1824, 2.7764};
 
-typedef struct table {
+typedef struct results {
     const mg_grid *grid;
     const mg_claims *claims; // of the question at hand
     const char *folder;
     mg_arena   *arena;
     json_t     *rows;
-    FILE       *text; // RESULTS.md
+    FILE       *text;  // chapters of RESULTS.md
+    bool        table; // the question's rows are shown
     int64_t     cells;
-} table;
+} results;
 
 // *out NULL: there is no such cell.
-static mg_err read_cell(const table *t, const char *arm, int seed, json_t **out) {
+static mg_err read_cell(const results *t, const char *arm, int seed, json_t **out) {
     const char *path = mg_path(t->arena, "%s/cells/%s-%d.json", t->folder, arm, seed);
     char       *text;
     size_t      size;
@@ -44,7 +45,7 @@ static double number(const json_t *cell, const char *metric, int64_t *n) {
 }
 
 // One claim: the mean over seeds of x[0..seeds), against `null`.
-static void add(table *t, const char *claim, const char *arm, const char *metric, const double *x,
+static void add(results *t, const char *claim, const char *arm, const char *metric, const double *x,
                 int seeds, int64_t n, double null) {
     double mean = 0, squares = 0;
     if (seeds == 0) return;
@@ -58,6 +59,7 @@ static void add(table *t, const char *claim, const char *arm, const char *metric
                                              mean, "low", mg_json_number(mean - half), "high",
                                              mg_json_number(mean + half), "n", (json_int_t)n, "seeds",
                                              seeds, "decided", decided, "command", command));
+    if (!t->table) return;
     fprintf(t->text, "| %s | %s | %.4g | ", claim, metric, mean);
     if (seeds > 1) fprintf(t->text, "%.4g to %.4g", mean - half, mean + half);
     fprintf(t->text, " | %d | %lld | %s |\n", seeds, (long long)n, isnan(null) ? "" : decided ? "yes" : "no");
@@ -67,7 +69,7 @@ typedef struct cells_of { // an arm's, by seed; NULL where there is none
     json_t *seed[MG_REPRODUCE_SEEDS_MAX];
 } cells_of;
 
-static mg_err read_cells(const table *t, const char *arm, cells_of *out) {
+static mg_err read_cells(const results *t, const char *arm, cells_of *out) {
     mg_err err = MG_OK;
     *out       = (cells_of){0};
     for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX && !err; s++)
@@ -80,7 +82,7 @@ static void free_cells(cells_of *c) {
 }
 
 // One metric of one arm, minus that of the baseline where there is one.
-static void add_metric(table *t, const cells_of *own, const cells_of *base, const char *claim,
+static void add_metric(results *t, const cells_of *own, const cells_of *base, const char *claim,
                        const char *arm, const char *metric, double null) {
     double  x[MG_REPRODUCE_SEEDS_MAX];
     int     seeds = 0;
@@ -95,7 +97,7 @@ static void add_metric(table *t, const cells_of *own, const cells_of *base, cons
     add(t, claim, arm, metric, x, seeds, n, null);
 }
 
-static mg_err add_levels(table *t, const char *arm) {
+static mg_err add_levels(results *t, const char *arm) {
     const mg_claims *c = t->claims;
     cells_of         own;
     mg_err           err   = read_cells(t, arm, &own);
@@ -107,7 +109,7 @@ static mg_err add_levels(table *t, const char *arm) {
     return err;
 }
 
-static mg_err add_contrast(table *t, const struct mg_contrast *x) {
+static mg_err add_contrast(results *t, const struct mg_contrast *x) {
     const mg_claims *c = t->claims;
     cells_of         own, base = {0};
     mg_err           err   = read_cells(t, x->arm, &own);
@@ -120,34 +122,62 @@ static mg_err add_contrast(table *t, const struct mg_contrast *x) {
     return err;
 }
 
-static mg_err add_question(table *t, const mg_question *q) {
+static mg_err add_question(results *t, const mg_question *q) {
     mg_err err = MG_OK;
     t->claims  = &q->claims;
-    fprintf(t->text, "\n## %s\n\n"
-                     "| claim | metric | estimate | 95 %% | seeds | n | decided |\n|---|---|---|---|---|---|---|\n",
-            q->title);
+    t->table   = !q->tell;
+    fprintf(t->text, "\n## %s\n\n", q->title);
+    if (t->table)
+        fprintf(t->text, "| claim | metric | estimate | 95 %% | seeds | n | decided |\n"
+                         "|---|---|---|---|---|---|---|\n");
     for (const mg_arm *a = q->arms; a->name && !err; a++) err = add_levels(t, a->name);
     for (int i = 0; i < t->claims->n_contrasts && !err; i++) err = add_contrast(t, &t->claims->contrasts[i]);
+    return err || !q->tell ? err : q->tell(t->folder, t->rows, t->text, t->arena);
+}
+
+const json_t *mg_reproduce_row(const json_t *rows, const char *claim, const char *metric) {
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *r = json_array_get(rows, i);
+        if (strcmp(json_string_value(json_object_get(r, "claim")), claim) == 0 &&
+            strcmp(json_string_value(json_object_get(r, "metric")), metric) == 0)
+            return r;
+    }
+    return NULL;
+}
+
+// The page: what it is, what its rows come to, then a chapter for each question.
+static mg_err write_page(const results *t, const char *chapters, size_t size) {
+    const char *path = mg_path(t->arena, "%s/RESULTS.md", t->folder);
+    char       *page = NULL;
+    size_t      page_size;
+    FILE       *f = open_memstream(&page, &page_size);
+    mg_err      err = MG_OK;
+    if (!f) return mg_fail(MG_NOMEM, "%s", path);
+    fprintf(f, "# Results\n\nWritten by `martingale reproduce %s` from the cells in `cells/`. Intervals are "
+               "Student's at 95 %%\nover seeds; one seed has none. n counts what was judged over all seeds. "
+               "decided: the interval\nleaves out what the claim is measured against: zero, or one half for "
+               "win rates.\n",
+            t->grid->name);
+    if (t->grid->tell) err = t->grid->tell(t->folder, t->rows, f, t->arena);
+    fwrite(chapters, 1, size, f);
+    if (fclose(f) != 0 && !err) err = mg_fail(MG_NOMEM, "%s", path);
+    if (!err) err = mg_file_write(path, page, page_size);
+    free(page);
     return err;
 }
 
 mg_err mg_reproduce_publish(const char *folder, const mg_grid *grid, mg_arena *arena) {
-    char  *text = NULL;
-    size_t size;
-    table  t    = {.grid = grid, .folder = folder, .arena = arena, .text = open_memstream(&text, &size)};
-    mg_err err  = MG_OK;
+    char   *text = NULL;
+    size_t  size;
+    results t    = {.grid = grid, .folder = folder, .arena = arena, .text = open_memstream(&text, &size)};
+    mg_err  err  = MG_OK;
     if (!t.text) return mg_fail(MG_NOMEM, "%s/RESULTS.md", folder);
     t.rows = json_array();
-    fprintf(t.text, "# Results\n\nWritten by `martingale reproduce %s` from the cells in `cells/`. Intervals are "
-                    "Student's at 95 %%\nover seeds; one seed has none. n counts what was judged over all seeds. "
-                    "decided: the interval\nleaves out what the claim is measured against: zero, or one half for "
-                    "win rates.\n",
-            grid->name);
     for (const mg_question *const *q = grid->questions; *q && !err; q++) err = add_question(&t, *q);
     if (!err && t.cells == 0) err = mg_fail(MG_EMPTY, "%s/cells: holds no cell yet; --list names them", folder);
     if (fclose(t.text) != 0 && !err) err = mg_fail(MG_NOMEM, "%s/RESULTS.md", folder);
     if (!err) err = mg_json_write(mg_path(arena, "%s/results.json", folder), json_incref(t.rows));
-    if (!err) err = mg_file_write(mg_path(arena, "%s/RESULTS.md", folder), text, size);
+    if (!err) err = write_page(&t, text, size);
     json_decref(t.rows);
     free(text);
     return err;

@@ -5,6 +5,7 @@
 #include "rewards/gold.h"
 #include "transport/process.h"
 #include "worlds/cartpole.h"
+#include "worlds/lock.h"
 #include "worlds/support_desk.h"
 #include "worlds/synopsis.h"
 
@@ -39,7 +40,9 @@ mg_reward mg_app_gold(const mg_world *w, const char *prompt, const char *answer)
                           strlen(answer));
 }
 
-// ---- support-desk, cartpole
+// ---- support-desk, cartpole, lock
+
+static bool pays_outcome(const material *m) { return m->how && strcmp(m->how->reward, "outcome") == 0; }
 
 static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *out) {
     mg_support_desk_world *w   = MG_NEW(arena, mg_support_desk_world, 1);
@@ -49,7 +52,7 @@ static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *ou
         err     = mg_support_desk_mutant_named(m->how->mutant, m->how->mutant_rate, m->how->mutant_when,
                                                &w->mutant);
         w->load    = (int32_t)m->how->load;
-        w->outcome = strcmp(m->how->reward, "outcome") == 0;
+        w->outcome = pays_outcome(m);
     }
     *out = (mg_world){.class = &mg_support_desk_class, .world = w, .n_items = MG_SUPPORT_DESK_TRAIN};
     return err;
@@ -58,6 +61,13 @@ static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *ou
 static mg_err cartpole_make(const material *m, mg_arena *arena, mg_world *out) {
     (void)m, (void)arena;
     *out = (mg_world){.class = &mg_cartpole_class};
+    return MG_OK;
+}
+
+static mg_err lock_make(const material *m, mg_arena *arena, mg_world *out) {
+    mg_lock_world *w = MG_NEW(arena, mg_lock_world, 1);
+    w->outcome       = pays_outcome(m);
+    *out             = (mg_world){.class = &mg_lock_class, .world = w, .n_items = MG_LOCK_STEPS};
     return MG_OK;
 }
 
@@ -112,7 +122,8 @@ static mg_err process_make(const mg_settings *s, mg_arena *arena, mg_world *out)
 static const struct {
     const char *name; // its class has the same
     mg_err (*make)(const material *m, mg_arena *arena, mg_world *out);
-} kinds[] = {{"synopsis", synopsis_make}, {"support-desk", support_desk_make}, {"cartpole", cartpole_make}};
+} kinds[] = {{"synopsis", synopsis_make}, {"support-desk", support_desk_make}, {"cartpole", cartpole_make},
+           {"lock", lock_make}};
 
 static mg_err make(const char *name, const material *m, mg_arena *arena, mg_world *out) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -128,7 +139,7 @@ mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train
 // A key that does nothing here is a mistake about where the run acts.
 static mg_err refuse_idle_keys(const mg_settings *s) {
     const mg_environment_config *e = &s->environment;
-    const bool command = e->command[0] != 0;
+    const bool command = e->command[0] != 0, lock = !command && strcmp(s->run.world, "lock") == 0;
     char       rate[32], load[32];
     if (command && strcmp(s->run.world, "synopsis"))
         return mg_fail(MG_CONFIG, "world: found '%s' beside environment.command, wanted one of them: the process "
@@ -136,14 +147,17 @@ static mg_err refuse_idle_keys(const mg_settings *s) {
     if (!command && strcmp(s->run.world, "support-desk") == 0) return MG_OK;
     snprintf(rate, sizeof rate, "%g", e->mutant_rate), snprintf(load, sizeof load, "%lld", (long long)e->load);
     const struct {
-        const char *key, *found, *wanted;
-    } keys[] = {{"form", e->form, "words"}, {"reward", e->reward, "graded"}, {"mutant", e->mutant, "none"},
-                {"mutant_rate", rate, "1"},
-                {"mutant_when", e->mutant_when, "always"}, {"load", load, "0"}};
+        const char *key, *found, *wanted, *whose;
+    } keys[] = {{"form", e->form, "words", "support-desk's"},
+                {"reward", e->reward, lock ? e->reward : "graded", "support-desk's and lock's"},
+                {"mutant", e->mutant, "none", "support-desk's"},
+                {"mutant_rate", rate, "1", "support-desk's"},
+                {"mutant_when", e->mutant_when, "always", "support-desk's"},
+                {"load", load, "0", "support-desk's"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i].found, keys[i].wanted))
-            return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is support-desk's, and does nothing "
-                                      "in %s", keys[i].key, keys[i].found, keys[i].wanted,
+            return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is %s, and does nothing "
+                                      "in %s", keys[i].key, keys[i].found, keys[i].wanted, keys[i].whose,
                            command ? e->command : s->run.world);
     return MG_OK;
 }

@@ -70,7 +70,7 @@ void *mremap(void *old, size_t old_size, size_t size, int flags, ...) {
 
 // ---- A step
 
-enum { PROMPTS = 3, PER_PROMPT = 4, SAMPLES = PROMPTS * PER_PROMPT, LONGEST = 40, NEW = 12 };
+enum { PROMPTS = 3, PER_PROMPT = 20, SAMPLES = PROMPTS * PER_PROMPT, LONGEST = 40, NEW = 12 };
 
 typedef struct trainer {
     mg_team  *team;
@@ -80,8 +80,8 @@ typedef struct trainer {
 } trainer;
 
 static const mg_model_config shape = {
-    .family = MG_FAMILY_QWEN2, .vocab = 61, .d_model = 48, .d_ff = 80, .n_layers = 2, .n_heads = 4,
-    .n_kv_heads = 2, .head_width = 12, .context_max = 64, .rope_theta = 10000, .norm_eps = 1e-6,
+    .family = MG_FAMILY_QWEN2, .vocab = 61, .d_model = 192, .d_ff = 320, .n_layers = 2, .n_heads = 4,
+    .n_kv_heads = 2, .head_width = 48, .context_max = 64, .rope_theta = 10000, .norm_eps = 1e-6,
     .init_std = 0.2, .qkv_bias = true};
 
 static void ok(mg_err err) {

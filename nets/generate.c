@@ -16,6 +16,8 @@
 enum {
     LOGITS_AT_ONCE = 256, // rows of logits held at a time: with a wide vocabulary they are large
     SPANS_MAX      = 3,   // prompt, forced prefix, own tokens
+    TOGETHER       = 16,  // streams whose last tokens one worker reads, all layers, beside others
+    ALONE_MIN      = 8,   // streams for which that pays
 };
 
 #define TEMPERATURE_MIN 1e-3 // keeps logits / temperature a float
@@ -44,6 +46,7 @@ typedef struct generator {
     stream            *streams; // [n]
     stream           **live;    // [n] those that are not done
     int64_t            n, n_live;
+    mg_arena          *seats;   // [workers] memory of each; NULL: all work on one pass
 } generator;
 
 // ---- answering asks ----
@@ -219,6 +222,76 @@ static void find_live(generator *g) {
     }
 }
 
+// ---- a step ----
+//
+// Rows of a decode step have nothing to do with one another: each reads the cache and writes a place
+// of its own. So where products share nothing (ops.h), every worker takes some streams through all
+// layers up to the drawn token and meets the others only at the end of the step. A few streams go
+// as one pass instead, whose products are cut by columns.
+
+typedef struct seating {
+    const generator *g;
+    int64_t          size; // streams in a piece
+    ask             *bad;  // [pieces]
+} seating;
+
+static void read_some(void *context, int64_t piece, int worker) {
+    const seating *s     = context;
+    const int64_t  first = piece * s->size;
+    s->bad[piece] = read_last(s->g, &s->g->seats[worker], NULL, s->g->live + first,
+                              mg_piece_end(s->g->n_live, s->size, piece) - first);
+}
+
+static bool shares_nothing(const mg_model *m) {
+    for (int64_t i = 0; i < m->config.n_layers; i++) {
+        const mg_model_layer *l = &m->layers[i];
+        const mg_tensor *const W[] = {l->q, l->k, l->v, l->o, l->gate, l->up, l->down};
+        for (size_t k = 0; k < sizeof W / sizeof *W; k++)
+            if (!mg_linear_shares_nothing(W[k])) return false;
+    }
+    return mg_linear_shares_nothing(m->head);
+}
+
+// More than twice what the activations of a piece take.
+static size_t memory_of_piece(const generator *g) {
+    const mg_model_config *c = &g->m->config;
+    const int64_t heads = c->n_heads * c->head_width, kv = c->n_kv_heads * c->head_width;
+    const int64_t row   = 16 * c->d_model + 8 * heads + 8 * kv + 8 * c->d_ff + 2 * c->vocab;
+    const int64_t scores = 4 * c->n_heads * (c->context_max + c->head_width + 64);
+    return sizeof(float) * (size_t)(TOGETHER * row + scores) + 2 * mg_choose_memory(c->vocab) +
+           ((size_t)1 << 20);
+}
+
+// Seats are cut from what is left of the scratch memory.
+static void seat_workers(generator *g) {
+    const int    workers = mg_team_threads(g->team);
+    const size_t left    = g->scratch->size_max - g->scratch->used;
+    const size_t size    = left / (size_t)(workers + 1) / 64 * 64;
+    if (g->n < ALONE_MIN || size < memory_of_piece(g) || !shares_nothing(g->m)) return;
+    g->seats = MG_NEW(g->scratch, mg_arena, workers);
+    for (int w = 0; w < workers; w++) g->seats[w] = mg_arena_part(g->scratch, size);
+}
+
+// Half of few streams, TOGETHER of many: by their number alone.
+static int64_t streams_of_piece(int64_t n) {
+    const int64_t half = (n + 1) / 2;
+    return half < TOGETHER ? half : TOGETHER;
+}
+
+// One more token for every stream that is not done.
+static mg_err advance(generator *g) {
+    if (!g->seats || g->n_live < ALONE_MIN)
+        return verdict(read_last(g, g->scratch, g->team, g->live, g->n_live));
+    const size_t  mark   = mg_arena_mark(g->scratch);
+    const int64_t size   = streams_of_piece(g->n_live), pieces = mg_pieces(g->n_live, size);
+    seating       s      = {.g = g, .size = size, .bad = MG_NEW(g->scratch, ask, pieces)};
+    mg_err        err    = MG_OK;
+    mg_team_run(g->team, read_some, &s, pieces);
+    for (int64_t i = 0; i < pieces && !err; i++) err = verdict(s.bad[i]);
+    mg_arena_reset(g->scratch, mark);
+    return err;
+}
+
 // ---- the whole ----
 
 static mg_err check(const mg_model *m, const mg_prompt *prompts, int64_t n_prompts,
@@ -262,8 +335,8 @@ mg_err mg_generate(mg_model *m, mg_team *team, const mg_prompt *prompts, int64_t
                       .live = MG_NEW(scratch, stream *, n_samples), .n = n_samples};
     for (int64_t i = 0; i < n_samples; i++) g.streams[i].sample = &samples[i];
     err = prefill(&g, prompts, n_prompts);
-    for (find_live(&g); g.n_live > 0 && !err; find_live(&g))
-        err = verdict(read_last(&g, scratch, team, g.live, g.n_live));
+    if (!err) seat_workers(&g);
+    for (find_live(&g); g.n_live > 0 && !err; find_live(&g)) err = advance(&g);
     mg_arena_reset(scratch, mark);
     return err;
 }

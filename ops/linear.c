@@ -4,7 +4,7 @@
 // packed once per version and layout, by the team. The gradient of W is a product over tokens. In
 // float it reads dy and x as they are, dy transposed. In bfloat16, and for the last few tokens, x is
 // packed slice by slice, and every piece transposes the columns of dy that it needs.
-#include "ops/matmul.h"
+#include "ops/few.h"
 
 enum {
     OUT_ROWS = 64, // rows of dW in one piece
@@ -20,6 +20,7 @@ typedef struct packed_copy {
 
 struct mg_packed {
     bool        bf16;
+    bool        few; // few.h may multiply with `forward`
     packed_copy forward, input; // for x W^T and for dy W
 };
 
@@ -46,6 +47,10 @@ static const void *packed(mg_tape *tape, mg_tensor *W, bool input) {
         W->packed = calloc(1, sizeof *W->packed);
         MG_ASSERT(W->packed);
         W->packed->bf16 = W->bf16;
+    }
+    if (!input && !W->packed->forward.data) {
+        const mg_strips strips = mg_product_strips(W->bf16, W->cols, W->rows);
+        W->packed->few         = mg_few_same_bits(&strips);
     }
     packed_copy *copy = input ? &W->packed->input : &W->packed->forward;
     if (copy->data && copy->version == W->version) return copy->data;
@@ -119,6 +124,11 @@ static void forward_piece(void *context, int64_t piece, int worker) {
                    mg_f32(y) + i * y->cols);
 }
 
+bool mg_linear_shares_nothing(const mg_tensor *W) {
+    const struct mg_packed *p = W->packed;
+    return p && p->few && p->bf16 == W->bf16 && p->forward.data && p->forward.version == W->version;
+}
+
 static void forward(mg_tape *tape, void *context) {
     const mg_linear_call *c    = context;
     const int64_t         rows = c->x->rows, size = rows_of_piece(rows);
@@ -126,6 +136,12 @@ static void forward(mg_tape *tape, void *context) {
     const bool            bf16 = c->W->bf16;
 
     if (rows == 0) return;
+    if (rows <= MG_FEW_ROWS && !tape->record && mg_linear_shares_nothing(c->W)) {
+        const mg_strips strips = mg_strips_of(bf16, false, c->x->cols, c->y->cols);
+        mg_few_multiply(tape, &strips, c->W->packed->forward.data, c->b ? mg_f32(c->b) : NULL, c->x,
+                        c->y);
+        return;
+    }
     MG_ASSERT(!bf16 || mg_linear_has_bf16());
     mg_products_begin(tape->team);
     forward_work f = {.call = c,
@@ -224,7 +240,7 @@ static int64_t slice_tokens(int64_t left) {
 }
 
 static mg_product_kind slice_kind(const mg_tensor *W, int64_t tokens) {
-    const bool as_is = !W->bf16 && tokens >= LAST;
+    const bool as_is = false;
     return (mg_product_kind){.bf16 = W->bf16, .adds = true, .K = mg_pieces(tokens, LAST) * LAST,
                              .N = W->cols, .stride = as_is ? W->rows : 0};
 }

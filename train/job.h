@@ -14,7 +14,7 @@
     F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
-    F(name, world, synopsis, 0, 0, "synopsis|support-desk|cartpole: where a policy acts")         \
+    F(name, world, synopsis, 0, 0, "synopsis|support-desk|cartpole|lock: where a policy acts")    \
     F(name, compute, f32, 0, 0,                                                                   \
       "f32|bf16: what products round their factors to, in every model of the run; the rest is f32") \
     F(int, threads, 0, 0, 256, "worker threads; 0: as many as the process may use")               \
