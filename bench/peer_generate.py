@@ -29,7 +29,7 @@ def job(shape, dtype, batch, compiled):
         def attend(q, k, v):
             keys[i].index_copy_(2, at, k)
             values[i].index_copy_(2, at, v)
-            return F.scaled_dot_product_attention(q, keys[i], values[i], attn_mask=places <= at)
+            return F.scaled_dot_product_attention(q, keys[i], values[i], attn_mask=(places <= at)[None])
         return attend
 
     def step(tokens, at, attend):
