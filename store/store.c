@@ -134,7 +134,7 @@ mg_err mg_store_open(mg_store **out, const char *path) {
         err = identify(s, &fresh);
     }
     // Large pages: episodes are blobs, and a write-ahead log is two calls a page. Records a second on one
-    // core (store_bench), pages of 4 KiB: 0.29 million, 16 KiB: 0.55, 32 KiB: 0.70, 64 KiB: 0.73.
+    // core (martingale bench), pages of 4 KiB: 0.29 million, 16 KiB: 0.55, 32 KiB: 0.70, 64 KiB: 0.73.
     if (!err)
         err = run(s, "open", "pragma page_size = 32768; pragma journal_mode = wal; pragma synchronous = normal");
     if (!err && fresh) err = fill(s);

@@ -8,6 +8,7 @@ libpcre2-dev libutf8proc-dev libsqlite3-dev libssl-dev libglib2.0-dev"
 case "${1:-}" in
 clang)  needed="$needed clang libclang-rt-14-dev" ;;
 python) needed="$needed python3 python3-venv" ;;
+bench)  needed="$needed python3 python3-venv python3-dev g++" ;; # what torch.compile calls
 esac
 
 missing=""

@@ -1,0 +1,51 @@
+// bench_cases.c - the rows: what is measured, and what is wanted of it.
+//
+// Wanted are ratios to the peer where there is one. Sources of the work: docs/BENCHMARKS.md.
+#include "app/bench.h"
+
+#define FORWARD (2 * MG_BENCH_WEIGHTS) // useful operations a token; attention is left out, as is usual
+#define TRAIN   (6 * MG_BENCH_WEIGHTS) // forward, and twice that backward
+
+// In the order in which they are measured. Each list ends with what it leaves zero.
+const mg_bench_case mg_bench_cases[] = {
+    {"peak_f32_1", "GFLOP/s", "multiply-adds in registers, one thread", &mg_bench_peak_work, .variant = 1,
+     .peak = MG_PEAK_F32},
+    {"peak_f32", "GFLOP/s", "the same with all threads", &mg_bench_peak_work, .peak = MG_PEAK_F32,
+     .is_peak = true},
+    {"peak_bf16_1", "GFLOP/s", "bf16 products, in registers or the library's: the better; one thread",
+     &mg_bench_peak_work, .variant = 1, .compute = MG_COMPUTE_BF16, .peak = MG_PEAK_BF16},
+    {"peak_bf16", "GFLOP/s", "the same with all threads", &mg_bench_peak_work, .compute = MG_COMPUTE_BF16,
+     .peak = MG_PEAK_BF16, .is_peak = true},
+    {"read", "GB/s", "reading 256 MiB of memory, all threads", &mg_bench_bandwidth_work},
+    {"train_f32", "tok/s", "training steps, 6 layers, width 256, 16 x 128 tokens", &mg_bench_train_work,
+     .peak = MG_PEAK_F32, .flops = TRAIN, .wanted = 1.5, .peer = "train_f32"},
+    {"train_bf16", "tok/s", "the same, products of bf16", &mg_bench_train_work, .compute = MG_COMPUTE_BF16,
+     .peak = MG_PEAK_BF16, .flops = TRAIN, .wanted = 2, .peer = "train_bf16"},
+    {"generate_1_f32", "tok/s", "128 new tokens, one sequence", &mg_bench_generate_work, .variant = 1,
+     .peak = MG_PEAK_F32, .flops = FORWARD, .wanted = 6, .peer = "generate_1"},
+    {"generate_64_f32", "tok/s", "the same for 64 sequences", &mg_bench_generate_work, .variant = 64,
+     .peak = MG_PEAK_F32, .flops = FORWARD, .wanted = 3.5, .peer = "generate_64"},
+    {"generate_1_bf16", "tok/s", "one sequence, products of bf16", &mg_bench_generate_work, .variant = 1,
+     .compute = MG_COMPUTE_BF16, .peak = MG_PEAK_BF16, .flops = FORWARD, .wanted = 6, .peer = "generate_1"},
+    {"generate_64_bf16", "tok/s", "64 sequences, products of bf16", &mg_bench_generate_work, .variant = 64,
+     .compute = MG_COMPUTE_BF16, .peak = MG_PEAK_BF16, .flops = FORWARD, .wanted = 3.5, .peer = "generate_64"},
+    {"loop_grpo", "tok/s", "whole GRPO updates: 64 answers of 32 to prompts of 96, 4 steps each",
+     &mg_bench_loop_work, .word = "grpo", .wanted = 5, .peer = "grpo"},
+    {"loop_grpo_bf16", "tok/s", "the same, products of bf16", &mg_bench_loop_work, .word = "grpo",
+     .compute = MG_COMPUTE_BF16, .wanted = 5, .peer = "grpo"},
+    {"loop_products", "share", "of loop_grpo: threads' time in products of matrices",
+     &mg_bench_products_work, .word = "grpo", .wanted = 0.6},
+    {"loop_ppo", "tok/s", "loop_grpo by PPO, with its critic", &mg_bench_loop_work, .word = "ppo"},
+    {"loop_drpo", "tok/s", "loop_grpo by DR-PO, half of the answers begun by a reference",
+     &mg_bench_loop_work, .word = "drpo"},
+    {"watch_physics", "ns", "a physics step under the watch", &mg_bench_watch_work, .variant = 0, .time = true},
+    {"watch_call", "ns", "a call with evidence and 290 bytes of text", &mg_bench_watch_work, .variant = 1,
+     .time = true},
+    {"watch_checked", "ns", "the same, its arguments checked against a schema", &mg_bench_watch_work,
+     .variant = 2, .time = true},
+    {"record_full", "records/s", "durable records of calls, of one core", &mg_bench_record_work, .variant = 0},
+    {"record_replayable", "records/s", "the same, replayable ones", &mg_bench_record_work, .variant = 1},
+    {"start", "ms", "starting the program, to its end", &mg_bench_start_work, .time = true},
+    {0}};
+
+_Static_assert(sizeof mg_bench_cases / sizeof *mg_bench_cases <= MG_BENCH_CASES_MAX, "a row too many");

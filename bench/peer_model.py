@@ -1,0 +1,120 @@
+"""The model of the bench in plain PyTorch, in two shapes of 5.3 M parameters each.
+
+llama  what app/bench_model.c has: RMSNorm, rotary positions, SwiGLU of width 752
+gpt    LayerNorm, learned positions, GELU of width 1088: fewer and larger operations
+"""
+import contextlib
+import signal
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+VOCAB, D, LAYERS, HEADS, CONTEXT = 512, 256, 6, 8, 256
+WIDTH = D // HEADS
+
+
+def rotate(x, cos, sin):
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+
+class Block(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.llama = shape == "llama"
+        norm, bias = (nn.RMSNorm, False) if self.llama else (nn.LayerNorm, True)
+        ff = 752 if self.llama else 1088
+        self.norm1, self.norm2 = norm(D, eps=1e-5), norm(D, eps=1e-5)
+        self.qkv, self.o = nn.Linear(D, 3 * D, bias=bias), nn.Linear(D, D, bias=bias)
+        self.up = nn.Linear(D, 2 * ff if self.llama else ff, bias=bias)
+        self.down = nn.Linear(ff, D, bias=bias)
+
+    def feed(self, x):
+        if self.llama:
+            gate, up = self.up(x).chunk(2, -1)
+            return self.down(F.silu(gate) * up)
+        return self.down(F.gelu(self.up(x), approximate="tanh"))
+
+    def forward(self, x, turn, attend):
+        b, t, _ = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, HEADS, WIDTH).permute(2, 0, 3, 1, 4)
+        if self.llama:
+            q, k = rotate(q, *turn), rotate(k, *turn)
+        x = x + self.o(attend(q, k, v).transpose(1, 2).reshape(b, t, D))
+        return x + self.feed(self.norm2(x))
+
+
+class Model(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.llama = shape == "llama"
+        self.embed = nn.Embedding(VOCAB, D)
+        self.positions = None if self.llama else nn.Embedding(CONTEXT, D)
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(LAYERS))
+        self.norm = (nn.RMSNorm if self.llama else nn.LayerNorm)(D, eps=1e-5)
+        self.head = nn.Linear(D, VOCAB, bias=False)
+        angle = torch.outer(torch.arange(CONTEXT), 1e4 ** -(torch.arange(0, WIDTH, 2) / WIDTH))
+        self.register_buffer("cos", angle.cos(), persistent=False)
+        self.register_buffer("sin", angle.sin(), persistent=False)
+
+    def forward(self, tokens, at, attend):
+        """at: positions; attend(layer) gives a function of q, k, v."""
+        h = self.embed(tokens)
+        if not self.llama:
+            h = h + self.positions(at)
+        turn = (self.cos[at], self.sin[at])
+        for i, block in enumerate(self.blocks):
+            h = block(h, turn, attend(i))
+        return self.head(self.norm(h))
+
+
+class TooLong(Exception):
+    pass
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """TooLong after so many seconds: a compiler that takes longer is not tried any further."""
+    def stop(*_):
+        raise TooLong
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def speed(once, seconds=1.0):
+    """The best of what fits into so many seconds, after one that does not count."""
+    once()
+    best, end = 0.0, time.perf_counter() + seconds
+    while True:
+        best = max(best, once())
+        if time.perf_counter() > end:
+            return best
+
+
+def choose(candidates, compiled, threads):
+    """candidates: [(words, once)] eager; compiled(index): the same compiled, or None. Tries 1 and all
+    threads, then the compiler on the best. Returns what is fastest, (name, threads, once)."""
+    tried = []
+    for i, (words, once) in enumerate(candidates):
+        for n in sorted({1, threads}):
+            torch.set_num_threads(n)
+            tried.append((speed(once), n, i, words, once))
+    best = max(tried, key=lambda t: t[0])
+    torch.set_num_threads(best[1])
+    try:
+        with at_most(120):
+            once = compiled(best[2])
+            rate = speed(once)
+            if rate > best[0]:
+                best = (rate, best[1], best[2], best[3] + ", compiled", once)
+    except Exception as e:  # no compiler, or one that gives up: PyTorch without it
+        print(f"torch.compile: {type(e).__name__}: {str(e)[:200]}", flush=True)
+    name = f"PyTorch {torch.__version__.split('+')[0]}, {best[3]}, {best[1]} threads"
+    return name, best[4]
