@@ -49,9 +49,11 @@ static mg_err answer(mg_bench_peer *p, int wait_ms, json_t **out) {
         return mg_fail(MG_CHILD, "peer %s: ended without an answer", p->name);
     json_t     *object = json_loads(line, 0, NULL);
     const char *error  = json_string_value(json_object_get(object, "error"));
+    const char *absent = json_string_value(json_object_get(object, "absent"));
     mg_err      err    = MG_OK;
     if (!object) err = mg_fail(MG_CHILD, "peer %s: found '%.60s', wanted a JSON object", p->name, line);
     if (error) err = mg_fail(MG_CHILD, "peer %s: %s", p->name, error);
+    if (absent) err = mg_fail(MG_UNSUPPORTED, "peer %s is left out: %s", p->name, absent);
     if (err)
         json_decref(object);
     else
