@@ -2,8 +2,9 @@
 //         it has gone on, with the same head and the same weights as one that was never killed.
 // Method: the real program, for each algorithm, with a library before it that dies in the N-th call
 //         that changes a file (tools/kill_at.c), for N spread over all of them, before the call or
-//         halfway through a write; some lives that go on are killed too. What a process has acknowledged
-//         are its checkpoints: each says that the updates before it are on record.
+//         halfway through a write; some lives that go on are killed too, and all that go on have two
+//         threads where the first had one. What a process has acknowledged are its checkpoints: each
+//         says that the updates before it are on record.
 //
 // MG_KILL_POINTS: points an algorithm. The runs lie in memory (/dev/shm) where there is such a place:
 // SIGKILL takes nothing from the system's own buffers, so that what disks do with fsync is not tested here.
@@ -66,7 +67,7 @@ static bool life(const char *command, bool resume, int64_t at, bool half, const 
     setenv("MG_KILL_HALF", half ? "1" : "0", 1);
     setenv("MG_KILL_COUNT", count, 1);
     setenv("LD_PRELOAD", getenv("MG_KILL_LIBRARY"), 1);
-    const cli_outcome o = cli("%s%s", command, resume ? " --resume" : "");
+    const cli_outcome o = cli("%s%s", command, resume ? " --resume --threads 2" : "");
     unsetenv("LD_PRELOAD");
     if (o.status == 128 + SIGKILL && at > 0) return true;
     if (o.status != 0) fail_msg("%s: status %d: %s%s", where, o.status, o.out, o.err);

@@ -10,7 +10,7 @@
 
 #define ARENA_MAX ((size_t)16 << 30) // address space
 
-static const mg_grid *const grids[] = {&mg_grid_drpo, &mg_grid_gate, NULL};
+static const mg_grid *const grids[] = {&mg_grid_bf16, &mg_grid_drpo, &mg_grid_gate, NULL};
 
 static const mg_grid *find_grid(const char *name) {
     for (const mg_grid *const *g = grids; *g; g++)
@@ -172,7 +172,7 @@ static int run(int argc, char **argv) {
     if (!err && args.help) return help(options);
     const mg_grid *g = !err && args.n_words == 1 ? find_grid(args.words[0]) : NULL;
     if (!err && !g)
-        err = mg_fail(MG_CONFIG, "reproduce: found '%s', wanted drpo or gate",
+        err = mg_fail(MG_CONFIG, "reproduce: found '%s', wanted bf16, drpo or gate",
                       args.n_words ? args.words[0] : "nothing");
     if (!err) err = mg_arena_init(&c.arena, "reproduce", ARENA_MAX);
     if (!err && threads) err = mg_args_int("threads", threads, 0, 256, &c.threads);

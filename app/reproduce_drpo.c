@@ -59,8 +59,10 @@ static mg_err tell(const char *folder, const json_t *rows, FILE *text, mg_arena 
     for (int i = 0; i < MG_MAP_SQUARES; i++) any |= squares[i].seeds > 0;
     if (!any) return MG_OK;
     fprintf(text, "\n## What decides it\n\nOn the locks, where what could decide it is varied at will: the gain "
-                  "in the chance to open one, split by what\ntells the squares of the map apart most, twice.\n\n");
-    mg_map_explain(text, squares, MG_MAP_SQUARES, 2);
+                  "in the chance to open one, split by what\n"
+                  "explains most of how the squares of the map differ, up to three times, as long as it explains "
+                  "something.\n\n");
+    mg_map_explain(text, squares, MG_MAP_SQUARES, 3);
     return MG_OK;
 }
 

@@ -7,10 +7,11 @@
 // at the same seed and with the same settings but reset_share. What is compared is the chance that the
 // policy opens the lock from the beginning, which is computed, not sampled.
 //
-// Tried on seed 101, before this grid's first cell: no KL penalty, at which the first symbol goes over to the
-// decoy for good before resets have taught the rest; the paper's .05, which keeps it alive; 60 and 100 updates
-// of step size 3e-3 and 2e-3, at which the same arms were ahead.
+// Tried before this grid's first cell: no KL penalty (on seed 1), at which the first symbol goes over to the decoy for
+// good before resets have taught the rest; the paper's .05 (on seed 101), which keeps it alive, on three locks with 60
+// updates of step size 3e-3 and on two with 100 of 2e-3, at which the same arms were ahead. One penalty serves all.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -224,6 +225,12 @@ static const struct mg_level levels[] = {{"prior_step", NAN}, {"open_prior", NAN
 
 static double or_nan(const json_t *x) { return json_is_number(x) ? json_number_value(x) : NAN; }
 
+// In which range of mg_map_scale[MG_MAP_CHANCE] a policy that is right with chance p per step is.
+static int chance_of(square at) {
+    const double open = pow(strtod(at.prior, NULL), at.steps);
+    return open > 0.1 ? 0 : open > 0.01 ? 1 : open > 0.001 ? 2 : 3;
+}
+
 void mg_drpo_map_read(const json_t *rows, mg_arena *arena, mg_map_square squares[MG_MAP_SQUARES]) {
     for (int i = 0; i < MG_MAP_SQUARES; i++) {
         const int      arm = i / COVERAGES, q = i % COVERAGES;
@@ -231,7 +238,7 @@ void mg_drpo_map_read(const json_t *rows, mg_arena *arena, mg_map_square squares
                                               coverages[q].gain);
         squares[i] = (mg_map_square){
             .at      = {[MG_MAP_REWARD] = arm / 12, [MG_MAP_PRIOR] = arm / 4 % 3, [MG_MAP_STEPS] = arm % 4,
-                        [MG_MAP_COVERAGE] = q},
+                        [MG_MAP_COVERAGE] = q, [MG_MAP_CHANCE] = chance_of(square_of(arm))},
             .seeds   = (int)json_integer_value(json_object_get(row, "seeds")),
             .gain    = json_number_value(json_object_get(row, "estimate")),
             .low     = or_nan(json_object_get(row, "low")),

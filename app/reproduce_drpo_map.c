@@ -12,7 +12,11 @@ const struct mg_map_scale mg_map_scale[MG_MAP_AXES] = {
     [MG_MAP_PRIOR]    = {"chance of a right symbol at the start", 3, {"0.5", "0.7", "0.9"}},
     [MG_MAP_STEPS]    = {"symbols", 4, {"4", "8", "12", "16"}},
     [MG_MAP_COVERAGE] = {"share of right references", 3, {"0", "0.5", "1"}},
+    [MG_MAP_CHANCE]   = {"chance that the starting policy opens the lock", 4,
+                         {"above 0.1", "0.01 to 0.1", "0.001 to 0.01", "below 0.001"}},
 };
+
+#define WORTH 0.05 // share of all variation that a split must explain
 
 // ---- what explains it
 
@@ -55,6 +59,15 @@ static double explained(const part *p, int axis) {
     return sum;
 }
 
+static double variation(const part *p) {
+    int          n;
+    const double all = mean_gain(p, &n);
+    double       sum = 0;
+    for (int i = 0; i < p->n; i++)
+        if (inside(p, &p->squares[i])) sum += (p->squares[i].gain - all) * (p->squares[i].gain - all);
+    return sum;
+}
+
 static void print_part(FILE *text, const part *p) {
     int          n, ahead = 0, behind = 0;
     const double mean = mean_gain(p, &n);
@@ -65,9 +78,9 @@ static void print_part(FILE *text, const part *p) {
             n == 1 ? "" : "s", ahead, behind, n - ahead - behind);
 }
 
-static void split(FILE *text, const part *p, int indent, int levels) {
+static void split(FILE *text, const part *p, double worth, int indent, int levels) {
     int    axis = -1, n;
-    double most = 0;
+    double most = worth;
     for (int a = 0; a < MG_MAP_AXES && levels > 0; a++) {
         const double x = p->fixed[a] < 0 ? explained(p, a) : 0;
         if (x > most) most = x, axis = a;
@@ -78,15 +91,15 @@ static void split(FILE *text, const part *p, int indent, int levels) {
         if (n == 0) continue;
         fprintf(text, "%*s- %s %s: ", indent, "", mg_map_scale[axis].name, mg_map_scale[axis].value[v]);
         print_part(text, &w);
-        split(text, &w, indent + 2, levels - 1);
+        split(text, &w, worth, indent + 2, levels - 1);
     }
 }
 
 void mg_map_explain(FILE *text, const mg_map_square *squares, int n, int levels) {
-    const part all = {squares, n, {-1, -1, -1, -1}};
+    const part all = {squares, n, {-1, -1, -1, -1, -1}};
     fprintf(text, "- all: ");
     print_part(text, &all);
-    split(text, &all, 2, levels);
+    split(text, &all, WORTH * variation(&all), 2, levels);
 }
 
 // ---- the picture
@@ -207,7 +220,7 @@ static void draw_legend(FILE *f) {
     const int x = LEFT + 9 * step + 230;
     fprintf(f, "<rect x=\"%d\" y=\"%d\" width=\"34\" height=\"18\" fill=\"url(#open)\"/><rect class=\"frame\" x=\"%d\" "
                "y=\"%d\" width=\"34\" height=\"18\"/>\n<text class=\"soft\" x=\"%d\" y=\"%d\">the interval holds "
-               "0</text>\n</svg>\n",
+               "0, or there is none</text>\n</svg>\n",
             x, y, x, y, x + 44, y + 13);
 }
 

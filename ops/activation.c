@@ -41,7 +41,7 @@ static void backward_piece(void *context, int64_t piece, int worker) {
 
 static void backward(mg_tape *tape, void *call) {
     const mg_activation_call *c = call;
-    if (!c->x->grad) return;
+    if (!mg_grad(c->x)) return;
     mg_team_run(tape->team, backward_piece, call, mg_pieces(mg_tensor_count(c->y), PIECE));
 }
 
@@ -50,6 +50,6 @@ mg_tensor *mg_activation(mg_tape *t, mg_tensor *x, mg_activation_kind kind) {
     mg_activation_call   *c     = MG_NEW(t->arena, mg_activation_call, 1);
 
     *c = (mg_activation_call){.x = x, .y = mg_tape_tensor(t, x->rows, x->cols), .kind = kind};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }

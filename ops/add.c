@@ -16,23 +16,36 @@ static void forward(mg_tape *tape, void *call) {
     mg_team_run(tape->team, forward_piece, call, mg_pieces(mg_tensor_count(c->y), PIECE));
 }
 
+typedef struct sum_gradient { // dx (+)= dy
+    int64_t      n;
+    const float *dy;
+    float       *dx;
+    bool         store;
+} sum_gradient;
+
 static void backward_piece(void *context, int64_t piece, int worker) {
     (void)worker;
-    const mg_add_call *c     = context;
-    const int64_t      first = piece * PIECE;
-    const int64_t      last  = mg_piece_end(mg_tensor_count(c->y), PIECE, piece);
-    const float       *dy    = mg_grad_f32(c->y);
-    float             *da = mg_grad_f32(c->a), *db = mg_grad_f32(c->b);
+    const sum_gradient *g     = context;
+    const int64_t       first = piece * PIECE, last = mg_piece_end(g->n, PIECE, piece);
 
-    if (da)
-        for (int64_t i = first; i < last; i++) da[i] += dy[i];
-    if (db)
-        for (int64_t i = first; i < last; i++) db[i] += dy[i];
+    if (g->store)
+        memcpy(g->dx + first, g->dy + first, sizeof(float) * (size_t)(last - first));
+    else
+        for (int64_t i = first; i < last; i++) g->dx[i] += g->dy[i];
 }
 
+static void add_to(mg_tape *tape, mg_tensor *x, const mg_tensor *y) {
+    if (!mg_grad_wanted(x)) return;
+    sum_gradient g = {.n = mg_tensor_count(y), .dy = mg_grad_f32(y), .store = mg_grad_begin(x)};
+    g.dx           = mg_grad_f32(x);
+    mg_team_run(tape->team, backward_piece, &g, mg_pieces(g.n, PIECE));
+}
+
+// dy goes to both; whose gradient begins with it has its memory for nothing.
 static void backward(mg_tape *tape, void *call) {
     const mg_add_call *c = call;
-    mg_team_run(tape->team, backward_piece, call, mg_pieces(mg_tensor_count(c->y), PIECE));
+    add_to(tape, c->b, c->y);
+    if (!mg_grad_take(c->a, c->y)) add_to(tape, c->a, c->y);
 }
 
 mg_tensor *mg_add(mg_tape *t, mg_tensor *a, mg_tensor *b) {
@@ -41,6 +54,6 @@ mg_tensor *mg_add(mg_tape *t, mg_tensor *a, mg_tensor *b) {
 
     MG_ASSERT(a->rows == b->rows && a->cols == b->cols);
     *c = (mg_add_call){.a = a, .b = b, .y = mg_tape_tensor(t, a->rows, a->cols)};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }

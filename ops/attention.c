@@ -333,6 +333,7 @@ static void backward_piece(void *context, int64_t piece, int worker) {
 static void backward(mg_tape *tape, void *context) {
     const mg_attention_call *c     = context;
     const mg_attention_plan *plan  = c->plan;
+    mg_grad(c->q), mg_grad(c->k), mg_grad(c->v);
     const size_t             mark  = mg_arena_mark(tape->arena);
     attention_work           w     = work_make(c);
     int64_t                 *first = MG_NEW(tape->arena, int64_t, plan->n_families + 1);
@@ -359,6 +360,6 @@ mg_tensor *mg_attention(mg_tape *t, mg_tensor *q, mg_tensor *k, mg_tensor *v, in
     MG_ASSERT(k->cols == q->cols / heads * kv_heads && v->cols == k->cols && v->rows == k->rows);
     *c = (mg_attention_call){.q = q, .k = k, .v = v, .y = mg_tape_tensor(t, q->rows, q->cols),
                              .heads = heads, .kv_heads = kv_heads, .plan = plan};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }

@@ -7,8 +7,8 @@
 // program replace its operator new and operator delete ([replacement.functions]), also from C: all
 // other forms, for arrays, with a size, without exceptions, call these two.
 //
-// A thread keeps what it gives back, by size, and takes from there first. Large blocks, and the first
-// of a kind, are malloc's. What a thread keeps when it ends, a few blocks, is lost. With a
+// A thread keeps what it gives back, by size, and takes from there first. Large blocks, and the
+// first of a kind, are malloc's. What a thread keeps when it ends, a few blocks, is lost. With a
 // sanitizer there is none of this: it has an operator new that looks for mistakes.
 #include "ops/cxx_memory.h"
 

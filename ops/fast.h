@@ -52,6 +52,14 @@ LANES_INLINE void lanes_add_to(float *p, int64_t left, lanes v) {
     lanes_store(p, left, lanes_load(p, left) + v);
 }
 
+// Stores where a gradient begins, else adds.
+LANES_INLINE void lanes_put(float *p, int64_t left, bool store, lanes v) {
+    if (store)
+        lanes_store(p, left, v);
+    else
+        lanes_add_to(p, left, v);
+}
+
 // where: all ones or all zeros per lane, as comparisons give.
 LANES_INLINE lanes lanes_choose(lanes_i32 where, lanes yes, lanes no) {
     return (lanes)((where & (lanes_i32)yes) | (~where & (lanes_i32)no));

@@ -1,9 +1,8 @@
 // linear.c - y = x W^T + b: how its products are cut, and where their factors are packed.
 //
 // Rows are cut into pieces by shape alone; a row of a product has the same bits in any piece. W is
-// packed once per version and layout, by the team. The gradient of W is a product over tokens. In
-// float it reads dy and x as they are, dy transposed. In bfloat16, and for the last few tokens, x is
-// packed slice by slice, and every piece transposes the columns of dy that it needs.
+// packed once per version and layout, by the team. The gradient of W is a product over tokens, for
+// which x is packed slice by slice; every piece transposes the columns of dy that it needs.
 #include "ops/few.h"
 
 enum {
@@ -31,13 +30,13 @@ typedef struct packing {
     void        *to;
 } packing;
 
-static void pack_strip(void *context, int64_t strip, int worker) {
+static void pack_weights(void *context, int64_t part, int worker) {
     (void)worker;
     const packing *p = context;
     if (p->transposed)
-        mg_pack_transposed(&p->strips, p->W, strip, p->to);
+        mg_pack_transposed(&p->strips, p->W, part, p->to);
     else
-        mg_pack_rows(&p->strips, p->W, p->strips.K, strip, p->to);
+        mg_pack_rows(&p->strips, p->W, p->strips.K, part, p->to);
 }
 
 // W [out, in] as the factor of x W^T, or of dy W for its input; made again when W was written.
@@ -61,7 +60,8 @@ static const void *packed(mg_tape *tape, mg_tensor *W, bool input) {
     if (!copy->data) copy->data = aligned_alloc(64, (mg_strips_size(&p.strips) + 63) / 64 * 64);
     MG_ASSERT(copy->data);
     p.to = copy->data;
-    mg_team_run(tape->team, pack_strip, &p, mg_strips_count(&p.strips));
+    mg_team_run(tape->team, pack_weights, &p,
+                input ? mg_pieces(W->rows, mg_part_rows(W->bf16)) : mg_strips_count(&p.strips));
     copy->version = W->version;
     return copy->data;
 }
@@ -160,45 +160,41 @@ static void forward(mg_tape *tape, void *context) {
 // whole multiples of LAST, then the rest.
 typedef struct slice {
     int64_t           first, n; // tokens
-    mg_product_kind   kind;
     const mg_product *product;
     mg_strips         strips; // of x
-    void             *x;      // packed; NULL: taken as it is
+    void             *x;      // packed
 } slice;
 
 // Backward packs the slices of x, then runs the pieces of dW, of dx and of db.
 typedef struct backward_work {
     const mg_linear_call *call;
     slice                *slices;
-    int64_t               n_slices, x_strips; // strips of each slice
+    int64_t               n_slices, parts; // parts of a slice of SLICE
     int64_t               dW_pieces, dx_pieces, db_pieces;
     const mg_product     *dx;
     const void           *weights; // dx
     scratch               scratch;
 } backward_work;
 
-static void pack_slice(void *context, int64_t piece, int worker) {
+static void pack_part(void *context, int64_t piece, int worker) {
     (void)worker;
     const backward_work *b = context;
-    const slice         *s = &b->slices[piece / b->x_strips];
-    if (s->x)
-        mg_pack_rows(&s->strips, mg_f32(b->call->x) + s->first * b->call->x->cols, s->n,
-                     piece % b->x_strips, s->x);
+    const slice         *s = &b->slices[piece / b->parts];
+    const mg_tensor     *x = b->call->x;
+    mg_pack_rows(&s->strips, mg_f32(x) + s->first * x->cols, s->n, piece % b->parts, s->x);
 }
 
 static void weight_gradient(const backward_work *b, int64_t piece, int worker) {
     const mg_linear_call *c   = b->call;
-    const int64_t         in = c->x->cols, out = c->y->cols, first = piece * OUT_ROWS;
-    const int64_t         n  = mg_piece_end(out, OUT_ROWS, piece) - first;
-    void                 *columns = scratch_of(&b->scratch, worker);
+    const int64_t         out = c->y->cols, first = piece * OUT_ROWS;
+    const int64_t         n   = mg_piece_end(out, OUT_ROWS, piece) - first;
+    void                 *dy  = scratch_of(&b->scratch, worker);
 
     for (const slice *s = b->slices; s < b->slices + b->n_slices; s++) {
-        const float *dy = mg_grad_f32(c->y) + s->first * out + first;
-        if (s->x)
-            mg_pack_factor_transposed(c->W->bf16, dy, out, s->n, n, s->kind.K, columns);
-        mg_product_run(s->product, worker, n, s->x ? columns : dy,
-                       s->x ? s->x : mg_f32(c->x) + s->first * in, NULL,
-                       mg_grad_f32(c->W) + first * in);
+        mg_pack_factor_transposed(c->W->bf16, mg_grad_f32(c->y) + s->first * out + first, out, s->n,
+                                  n, s->strips.K, dy);
+        mg_product_run(s->product, worker, n, dy, s->x, NULL,
+                       mg_grad_f32(c->W) + first * c->x->cols);
     }
 }
 
@@ -206,9 +202,9 @@ static void input_gradient(const backward_work *b, int64_t piece, int worker) {
     const mg_tensor *x = b->call->x, *y = b->call->y;
     const int64_t    size = rows_of_piece(x->rows), i = piece * size;
     const int64_t    n    = mg_piece_end(x->rows, size, piece) - i;
-    const void      *A    = factor(b->call->W->bf16, &b->scratch, worker,
+    const void      *dy   = factor(b->call->W->bf16, &b->scratch, worker,
                                    mg_grad_f32(y) + i * y->cols, n * y->cols);
-    mg_product_run(b->dx, worker, n, A, b->weights, NULL, mg_grad_f32(x) + i * x->cols);
+    mg_product_run(b->dx, worker, n, dy, b->weights, NULL, mg_grad_f32(x) + i * x->cols);
 }
 
 static void bias_gradient(const mg_linear_call *c, int64_t piece) {
@@ -239,54 +235,47 @@ static int64_t slice_tokens(int64_t left) {
     return left >= SLICE ? SLICE : left >= LAST ? left / LAST * LAST : left;
 }
 
-static mg_product_kind slice_kind(const mg_tensor *W, int64_t tokens) {
-    const bool as_is = false;
-    return (mg_product_kind){.bf16 = W->bf16, .adds = true, .K = mg_pieces(tokens, LAST) * LAST,
-                             .N = W->cols, .stride = as_is ? W->rows : 0};
-}
-
 static void prepare_weight_gradient(mg_tape *tape, backward_work *b) {
     const mg_tensor *x = b->call->x, *W = b->call->W;
+    mg_product_kind  kind = {.bf16 = W->bf16, .adds = true, .N = W->cols};
 
     // Whatever a batch of another length will need is made now.
-    for (int64_t n = 1; n <= SLICE; n += n < LAST ? LAST - n : LAST)
-        mg_product_get(slice_kind(W, n), W->rows);
+    for (kind.K = LAST; kind.K <= SLICE; kind.K += LAST) mg_product_get(kind, W->rows);
     b->slices = MG_NEW(tape->arena, slice, mg_pieces(x->rows, SLICE) + 1);
-    for (int64_t at = 0; at < x->rows; b->n_slices++) {
+    for (int64_t at = 0; at < x->rows; at += b->slices[b->n_slices++].n) {
         slice *s   = &b->slices[b->n_slices];
         *s         = (slice){.first = at, .n = slice_tokens(x->rows - at)};
-        s->kind    = slice_kind(W, s->n);
-        s->product = mg_product_get(s->kind, W->rows);
-        s->strips  = mg_product_strips(W->bf16, s->kind.K, W->cols);
-        if (!s->kind.stride) s->x = mg_arena_alloc_raw(tape->arena, mg_strips_size(&s->strips));
-        at += s->n;
+        kind.K     = mg_pieces(s->n, LAST) * LAST;
+        s->product = mg_product_get(kind, W->rows);
+        s->strips  = mg_product_strips(W->bf16, kind.K, W->cols);
+        s->x       = mg_arena_alloc_raw(tape->arena, mg_strips_size(&s->strips));
     }
-    b->x_strips  = mg_strips_count(&b->slices->strips);
+    b->parts     = mg_pieces(SLICE, mg_part_rows(W->bf16));
     b->dW_pieces = mg_pieces(W->rows, OUT_ROWS);
-    mg_team_run(tape->team, pack_slice, b, b->n_slices * b->x_strips);
+    mg_team_run(tape->team, pack_part, b, b->n_slices * b->parts);
 }
 
-static void prepare_input_gradient(mg_tape *tape, backward_work *b) {
+static void prepare_input_gradient(mg_tape *tape, backward_work *b, bool store) {
     mg_tensor *W = b->call->W;
     b->dx_pieces = mg_pieces(b->call->x->rows, rows_of_piece(b->call->x->rows));
-    b->dx        = mg_product_get((mg_product_kind){.bf16 = W->bf16, .adds = true, .K = W->rows,
+    b->dx        = mg_product_get((mg_product_kind){.bf16 = W->bf16, .adds = !store, .K = W->rows,
                                                     .N = W->cols}, 0);
     b->weights   = packed(tape, W, true);
 }
 
 static void backward(mg_tape *tape, void *context) {
-    const mg_linear_call *c    = context;
-    const int64_t         rows = c->x->rows, out = c->y->cols;
-    const size_t          mark = mg_arena_mark(tape->arena);
-    const size_t          dy   = factor_size(c->W->bf16, rows_of_piece(rows), out);
-    const size_t          dy_t = sizeof(float) * (OUT_ROWS + 1) * SLICE;
-    backward_work         b = {.call = c, .scratch = scratch_make(tape, dy > dy_t ? dy : dy_t)};
+    const mg_linear_call *c     = context;
+    const bool            store = mg_grad_begin(c->x);
+    const size_t          mark  = mg_arena_mark(tape->arena);
+    const size_t          dy    = factor_size(c->W->bf16, rows_of_piece(c->x->rows), c->y->cols);
+    const size_t          dy_t  = sizeof(float) * (OUT_ROWS + 1) * SLICE;
+    backward_work b = {.call = c, .scratch = scratch_make(tape, dy > dy_t ? dy : dy_t)};
 
-    if (rows == 0) return;
+    if (c->x->rows == 0) return;
     mg_products_begin(tape->team);
     if (c->W->grad) prepare_weight_gradient(tape, &b);
-    if (c->x->grad) prepare_input_gradient(tape, &b);
-    if (c->b && c->b->grad) b.db_pieces = mg_pieces(out, COLUMNS);
+    if (c->x->grad) prepare_input_gradient(tape, &b, store);
+    if (c->b && c->b->grad) b.db_pieces = mg_pieces(c->y->cols, COLUMNS);
     mg_team_run(tape->team, backward_piece, &b, b.dW_pieces + b.dx_pieces + b.db_pieces);
     mg_arena_reset(tape->arena, mark);
 }
@@ -295,8 +284,9 @@ mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b) {
     static const mg_paths paths = MG_PATHS(linear);
     mg_linear_call       *c     = MG_NEW(t->arena, mg_linear_call, 1);
 
+    MG_ASSERT(!W->tape && (!b || !b->tape)); // parameters
     MG_ASSERT(x->cols == W->cols && (!b || (b->rows == W->rows && b->cols == 1)));
     *c = (mg_linear_call){.x = x, .W = W, .b = b, .y = mg_tape_tensor(t, x->rows, W->rows)};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }

@@ -93,23 +93,14 @@ static dnnl_memory_desc_t matrix(int64_t rows, int64_t cols, bool bf16, dnnl_for
     return desc;
 }
 
-static dnnl_memory_desc_t factor(const mg_product_kind *kind, int64_t M) {
-    dnnl_memory_desc_t desc = matrix(M, kind->K, kind->bf16, dnnl_ab);
-    if (kind->stride)
-        must(dnnl_memory_desc_init_by_strides(&desc, 2, (dnnl_dims_t){M, kind->K}, dnnl_f32,
-                                              (dnnl_dims_t){1, kind->stride}),
-             "describe a transposed matrix");
-    return desc;
-}
-
-static dnnl_format_tag_t strips_tag(const mg_product_kind *kind) {
-    return kind->bf16 ? dnnl_BA16a64b2a : plain || kind->stride ? dnnl_ab : dnnl_BA16a64b;
+static dnnl_format_tag_t strips_tag(bool bf16) {
+    return bf16 ? dnnl_BA16a64b2a : plain ? dnnl_ab : dnnl_BA16a64b;
 }
 
 // *result is set where the library can.
 static dnnl_status_t describe(const mg_product_kind *kind, int64_t M, const dnnl_memory_desc_t *B,
                               dnnl_primitive_desc_t *result) {
-    const dnnl_memory_desc_t A    = factor(kind, M);
+    const dnnl_memory_desc_t A    = matrix(M, kind->K, kind->bf16, dnnl_ab);
     const dnnl_memory_desc_t C    = matrix(M, kind->N, false, dnnl_ab);
     const dnnl_memory_desc_t bias = matrix(1, kind->N, false, dnnl_ab);
     dnnl_matmul_desc_t       desc;
@@ -199,7 +190,7 @@ static dnnl_memory_t memory(const dnnl_memory_desc_t *desc) {
 
 static void args_make(const mg_product *p, int64_t M, const shape *s, dnnl_exec_arg_t args[ARGS]) {
     const mg_product_kind   *k      = &p->kind;
-    const dnnl_memory_desc_t descs[] = {factor(k, M), p->B,
+    const dnnl_memory_desc_t descs[] = {matrix(M, k->K, k->bf16, dnnl_ab), p->B,
                                         matrix(M, k->N, false, dnnl_ab), s->scratchpad,
                                         matrix(1, k->N, false, dnnl_ab)};
     const int names[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD,
@@ -239,12 +230,12 @@ static void shape_prepare(mg_product *p, int index) {
 
 static bool same_kind(const mg_product_kind *a, const mg_product_kind *b) {
     return a->bf16 == b->bf16 && a->adds == b->adds && a->bias == b->bias && a->K == b->K &&
-           a->N == b->N && a->stride == b->stride;
+           a->N == b->N;
 }
 
 // By open addressing.
 static mg_product *find(const mg_product_kind *kind) {
-    const int64_t key[] = {kind->bf16, kind->adds, kind->bias, kind->K, kind->N, kind->stride};
+    const int64_t key[] = {kind->bf16, kind->adds, kind->bias, kind->K, kind->N};
     uint64_t      hash  = 0;
     for (size_t i = 0; i < sizeof key / sizeof *key; i++)
         hash = (hash ^ (uint64_t)key[i]) * 0x9E3779B97F4A7C15u; // Knuth 1973, 6.4: Fibonacci
@@ -258,7 +249,7 @@ const mg_product *mg_product_get(mg_product_kind kind, int64_t rows) {
     mg_product *p = find(&kind);
     if (!p->taken) {
         *p = (mg_product){.taken = true, .kind = kind,
-                          .B = matrix(kind.K, kind.N, kind.bf16, strips_tag(&kind))};
+                          .B = matrix(kind.K, kind.N, kind.bf16, strips_tag(kind.bf16))};
         n_products++;
     }
     for (int64_t left = rows; left > 0; left -= next_rows(left))
@@ -294,8 +285,7 @@ static void run_single(const mg_product *p, int worker, const void *A, const voi
 void mg_product_run(const mg_product *p, int worker, int64_t M, const void *A, const void *B,
                     const float *bias, float *C) {
     const double from = meter ? meter() : 0;
-    const size_t row  = (p->kind.bf16 ? sizeof(uint16_t) : sizeof(float)) *
-                       (size_t)(p->kind.stride ? 1 : p->kind.K);
+    const size_t row  = (size_t)p->kind.K * (p->kind.bf16 ? sizeof(uint16_t) : sizeof(float));
     const char  *a    = A;
 
     omp_set_num_threads(1);

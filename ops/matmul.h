@@ -11,7 +11,6 @@ typedef struct mg_product_kind {
     bool    adds; // C += A B
     bool    bias; // C = A B + bias; not with adds
     int64_t K, N;
-    int64_t stride; // 0, or: A' lies in rows of so many floats, and B is row-major, both as they are
 } mg_product_kind;
 
 typedef struct mg_product mg_product;

@@ -4,6 +4,8 @@
 // Intel's manual does, but for denormals, which the products take for zero anyway).
 #include "ops/pack.h"
 
+enum { PART = 2 * LANES }; // rows of words
+
 typedef uint32_t lanes_u32 __attribute__((vector_size(4 * LANES)));
 
 LANES_INLINE lanes_u32 rounded(lanes x) {
@@ -43,21 +45,21 @@ mg_strips mg_strips_of(bool bf16, bool plain, int64_t K, int64_t N) {
 
 // The bodies are compiled once for each type of word.
 LANES_INLINE void rows_body(const bool bf16, const mg_strips *s, const float *from, int64_t rows,
-                            int64_t strip, float *to) {
-    const int64_t first = strip * s->width, cols = s->N - first, per_word = bf16 ? 2 : 1;
-    for (int64_t w = 0; w < s->words; w++)
-        for (int64_t c = 0; c < s->width; c += LANES)
-            lanes_store(to + w * s->width + c, s->width - c,
-                        down(bf16, from + w * per_word * s->N + first + c, s->N,
-                             rows - w * per_word, cols - c));
+                            int64_t part, float *to) {
+    const int64_t per_word = bf16 ? 2 : 1, last = mg_piece_end(s->words, PART, part);
+    for (int64_t w = part * PART; w < last; w++)
+        for (int64_t first = 0; first < s->N; first += s->width)
+            for (int64_t c = 0; c < s->width; c += LANES)
+                lanes_store(to + first * s->words + w * s->width + c, s->width - c,
+                            down(bf16, from + w * per_word * s->N + first + c, s->N,
+                                 rows - w * per_word, s->N - first - c));
 }
 
-void mg_pack_rows(const mg_strips *s, const float *from, int64_t rows, int64_t strip, void *to) {
-    float *at = (float *)to + strip * s->words * s->width;
+void mg_pack_rows(const mg_strips *s, const float *from, int64_t rows, int64_t part, void *to) {
     if (s->bf16)
-        rows_body(true, s, from, rows, strip, at);
+        rows_body(true, s, from, rows, part, to);
     else
-        rows_body(false, s, from, rows, strip, at);
+        rows_body(false, s, from, rows, part, to);
 }
 
 LANES_INLINE void transposed_body(const bool bf16, const mg_strips *s, const float *from,
@@ -91,8 +93,8 @@ void mg_pack_factor(const float *from, int64_t n, void *to) {
 LANES_INLINE void factor_body(const bool bf16, const float *from, int64_t stride, int64_t rows,
                               int64_t cols, int64_t words, float *to) {
     const int64_t per_word = bf16 ? 2 : 1;
-    for (int64_t c = 0; c < cols; c += LANES)
-        for (int64_t w = 0; w < words; w += LANES) {
+    for (int64_t w = 0; w < words; w += LANES)
+        for (int64_t c = 0; c < cols; c += LANES) {
             lanes a[LANES];
             for (int64_t i = 0; i < LANES; i++)
                 a[i] = down(bf16, from + (w + i) * per_word * stride + c, stride,

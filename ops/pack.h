@@ -22,9 +22,12 @@ static inline size_t  mg_strips_size(const mg_strips *s) { // bytes
     return sizeof(int32_t) * (size_t)(mg_strips_count(s) * s->words * s->width);
 }
 
-// One strip of B at `to`, where B is `from` [rows, N] with zeros below up to K, or from' with
-// from [N, K].
-void mg_pack_rows(const mg_strips *s, const float *from, int64_t rows, int64_t strip, void *to);
+// Where matrices lie in rows, they are packed part by part: 32 rows of words, read in one go.
+static inline int64_t mg_part_rows(bool bf16) { return (bf16 ? 4 : 2) * LANES; }
+
+// A part of B at `to`, where B is `from` [rows, N] with zeros below up to K.
+void mg_pack_rows(const mg_strips *s, const float *from, int64_t rows, int64_t part, void *to);
+// A strip of B at `to`, where B is from' with from [N, K].
 void mg_pack_transposed(const mg_strips *s, const float *from, int64_t strip, void *to);
 
 // A in bfloat16: n numbers, in order. Up to 64 bytes behind them are written too.

@@ -16,8 +16,8 @@ typedef struct mg_paths {
     mg_path fast, naive_f32, naive_f64;
 } mg_paths;
 
-// Computes the call on the path that the tape asks for and records it.
-void mg_path_run(mg_tape *tape, const mg_paths *paths, void *call);
+// Computes the call, whose result is y, on the path that the tape asks for and records it.
+void mg_path_run(mg_tape *tape, const mg_paths *paths, void *call, mg_tensor *y);
 
 // The paths of an operation whose fast pair is called `forward` and `backward` in its file.
 #define MG_PATHS(op)                                                   \
@@ -58,6 +58,7 @@ typedef struct mg_rmsnorm_call {
     mg_tensor *x, *g, *y;
     double     eps;
     float     *inverse; // fast: 1 / sqrt(mean_j x_ij^2 + eps), [rows]
+    bool       store;   // fast: x's gradient begins here
 } mg_rmsnorm_call;
 
 typedef struct mg_rope_call {
@@ -67,6 +68,7 @@ typedef struct mg_rope_call {
 
 typedef struct mg_swiglu_call {
     mg_tensor *a, *b, *y;
+    bool       store_a, store_b; // fast: their gradients begin here
 } mg_swiglu_call;
 
 typedef struct mg_activation_call {
@@ -80,6 +82,7 @@ typedef struct mg_token_logp_call {
     double         temperature;
     float         *entropy; // [n] or NULL
     float         *lse;     // fast: log sum_k exp(z_ik / temperature), [n]
+    bool           store;   // fast: z's gradient begins here
 } mg_token_logp_call;
 
 typedef struct mg_attention_call {

@@ -49,7 +49,7 @@ static void input_gradient(const mg_rmsnorm_call *c, int64_t piece) {
         for (int64_t j = 0; j < d; j += LANES) {
             lanes gdy = lanes_load(g + j, d - j) * lanes_load(dy + j, d - j);
             lanes u   = lanes_load(x + j, d - j) * r;
-            lanes_add_to(dx + j, d - j, r * (gdy - u * mean));
+            lanes_put(dx + j, d - j, c->store, r * (gdy - u * mean));
         }
     }
 }
@@ -85,7 +85,8 @@ static void backward_piece(void *context, int64_t piece, int worker) {
 }
 
 static void backward(mg_tape *tape, void *call) {
-    const mg_rmsnorm_call *c = call;
+    mg_rmsnorm_call *c = call;
+    c->store           = mg_grad_begin(c->x);
     int64_t pieces = c->x->grad ? mg_pieces(c->x->rows, rows_per_piece(c->x->cols)) : 0;
     mg_team_run(tape->team, backward_piece, call, gain_pieces(c) + pieces);
 }
@@ -94,9 +95,9 @@ mg_tensor *mg_rmsnorm(mg_tape *t, mg_tensor *x, mg_tensor *g, double eps) {
     static const mg_paths paths = MG_PATHS(rmsnorm);
     mg_rmsnorm_call      *c     = MG_NEW(t->arena, mg_rmsnorm_call, 1);
 
-    MG_ASSERT(g->rows == x->cols && g->cols == 1);
+    MG_ASSERT(!g->tape && g->rows == x->cols && g->cols == 1); // a parameter
     *c = (mg_rmsnorm_call){.x = x, .g = g, .y = mg_tape_tensor(t, x->rows, x->cols), .eps = eps,
                            .inverse = MG_NEW(t->arena, float, x->rows)};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }

@@ -97,7 +97,7 @@ static void backward_piece(void *context, int64_t piece, int worker) {
 
 static void backward(mg_tape *tape, void *call) {
     const mg_rope_call *c = call;
-    if (!c->x->grad) return;
+    if (!mg_grad(c->x)) return;
     mg_team_run(tape->team, backward_piece, call,
                 mg_pieces(c->x->rows, rows_per_piece(c->x->cols)));
 }
@@ -108,7 +108,7 @@ mg_tensor *mg_rope_by(mg_tape *t, mg_tensor *x, const mg_turns *turns) {
 
     MG_ASSERT(x->rows == turns->rows && x->cols % turns->head_width == 0);
     *c = (mg_rope_call){.x = x, .y = mg_tape_tensor(t, x->rows, x->cols), .turns = turns};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }
 

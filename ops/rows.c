@@ -35,7 +35,7 @@ static void backward_piece(void *context, int64_t piece, int worker) {
 
 static void backward(mg_tape *tape, void *call) {
     const mg_rows_call *c = call;
-    if (!c->x->grad) return;
+    if (!mg_grad(c->x)) return;
     mg_team_run(tape->team, backward_piece, call, mg_pieces(c->x->cols, COLUMNS));
 }
 
@@ -44,7 +44,7 @@ mg_tensor *mg_rows(mg_tape *t, mg_tensor *x, const int32_t *index, int64_t n) {
     mg_rows_call         *c     = MG_NEW(t->arena, mg_rows_call, 1);
 
     *c = (mg_rows_call){.x = x, .y = mg_tape_tensor(t, n, x->cols), .index = index};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }
 

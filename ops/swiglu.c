@@ -26,20 +26,22 @@ static void backward_piece(void *context, int64_t piece, int worker) {
     (void)worker;
     const mg_swiglu_call *c    = context;
     const int64_t         last = mg_piece_end(mg_tensor_count(c->y), PIECE, piece);
-    float                *da = mg_grad_f32(c->a), *db = mg_grad_f32(c->b);
+    float                *da = c->a->grad, *db = c->b->grad;
 
     for (int64_t i = piece * PIECE; i < last; i += LANES) {
         lanes a  = lanes_load(mg_f32(c->a) + i, last - i);
         lanes b  = lanes_load(mg_f32(c->b) + i, last - i);
         lanes dy = lanes_load(mg_grad_f32(c->y) + i, last - i);
         lanes s  = sigmoid(a);
-        if (da) lanes_add_to(da + i, last - i, dy * b * s * (1.0f + a * (1.0f - s)));
-        if (db) lanes_add_to(db + i, last - i, dy * a * s);
+        if (da) lanes_put(da + i, last - i, c->store_a, dy * b * s * (1.0f + a * (1.0f - s)));
+        if (db) lanes_put(db + i, last - i, c->store_b, dy * a * s);
     }
 }
 
 static void backward(mg_tape *tape, void *call) {
-    const mg_swiglu_call *c = call;
+    mg_swiglu_call *c = call;
+    c->store_a        = mg_grad_begin(c->a);
+    c->store_b        = mg_grad_begin(c->b);
     mg_team_run(tape->team, backward_piece, call, mg_pieces(mg_tensor_count(c->y), PIECE));
 }
 
@@ -49,6 +51,6 @@ mg_tensor *mg_swiglu(mg_tape *t, mg_tensor *a, mg_tensor *b) {
 
     MG_ASSERT(a->rows == b->rows && a->cols == b->cols);
     *c = (mg_swiglu_call){.a = a, .b = b, .y = mg_tape_tensor(t, a->rows, a->cols)};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->y);
     return c->y;
 }

@@ -59,10 +59,13 @@ static void backward_row(const mg_token_logp_call *c, int64_t i) {
     const float   g = mg_grad_f32(c->logp)[i] * scale;
     float        *dz = mg_grad_f32(c->z) + i * n;
 
-    if (g == 0) return; // a token outside the loss
+    if (g == 0) { // a token outside the loss
+        if (c->store) memset(dz, 0, sizeof(float) * (size_t)n);
+        return;
+    }
     for (int64_t k = 0; k < n; k += LANES) {
         lanes p = lanes_exp(lanes_load(z + k, n - k) * scale - c->lse[i]);
-        lanes_add_to(dz + k, n - k, -g * p);
+        lanes_put(dz + k, n - k, c->store, -g * p);
     }
     dz[c->target[i]] += g;
 }
@@ -76,8 +79,9 @@ static void backward_piece(void *context, int64_t piece, int worker) {
 }
 
 static void backward(mg_tape *tape, void *call) {
-    const mg_token_logp_call *c = call;
-    if (!c->z->grad) return;
+    mg_token_logp_call *c = call;
+    if (!mg_grad_wanted(c->z)) return;
+    c->store = mg_grad_begin(c->z);
     mg_team_run(tape->team, backward_piece, call,
                 mg_pieces(c->z->rows, rows_per_piece(c->z->cols)));
 }
@@ -91,6 +95,6 @@ mg_tensor *mg_token_logp(mg_tape *t, mg_tensor *z, const int32_t *target, double
     *c = (mg_token_logp_call){.z = z, .logp = mg_tape_tensor(t, z->rows, 1), .target = target,
                               .temperature = temperature, .entropy = entropy_out,
                               .lse = MG_NEW(t->arena, float, z->rows)};
-    mg_path_run(t, &paths, c);
+    mg_path_run(t, &paths, c, c->logp);
     return c->logp;
 }

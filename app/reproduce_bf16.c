@@ -1,0 +1,110 @@
+// reproduce_bf16.c - does rounding the factors of products to bfloat16 change how learning goes?
+//
+// sft from random weights and ppo from the base policy, on the pairs of examples/data, once with compute: f32
+// and once with compute: bf16, the same in all else. A curve is cut into five stretches of equal length; a
+// cell holds the mean of each.
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/app.h"
+#include "app/reproduce.h"
+#include "core/file.h"
+
+#define N(list) (int)(sizeof(list) / sizeof *(list))
+#define STRETCHES 5
+
+static const mg_override sft_settings[] = {
+    {"algo", "sft"},           {"data", "examples/data"}, {"sft.epochs", "15"},    {"sft.batch", "30"},
+    {"sft.lr", "2e-3"},        {"sft.warmup", "10"},      {"network.vocab", "512"}, {"network.d_model", "128"},
+    {"network.d_ff", "352"},   {"network.layers", "3"},   {"network.heads", "4"},  {"network.kv_heads", "4"},
+    {"checkpoint_every", "1000"}};
+
+// Those of examples/ppo.yaml, with the demo's KL penalty.
+static const mg_override ppo_settings[] = {
+    {"algo", "ppo"},       {"data", "examples/data"}, {"ppo.updates", "40"},      {"ppo.episodes", "64"},
+    {"ppo.epochs", "2"},   {"ppo.per_prompt", "2"},   {"ppo.lr", "2e-4"},         {"ppo.critic_lr", "3e-4"},
+    {"ppo.kl_coef", "0.2"}, {"ppo.temperature", "0.7"}, {"checkpoint_every", "1000"}};
+
+static const mg_arm sft_arms[] = {{"sft-f32", "products of floats", 5}, {"sft-bf16", "factors rounded", 5}, {0}};
+static const mg_arm ppo_arms[] = {{"ppo-f32", "products of floats", 5}, {"ppo-bf16", "factors rounded", 5}, {0}};
+
+// The means of a metric's stretches, as NAME_1 to NAME_5.
+static mg_err add_curve(mg_cells *c, mg_store *store, const char *name, json_t *cell) {
+    mg_point *points;
+    int64_t   n;
+    mg_err    err = mg_store_metric_read(store, name, &c->arena, &points, &n);
+    if (!err && n < STRETCHES) err = mg_fail(MG_EMPTY, "%s: %lld points, wanted %d", name, (long long)n, STRETCHES);
+    for (int64_t k = 0; k < STRETCHES && !err; k++) {
+        const int64_t from = n * k / STRETCHES, to = n * (k + 1) / STRETCHES;
+        double        sum  = 0;
+        for (int64_t i = from; i < to; i++) sum += points[i].value;
+        json_object_set_new(cell, mg_path(&c->arena, "%s_%lld", name, (long long)k + 1),
+                            json_pack("{s:f, s:I}", "estimate", sum / (double)(to - from), "n",
+                                      (json_int_t)(to - from)));
+    }
+    return err;
+}
+
+// Arm 0 is f32, arm 1 bf16.
+static mg_err train(mg_cells *c, const char *arm_name, int arm, int seed, const mg_override *settings, int n,
+                    const char *const *curves, json_t **result) {
+    mg_override all[32];
+    int         k   = 0;
+    const char *out = mg_path(&c->arena, "%s/%s-%d", c->runs, arm_name, seed);
+    MG_ASSERT(n + 5 <= N(all));
+    for (int i = 0; i < n; i++) all[k++] = settings[i];
+    all[k++] = (mg_override){"compute", arm ? "bf16" : "f32"};
+    all[k++] = (mg_override){"out", out};
+    all[k++] = (mg_override){"seed", mg_path(&c->arena, "%d", seed)};
+    all[k++] = (mg_override){"threads", mg_path(&c->arena, "%lld", (long long)c->threads)};
+    if (strcmp(settings[0].value, "ppo") == 0) all[k++] = (mg_override){"model", c->base};
+    const char            *db = mg_path(&c->arena, "%s/run.db", out);
+    const mg_train_options o  = {.overrides = all, .n_overrides = k, .resume = mg_file_exists(db),
+                                 .make_world = mg_app_world, .end_world = mg_app_world_free, .stop = &mg_stop,
+                                 .wall_time = (double)time(NULL)};
+    mg_train_result trained;
+    mg_store       *store = NULL;
+    mg_err          err   = mg_train(&o, &trained);
+    if (!err) err = mg_store_open(&store, db);
+    if (err) return err;
+    json_t *cell = json_pack("{s:I, s:f}", "threads", (json_int_t)c->threads, "seconds", trained.seconds);
+    for (; *curves && !err; curves++) err = add_curve(c, store, *curves, cell);
+    mg_store_close(store);
+    if (err)
+        json_decref(cell);
+    else
+        *result = cell;
+    return err;
+}
+
+static mg_err run_sft(mg_cells *c, int arm, int seed, json_t **result) {
+    static const char *const curves[] = {"loss", NULL};
+    return train(c, sft_arms[arm].name, arm, seed, sft_settings, N(sft_settings), curves, result);
+}
+
+static mg_err run_ppo(mg_cells *c, int arm, int seed, json_t **result) {
+    static const char *const curves[] = {"reward", "kl", "first_ratio_error", NULL};
+    return train(c, ppo_arms[arm].name, arm, seed, ppo_settings, N(ppo_settings), curves, result);
+}
+
+#define CURVE(name) name "_1", name "_2", name "_3", name "_4", name "_5"
+static const char *const       sft_metrics[] = {CURVE("loss")};
+static const char *const       ppo_metrics[] = {CURVE("reward"), CURVE("kl")};
+static const struct mg_level   sft_levels[]  = {{"loss_1", NAN}, {"loss_3", NAN}, {"loss_5", NAN}};
+static const struct mg_level   ppo_levels[]  = {{"reward_1", NAN}, {"reward_3", NAN}, {"reward_5", NAN},
+                                                {"kl_5", NAN}, {"first_ratio_error_5", NAN}};
+static const struct mg_contrast sft_contrast[] = {{"sft-bf16", "sft-f32"}};
+static const struct mg_contrast ppo_contrast[] = {{"ppo-bf16", "ppo-f32"}};
+
+static const mg_question sft = {
+    .title = "sft from random weights", .arms = sft_arms, .run = run_sft,
+    .claims = {.level_words = "in stretches of the curve", .levels = sft_levels, .n_levels = N(sft_levels),
+               .contrasts = sft_contrast, .n_contrasts = 1, .metrics = sft_metrics, .n_metrics = N(sft_metrics)}};
+static const mg_question ppo = {
+    .title = "ppo from the base policy", .arms = ppo_arms, .run = run_ppo,
+    .claims = {.level_words = "in stretches of the curve", .levels = ppo_levels, .n_levels = N(ppo_levels),
+               .contrasts = ppo_contrast, .n_contrasts = 1, .metrics = ppo_metrics, .n_metrics = N(ppo_metrics)}};
+static const mg_question *const questions[] = {&sft, &ppo, NULL};
+
+const mg_grid mg_grid_bf16 = {"bf16", "do products of bfloat16 change how learning goes?", questions, NULL};
