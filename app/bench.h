@@ -91,8 +91,8 @@ mg_err mg_bench_choose(const char *only, bool *chosen) MG_MUST_USE;
 // ---- A peer: another program doing the same work (bench_peer.c)
 
 // bench/peer.py ROW THREADS says a line of JSON when it is ready, {"peer": "PyTorch 2.15"}, and one for each
-// line that it is told, {"value": 123}; or {"error": "sentence"}; or {"absent": "sentence"} where it is not installed. It ends when
-// nothing more is told.
+// line that it is told, {"value": 123}; or {"error": "sentence"}; or {"absent": "sentence"} where it is not
+// installed. It ends when nothing more is told.
 typedef struct mg_bench_peer {
     char  name[128];
     int   pid; // 0: none
