@@ -42,9 +42,10 @@ static mg_err repeat(run *r, const mg_bench_case *c, void *work, mg_bench_peer *
 static void open_peer(run *r, const mg_bench_case *c, mg_bench_peer *peer) {
     *peer = (mg_bench_peer){.ask = -1};
     if (!r->python || !c->peer) return;
-    if (!mg_bench_peer_open(peer, r->python, c->peer, r->bench.threads)) return;
+    const mg_err err = mg_bench_peer_open(peer, r->python, c->peer, r->bench.threads);
+    if (!err) return;
     mg_log(MG_LOG_WARN, "%s: %s", c->name, mg_err_detail());
-    r->failed = true;
+    r->failed = r->failed || err != MG_UNSUPPORTED;
 }
 
 static mg_err measure(run *r, const mg_bench_case *c, mg_bench_row *out) {
@@ -109,10 +110,10 @@ static void help(const mg_option *options) {
            "turns with ours, and the row has the ratio. All rows take about three minutes, with peers\n"
            "about twenty. Nothing is written but temporary files; nothing else should run.\n\n");
     for (const mg_bench_case *c = mg_bench_cases; c->name; c++)
-        printf("  %-18s %-9s %s\n", c->name, c->unit, c->meaning);
+        printf("  %-20s %-9s %s\n", c->name, c->unit, c->meaning);
     printf("\n");
     mg_args_help(options, stdout);
-    printf("\ndocs/BENCHMARKS.md says what each row does. Exit status 3: a peer did not answer.\n");
+    printf("\ndocs/BENCHMARKS.md says what each row does. Exit status 3: a peer failed.\n");
 }
 
 static mg_err settle(run *r, const char *only, const char *threads, const char *repeats) {

@@ -91,7 +91,8 @@ mg_err mg_bench_choose(const char *only, bool *chosen) MG_MUST_USE;
 // ---- A peer: another program doing the same work (bench_peer.c)
 
 // bench/peer.py ROW THREADS says a line of JSON when it is ready, {"peer": "PyTorch 2.15"}, and one for each
-// line that it is told, {"value": 123}; or {"error": "sentence"}. It ends when nothing more is told.
+// line that it is told, {"value": 123}; or {"error": "sentence"}; or {"absent": "sentence"} where it is not
+// installed. It ends when nothing more is told.
 typedef struct mg_bench_peer {
     char  name[128];
     int   pid; // 0: none
@@ -99,7 +100,7 @@ typedef struct mg_bench_peer {
     FILE *answers;
 } mg_bench_peer;
 
-// Errors: MG_IO (no such program or script), MG_CHILD (it says or does something else).
+// Errors: MG_IO (no such program or script), MG_UNSUPPORTED (absent), MG_CHILD (it says or does something else).
 mg_err mg_bench_peer_open(mg_bench_peer *p, const char *python, const char *row, int threads) MG_MUST_USE;
 mg_err mg_bench_peer_once(mg_bench_peer *p, double *value) MG_MUST_USE;
 void   mg_bench_peer_close(mg_bench_peer *p); // a zeroed one: no effect

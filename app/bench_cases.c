@@ -29,6 +29,8 @@ const mg_bench_case mg_bench_cases[] = {
      .compute = MG_COMPUTE_BF16, .peak = MG_PEAK_BF16, .flops = FORWARD, .wanted = 6, .peer = "generate_1"},
     {"generate_64_bf16", "tok/s", "64 sequences, products of bf16", &mg_bench_generate_work, .variant = 64,
      .compute = MG_COMPUTE_BF16, .peak = MG_PEAK_BF16, .flops = FORWARD, .wanted = 3.5, .peer = "generate_64"},
+    {"generate_1_llama_cpp", "tok/s", "generate_1_f32 once more, beside llama.cpp", &mg_bench_generate_work,
+     .variant = 1, .peak = MG_PEAK_F32, .flops = FORWARD, .peer = "generate_llama_cpp"},
     {"loop_grpo", "tok/s", "whole GRPO updates: 64 answers of 32 to prompts of 96, 4 steps each",
      &mg_bench_loop_work, .word = "grpo", .wanted = 5, .peer = "grpo"},
     {"loop_grpo_bf16", "tok/s", "the same, products of bf16", &mg_bench_loop_work, .word = "grpo",

@@ -43,15 +43,18 @@ static mg_err spawn(mg_bench_peer *p, char **words) {
 static mg_err answer(mg_bench_peer *p, int wait_ms, json_t **out) {
     char          line[ANSWER_MAX];
     struct pollfd ready = {.fd = fileno(p->answers), .events = POLLIN};
-    if (poll(&ready, 1, wait_ms) <= 0)
-        return mg_fail(MG_CHILD, "peer %s: no answer within %d s", p->name, wait_ms / 1000);
+    const int     n     = poll(&ready, 1, wait_ms);
+    if (n < 0) return mg_fail(MG_INTERRUPTED, "peer %s: stopped while it was awaited", p->name); // by a signal
+    if (n == 0) return mg_fail(MG_CHILD, "peer %s: no answer within %d s", p->name, wait_ms / 1000);
     if (!fgets(line, sizeof line, p->answers))
         return mg_fail(MG_CHILD, "peer %s: ended without an answer", p->name);
     json_t     *object = json_loads(line, 0, NULL);
     const char *error  = json_string_value(json_object_get(object, "error"));
+    const char *absent = json_string_value(json_object_get(object, "absent"));
     mg_err      err    = MG_OK;
     if (!object) err = mg_fail(MG_CHILD, "peer %s: found '%.60s', wanted a JSON object", p->name, line);
     if (error) err = mg_fail(MG_CHILD, "peer %s: %s", p->name, error);
+    if (absent) err = mg_fail(MG_UNSUPPORTED, "peer %s is left out: %s", p->name, absent);
     if (err)
         json_decref(object);
     else

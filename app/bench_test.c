@@ -184,6 +184,7 @@ static void a_peer_that_says_something_else_is_refused(void **state) {
     refused("exit 1", MG_CHILD, "ended without an answer");
     refused("echo hello", MG_CHILD, "'hello");
     refused("echo '{\"error\": \"no module named ox\"}'", MG_CHILD, "no module named ox");
+    refused("echo '{\"absent\": \"no ox in this stable\"}'", MG_UNSUPPORTED, "no ox in this stable");
     refused("echo '{\"value\": 3}'", MG_CHILD, "found no \"peer\"");
     refused(NULL, MG_IO, "/nowhere/python");
 }

@@ -2,7 +2,7 @@
 """One peer at one row of `martingale bench`: peer.py ROW THREADS
 
 Says {"peer": how} on a line of its own when it is ready, then {"value": x} for each line that it reads,
-and ends when there are no more; or {"error": sentence}. Whatever libraries print goes to standard error.
+and ends when there are no more; or {"absent": sentence}, {"error": sentence}. Whatever libraries print goes to standard error.
 """
 import importlib
 import json
@@ -45,6 +45,8 @@ def main():
             for _ in sys.stdin:
                 say(value=once())
         importlib.import_module(module).prepare(serve, *words, int(sys.argv[2]))
+    except ModuleNotFoundError as e:
+        say(absent=f"{e} in this environment")
     except Exception as e:  # whatever it is, our side prints it
         say(error=f"{type(e).__name__}: {' '.join(str(e).split())[:400]}")
         sys.exit(1)

@@ -3,13 +3,11 @@
 llama  what app/bench_model.c has: RMSNorm, rotary positions, SwiGLU of width 752
 gpt    LayerNorm, learned positions, GELU of width 1088: fewer and larger operations
 """
-import contextlib
-import signal
-import time
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+from peer_speed import at_most, speed
 
 VOCAB, D, LAYERS, HEADS, CONTEXT = 512, 256, 6, 8, 256
 WIDTH = D // HEADS
@@ -68,34 +66,6 @@ class Model(nn.Module):
         for i, block in enumerate(self.blocks):
             h = block(h, turn, attend(i))
         return self.head(self.norm(h))
-
-
-class TooLong(Exception):
-    pass
-
-
-@contextlib.contextmanager
-def at_most(seconds):
-    """TooLong after so many seconds: a compiler that takes longer is not tried any further."""
-    def stop(*_):
-        raise TooLong
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def speed(once, seconds=1.0):
-    """The best of what fits into so many seconds, after one that does not count."""
-    once()
-    best, end = 0.0, time.perf_counter() + seconds
-    while True:
-        best = max(best, once())
-        if time.perf_counter() > end:
-            return best
 
 
 def choose(candidates, compiled, threads):
