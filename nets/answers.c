@@ -43,38 +43,43 @@ static void layout(mg_tape *t, const mg_answers *a, bool read, mg_batch *b, int3
     mg_batch_plan(b, t->arena);
 }
 
-static mg_err head(mg_tape *t, mg_model *m, const mg_answers *a, bool read, mg_tensor **out) {
-    mg_batch  *b = MG_NEW(t->arena, mg_batch, 1); // backward reads its plan
-    int32_t   *rows;
-    mg_tensor *hidden;
-    layout(t, a, read, b, &rows);
-    mg_err err = mg_model_hidden(t, m, b, NULL, &hidden);
-    if (!err) *out = mg_model_head(t, m, hidden, rows, mg_answers_count(a));
-    return err;
+// Hidden states of the answers' batch, and the row of them that each flat token is computed from.
+static mg_err read_batch(mg_tape *t, mg_model *m, const mg_answers *a, bool read, mg_tensor **hidden,
+                         int32_t **rows) {
+    mg_batch *b = MG_NEW(t->arena, mg_batch, 1); // backward reads its plan
+    layout(t, a, read, b, rows);
+    return mg_model_hidden(t, m, b, NULL, hidden);
 }
 
 mg_err mg_answers_logp(mg_tape *t, mg_model *m, const mg_answers *a, double temperature,
                        mg_tensor **logp, float *entropy) {
     MG_ASSERT(!m->config.scalar_head);
-    mg_tensor *logits;
-    mg_err     err = head(t, m, a, false, &logits);
+    const int64_t n = mg_answers_count(a);
+    int32_t      *rows, *target = MG_NEW(t->arena, int32_t, n), *next = target;
+    mg_tensor    *hidden;
+    mg_err        err = read_batch(t, m, a, false, &hidden, &rows);
     if (err) return err;
-
-    int32_t *target = MG_NEW(t->arena, int32_t, logits->rows), *next = target;
     for (int64_t i = 0; i < a->n_answers; i++)
         for (int64_t k = 0; k < a->answers[i].n; k++) *next++ = a->answers[i].tokens[k];
-    *logp = mg_token_logp(t, logits, target, temperature, entropy);
+    *logp = mg_model_logp(t, m, hidden, rows, n, target, temperature, entropy);
     return MG_OK;
 }
 
-mg_err mg_answers_values(mg_tape *t, mg_model *m, const mg_answers *a, mg_tensor **values) {
+static mg_err scalar_head(mg_tape *t, mg_model *m, const mg_answers *a, bool read, mg_tensor **out) {
     MG_ASSERT(m->config.scalar_head);
-    return head(t, m, a, false, values);
+    int32_t   *rows;
+    mg_tensor *hidden;
+    mg_err     err = read_batch(t, m, a, read, &hidden, &rows);
+    if (!err) *out = mg_model_head(t, m, hidden, rows, mg_answers_count(a));
+    return err;
+}
+
+mg_err mg_answers_values(mg_tape *t, mg_model *m, const mg_answers *a, mg_tensor **values) {
+    return scalar_head(t, m, a, false, values);
 }
 
 mg_err mg_answers_scores(mg_tape *t, mg_model *m, const mg_answers *a, mg_tensor **scores) {
-    MG_ASSERT(m->config.scalar_head);
-    return head(t, m, a, true, scores);
+    return scalar_head(t, m, a, true, scores);
 }
 
 // Runs one pass per `batch` answers and copies its column into out.

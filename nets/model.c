@@ -347,3 +347,8 @@ mg_tensor *mg_model_head(mg_tape *t, mg_model *m, mg_tensor *hidden, const int32
                          int64_t n) {
     return mg_linear(t, mg_rows(t, hidden, rows, n), m->head, NULL);
 }
+
+mg_tensor *mg_model_logp(mg_tape *t, mg_model *m, mg_tensor *hidden, const int32_t *rows, int64_t n,
+                         const int32_t *target, double temperature, float *entropy) {
+    return mg_linear_logp(t, mg_rows(t, hidden, rows, n), m->head, target, temperature, entropy);
+}

@@ -117,4 +117,9 @@ mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cac
 // lm_head or score of the given rows of hidden: logits [n, vocab], or scores [n, 1].
 mg_tensor *mg_model_head(mg_tape *t, mg_model *m, mg_tensor *hidden, const int32_t *rows,
                          int64_t n);
+
+// log softmax(logits / temperature)[target] of the same rows, [n, 1], without keeping logits; target
+// [n] and entropy [n] or NULL as in mg_token_logp.
+mg_tensor *mg_model_logp(mg_tape *t, mg_model *m, mg_tensor *hidden, const int32_t *rows, int64_t n,
+                         const int32_t *target, double temperature, float *entropy);
 #endif

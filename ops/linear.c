@@ -280,13 +280,14 @@ static void backward(mg_tape *tape, void *context) {
     mg_arena_reset(tape->arena, mark);
 }
 
+const mg_paths mg_linear_paths = MG_PATHS(linear);
+
 mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b) {
-    static const mg_paths paths = MG_PATHS(linear);
-    mg_linear_call       *c     = MG_NEW(t->arena, mg_linear_call, 1);
+    mg_linear_call *c = MG_NEW(t->arena, mg_linear_call, 1);
 
     MG_ASSERT(!W->tape && (!b || !b->tape)); // parameters
     MG_ASSERT(x->cols == W->cols && (!b || (b->rows == W->rows && b->cols == 1)));
     *c = (mg_linear_call){.x = x, .W = W, .b = b, .y = mg_tape_tensor(t, x->rows, W->rows)};
-    mg_path_run(t, &paths, c, c->y);
+    mg_path_run(t, &mg_linear_paths, c, c->y);
     return c->y;
 }

@@ -254,9 +254,10 @@ const mg_product *mg_product_get(mg_product_kind kind, int64_t rows) {
                           .B = matrix(kind.K, kind.N, kind.bf16, strips_tag(kind.bf16))};
         n_products++;
     }
+    if (rows > MOST) shape_prepare(p, SHAPES - 1), rows = rows % MOST ? rows % MOST : MOST;
     for (int64_t left = rows; left > 0; left -= next_rows(left))
         shape_prepare(p, index_of(kind.bf16 && left == 1 ? 2 : next_rows(left)));
-    for (int i = kind.bf16; rows == 0 && i < SHAPES; i++) shape_prepare(p, i);
+    for (int i = kind.bf16 ? 1 : 0; rows == 0 && i < SHAPES; i++) shape_prepare(p, i);
     return p;
 }
 

@@ -88,6 +88,11 @@ mg_tensor *mg_activation(mg_tape *t, mg_tensor *x, mg_activation_kind kind);
 mg_tensor *mg_token_logp(mg_tape *t, mg_tensor *z, const int32_t *target, double temperature,
                          float *entropy_out);
 
+// mg_token_logp of mg_linear(x, W, NULL), with the same bits, but without keeping more logits than a
+// slice's: a vocabulary may be wide. W is a parameter; the rest as above.
+mg_tensor *mg_linear_logp(mg_tape *t, mg_tensor *x, mg_tensor *W, const int32_t *target,
+                          double temperature, float *entropy_out);
+
 // Which keys a query sees. Queries of one group are consecutive rows, and every query row is in
 // exactly one group; the group's keys are its spans in order. Every query of the group sees all
 // rows of all spans but the last; of the last, query i (of n) sees rows up to and including row

@@ -143,6 +143,9 @@ static mg_tensor *token_logp(mg_tape *t, mg_tensor **in, int64_t row) {
 static mg_tensor *token_logp_warm(mg_tape *t, mg_tensor **in, int64_t row) {
     return mg_token_logp(t, in[0], targets + row, 0.7, NULL);
 }
+static mg_tensor *linear_logp(mg_tape *t, mg_tensor **in, int64_t row) {
+    return mg_linear_logp(t, in[0], in[1], targets + row, 0.7, NULL);
+}
 static mg_tensor *attention_sequence_2(mg_tape *t, mg_tensor **in, int64_t row) {
     (void)row;
     return mg_attention(t, in[0], in[1], in[2], 2, 2, &sequence);
@@ -222,6 +225,8 @@ static const op_case small_cases[] = {
     {"token_logp 5x7", token_logp, {{5, 7}}, 1, 7},
     {"token_logp 1x2", token_logp, {{1, 2}}, 1, 2},
     {"token_logp 3x33 warm", token_logp_warm, {{3, 33}}, 1, 33},
+    {"linear_logp 5x7x3", linear_logp, {{5, 7}, {3, 7}}, 1, 21},
+    {"linear_logp 33x2x5", linear_logp, {{33, 2}, {5, 2}}, 1, 33},
     {"attention sequence, 2 heads of 3", attention_sequence_2, {{5, 6}, {5, 6}, {5, 6}}, 0, 15},
     {"attention tree, 4 heads on 2", attention_tree_4_on_2, {{12, 12}, {12, 6}, {12, 6}}, 0, 60},
     {"attention cached, 3 heads on 1", attention_cached_3_on_1, {{3, 15}, {8, 5}, {8, 5}}, 0, 20},
@@ -256,6 +261,9 @@ static const op_case large_cases[] = {
     {"tanh 200x301", tanh_, {{200, 301}}, 1, 4},
     {"token_logp 40x3001", token_logp_warm, {{40, 3001}}, 1, 3001},
     {"token_logp 3x40000", token_logp, {{3, 40000}}, 1, 40000},
+    {"linear_logp 700x16x200", linear_logp, {{700, 16}, {200, 16}}, 1, 716},
+    {"linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016}, // three slices
+    {"bf16 linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016, true},
     {"attention, 2 heads of 64", attention_large_tree_2,
      {{247, 128}, {247, 128}, {247, 128}}, 0, 600},
     {"attention, 6 heads of 20 on 2", attention_large_tree_6_on_2,
@@ -638,6 +646,33 @@ static void test_rows(void **state) {
     }
 }
 
+// Slices of logits leave no trace: all numbers are those of the two operations, which keep them, and
+// the arena holds far fewer than there are logits.
+static void test_logits_by_slices(void **state) {
+    (void)state;
+    const op_case c = {"", NULL, {{1030, 16}, {5000, 16}}, 1, 0};
+    float         entropy[2][1030];
+    outcome       o[2] = {0};
+    for (int fused = 0; fused < 2; fused++) {
+        mg_tape    tape = tape_of(FAST, NULL);
+        mg_tensor *in[INPUTS_MAX];
+        make_inputs(&c, MG_F32, in);
+        mg_tensor *y = fused ? mg_linear_logp(&tape, in[0], in[1], targets, 0.7, entropy[1])
+                             : mg_token_logp(&tape, mg_linear(&tape, in[0], in[1], NULL), targets,
+                                             0.7, entropy[0]);
+        assert_true(fused == (mg_arena_mark(&tape_arena) < sizeof(float) * 1030 * 5000));
+        for (int64_t i = 0; i < 1030; i++) mg_grad_f32(y)[i] = (float)weight_of(i);
+        mg_tape_backward(&tape);
+        outcome_take(&o[fused], y, y->data);
+        for (int i = 0; i < 2; i++) outcome_take(&o[fused], in[i], in[i]->grad);
+        unpack_inputs(in);
+    }
+    for (int k = 0; k < 3; k++)
+        assert_memory_equal(o[1].numbers[k], o[0].numbers[k],
+                            sizeof(double) * (size_t)o[0].count[k]);
+    assert_memory_equal(entropy[1], entropy[0], sizeof entropy[0]);
+}
+
 // A parameter is packed again when its version has grown, for both directions.
 static void test_versions(void **state) {
     (void)state;
@@ -690,7 +725,7 @@ int main(void) {
         cmocka_unit_test(test_gradients), cmocka_unit_test(test_constants),
         cmocka_unit_test(test_paths),     cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows),      cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_meter),
+        cmocka_unit_test(test_meter),     cmocka_unit_test(test_logits_by_slices),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -19,6 +19,11 @@ typedef struct mg_paths {
 // Computes the call, whose result is y, on the path that the tape asks for and records it.
 void mg_path_run(mg_tape *tape, const mg_paths *paths, void *call, mg_tensor *y);
 
+// The path that the tape asks for.
+const mg_path *mg_path_of(const mg_tape *tape, const mg_paths *paths);
+
+extern const mg_paths mg_linear_paths, mg_token_logp_paths; // of which linear_logp.c is made
+
 // The paths of an operation whose fast pair is called `forward` and `backward` in its file.
 #define MG_PATHS(op)                                                   \
     {                                                                  \

@@ -86,15 +86,16 @@ static void backward(mg_tape *tape, void *call) {
                 mg_pieces(c->z->rows, rows_per_piece(c->z->cols)));
 }
 
+const mg_paths mg_token_logp_paths = MG_PATHS(token_logp);
+
 mg_tensor *mg_token_logp(mg_tape *t, mg_tensor *z, const int32_t *target, double temperature,
                          float *entropy_out) {
-    static const mg_paths paths = MG_PATHS(token_logp);
-    mg_token_logp_call   *c     = MG_NEW(t->arena, mg_token_logp_call, 1);
+    mg_token_logp_call *c = MG_NEW(t->arena, mg_token_logp_call, 1);
 
     MG_ASSERT(temperature > 0);
     *c = (mg_token_logp_call){.z = z, .logp = mg_tape_tensor(t, z->rows, 1), .target = target,
                               .temperature = temperature, .entropy = entropy_out,
                               .lse = MG_NEW(t->arena, float, z->rows)};
-    mg_path_run(t, &paths, c, c->logp);
+    mg_path_run(t, &mg_token_logp_paths, c, c->logp);
     return c->logp;
 }
