@@ -107,6 +107,8 @@ static void the_oracle_returns_one(void **state) {
         cli_refused(2, mg_path(&cli_arena, "rollout --environment.command ./env.sh --policy random --out x "
                                "--environment.%s", idle[i][0]), idle[i][1], "./env.sh");
     }
+    cli_refused(2, "rollout --world support-desk --policy oracle --environment.reward plain --out x",
+                "environment.reward: found 'plain', wanted graded or outcome");
     cli_refused(2, "rollout --environment.command ./env.sh --world cartpole --policy random --out x",
                 "world: found 'cartpole' beside environment.command");
     // A language model cannot act where there are no texts, and says so before it makes a run.

@@ -3,7 +3,7 @@
 // What could decide it is varied at will: how long the lock is, how often the starting policy is right at
 // each step, which share of the references is right (the others are texts like those that the policy
 // learnt from), and whether the reward grades an answer or only pays for an open lock, with a decoy beside
-// it. A cell is one lock, policy and reward: PPO once, and DR-PO once for each share of right references,
+// it or without. A cell is one lock, policy and reward: PPO once, and DR-PO once for each share of right references,
 // at the same seed and with the same settings but reset_share. What is compared is the chance that the
 // policy opens the lock from the beginning, which is computed, not sampled.
 //
@@ -38,11 +38,14 @@ static const struct {
 
 // ---- the map's squares
 
-#define ARM(reward, p, n) {"lock-" reward "-" p "-" n, \
-                           reward " reward, " n " symbols, right with chance " p " each at the start", 5}
-#define LENGTHS(reward, p) ARM(reward, p, "4"), ARM(reward, p, "8"), ARM(reward, p, "12"), ARM(reward, p, "16")
-#define PRIORS(reward) LENGTHS(reward, "0.5"), LENGTHS(reward, "0.7"), LENGTHS(reward, "0.9")
-static const mg_arm arms[] = {PRIORS("sparse"), PRIORS("dense"), {0}};
+#define ARM(reward, words, p, n) {"lock-" reward "-" p "-" n, \
+                                  words " reward, " n " symbols, right with chance " p " each at the start", 5}
+#define LENGTHS(reward, words, p) ARM(reward, words, p, "4"), ARM(reward, words, p, "8"), \
+                                  ARM(reward, words, p, "12"), ARM(reward, words, p, "16")
+#define PRIORS(reward, words) \
+    LENGTHS(reward, words, "0.5"), LENGTHS(reward, words, "0.7"), LENGTHS(reward, words, "0.9")
+static const mg_arm arms[] = { // in the order of mg_map_scale[MG_MAP_REWARD]
+    PRIORS("sparse", "sparse with a decoy"), PRIORS("plain", "plain sparse"), PRIORS("dense", "dense"), {0}};
 
 typedef struct square {
     const char *reward; // as environment.reward has it
@@ -51,7 +54,7 @@ typedef struct square {
 } square;
 
 static square square_of(int arm) {
-    static const char *const rewards[] = {"outcome", "graded"}, *const priors[] = {"0.5", "0.7", "0.9"};
+    static const char *const rewards[] = {"outcome", "plain", "graded"}, *const priors[] = {"0.5", "0.7", "0.9"};
     return (square){rewards[arm / 12], priors[arm / 4 % 3], 4 * (arm % 4 + 1)};
 }
 
@@ -252,8 +255,9 @@ static mg_err tell(const char *folder, const json_t *rows, FILE *text, mg_arena 
     mg_drpo_map_read(rows, arena, squares);
     fprintf(text, "The chance that a policy opens the lock from the beginning, with resets minus without, at the same "
                   "seed\nand settings. Half of the episodes start inside a reference; the others of the references "
-                  "are texts like\nthose that the starting policy learnt from. The sparse reward pays %g to who "
-                  "begins wrong. All rows, also what\neach arm reached, are in `results.json`.\n\n"
+                  "are texts like\nthose that the starting policy learnt from. The sparse reward with a decoy "
+                  "pays\n%g to who begins wrong, the plain one pays for an open lock alone. All rows, also what each "
+                  "arm\nreached, are in `results.json`.\n\n"
                   "![DR-PO minus PPO on combination locks](map.svg)\n", MG_LOCK_DECOY);
     return mg_map_draw(mg_path(arena, "%s/map.svg", folder), squares, MG_MAP_SQUARES);
 }

@@ -8,7 +8,7 @@
 #include "core/file.h"
 
 const struct mg_map_scale mg_map_scale[MG_MAP_AXES] = {
-    [MG_MAP_REWARD]   = {"reward", 2, {"sparse", "dense"}},
+    [MG_MAP_REWARD]   = {"reward", 3, {"sparse with a decoy", "plain sparse", "dense"}},
     [MG_MAP_PRIOR]    = {"chance of a right symbol at the start", 3, {"0.5", "0.7", "0.9"}},
     [MG_MAP_STEPS]    = {"symbols", 4, {"4", "8", "12", "16"}},
     [MG_MAP_COVERAGE] = {"share of right references", 3, {"0", "0.5", "1"}},
@@ -108,7 +108,8 @@ enum {
     CELL_W = 78, CELL_H = 46, GAP = 26,       // a square; between panels
     LEFT = 104, TOP = 112, FOOT = 100,         // room around the panels
     PANEL_W = 4 * CELL_W, PANEL_H = 3 * CELL_H,
-    WIDTH = LEFT + 3 * PANEL_W + 2 * GAP + 24, HEIGHT = TOP + 2 * PANEL_H + GAP + FOOT
+    BOTTOM = TOP + 3 * PANEL_H + 2 * GAP,      // of the last panel
+    WIDTH = LEFT + 3 * PANEL_W + 2 * GAP + 24, HEIGHT = BOTTOM + FOOT
 };
 
 static const char head[] =
@@ -200,9 +201,9 @@ static void draw_frame(FILE *f, int seeds_min, int seeds_max) {
     for (int p = 0; p < scale[MG_MAP_PRIOR].n; p++)
         for (int h = 0; h < scale[MG_MAP_STEPS].n; h++)
             fprintf(f, "<text class=\"soft\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
-                    left_of(p) + h * CELL_W + CELL_W / 2, top_of(1) + PANEL_H + 18, scale[MG_MAP_STEPS].value[h]);
+                    left_of(p) + h * CELL_W + CELL_W / 2, BOTTOM + 18, scale[MG_MAP_STEPS].value[h]);
     fprintf(f, "<text class=\"soft\" x=\"%d\" y=\"%d\" text-anchor=\"end\">symbols</text>\n", LEFT - 10,
-            top_of(1) + PANEL_H + 18);
+            BOTTOM + 18);
 }
 
 static void draw_legend(FILE *f) {

@@ -16,7 +16,7 @@ typedef enum mg_map_axis {
 } mg_map_axis;
 
 #define MG_MAP_VALUES_MAX 4
-#define MG_MAP_SQUARES    (2 * 3 * 4 * 3)
+#define MG_MAP_SQUARES    (3 * 3 * 4 * 3)
 
 extern const struct mg_map_scale {
     const char *name; // of the axis, before its value

@@ -38,7 +38,9 @@ static int teardown(void **state) {
     return status;
 }
 
-static const char *const rewards[] = {"sparse", "dense"}, *const priors[] = {"0.5", "0.7", "0.9"},
+static const char *const rewards[] = {"sparse", "plain", "dense"},
+                  *const reward_words[] = {"sparse with a decoy", "plain sparse", "dense"},
+                  *const priors[] = {"0.5", "0.7", "0.9"},
                   *const lengths[] = {"4", "8", "12", "16"}, *const shares[] = {"0", "0.5", "1"};
 
 static const char *page_of(const char *name) {
@@ -64,7 +66,7 @@ static void squares_are_what_arms_are_called(void **state) {
     (void)state;
     mg_map_square squares[MG_MAP_SQUARES];
     json_t       *rows = json_array();
-    for (int i = 0; i < 72; i++) {
+    for (int i = 0; i < 108; i++) {
         const int r = i / 36, p = i / 12 % 3, h = i / 3 % 4, q = i % 3;
         json_array_append_new(
             rows, json_pack("{s:s, s:s, s:f, s:n, s:n, s:i, s:b}", "claim",
@@ -74,15 +76,15 @@ static void squares_are_what_arms_are_called(void **state) {
     }
     mg_drpo_map_read(rows, &arena, squares);
     json_decref(rows);
-    bool seen[72] = {0};
-    for (int i = 0; i < 72; i++) {
+    bool seen[108] = {0};
+    for (int i = 0; i < 108; i++) {
         const mg_map_square *s = &squares[i];
         const int r = s->at[MG_MAP_REWARD], p = s->at[MG_MAP_PRIOR], h = s->at[MG_MAP_STEPS],
                   q = s->at[MG_MAP_COVERAGE];
         assert_int_equal(s->seeds, 1);
         assert_true(s->gain == gain_of(r, p, h, q));
         assert_true(isnan(s->low) && isnan(s->high) && !s->decided);
-        assert_string_equal(mg_map_scale[MG_MAP_REWARD].value[r], rewards[r]);
+        assert_string_equal(mg_map_scale[MG_MAP_REWARD].value[r], reward_words[r]);
         assert_string_equal(mg_map_scale[MG_MAP_PRIOR].value[p], priors[p]);
         assert_string_equal(mg_map_scale[MG_MAP_STEPS].value[h], lengths[h]);
         assert_string_equal(mg_map_scale[MG_MAP_COVERAGE].value[q], shares[q]);
@@ -114,8 +116,8 @@ static void the_tree_splits_by_what_matters(void **state) {
         "- all: +0.36 on average over 5 squares; ahead in 3, behind in 1, not decided in 1\n"
         "  - share of right references 0: -0.10 on average over 2 squares; ahead in 0, behind in 1, not decided in 1\n"
         "  - share of right references 1: +0.67 on average over 3 squares; ahead in 3, behind in 0, not decided in 0\n"
-        "    - reward sparse: +0.85 on average over 2 squares; ahead in 2, behind in 0, not decided in 0\n"
-        "    - reward dense: +0.30 on average over 1 square; ahead in 1, behind in 0, not decided in 0\n");
+        "    - reward sparse with a decoy: +0.85 on average over 2 squares; ahead in 2, behind in 0, not decided in 0\n"
+        "    - reward plain sparse: +0.30 on average over 1 square; ahead in 1, behind in 0, not decided in 0\n");
     free(text);
 }
 
@@ -132,7 +134,7 @@ static void the_picture_shows_numbers_and_what_is_open(void **state) {
     ok(mg_reproduce_publish(folder, &mg_grid_drpo, &arena));
     const char *svg = page_of("map.svg");
     assert_int_equal(count(svg, "class=\"value"), 2);
-    assert_int_equal(count(svg, "\u2013</text>"), 70); // squares of which nothing is known
+    assert_int_equal(count(svg, "\u2013</text>"), 106); // squares of which nothing is known
     assert_int_equal(count(svg, ">+.82</text>"), 1);   // .82 -+ .127
     assert_int_equal(count(svg, ">.69 to .95</text>"), 1);
     assert_int_equal(count(svg, ">+.10</text>"), 1); // .1 -+ 2.54
@@ -142,7 +144,7 @@ static void the_picture_shows_numbers_and_what_is_open(void **state) {
     const char *page = page_of("RESULTS.md");
     assert_non_null(strstr(page, "](map.svg)"));
     assert_non_null(strstr(page, "- share of right references 1: +0.82 on average over 1 square; ahead in 1"));
-    assert_null(strstr(page, "| lock-")); // 24 arms of nine numbers: in results.json
+    assert_null(strstr(page, "| lock-")); // 36 arms of nine numbers: in results.json
     assert_non_null(strstr(page_of("results.json"), "\"lock-sparse-0.5-12 from the beginning\""));
 }
 

@@ -42,7 +42,7 @@ mg_reward mg_app_gold(const mg_world *w, const char *prompt, const char *answer)
 
 // ---- support-desk, cartpole, lock
 
-static bool pays_outcome(const material *m) { return m->how && strcmp(m->how->reward, "outcome") == 0; }
+static bool pays(const material *m, const char *reward) { return m->how && strcmp(m->how->reward, reward) == 0; }
 
 static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *out) {
     mg_support_desk_world *w   = MG_NEW(arena, mg_support_desk_world, 1);
@@ -52,7 +52,7 @@ static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *ou
         err     = mg_support_desk_mutant_named(m->how->mutant, m->how->mutant_rate, m->how->mutant_when,
                                                &w->mutant);
         w->load    = (int32_t)m->how->load;
-        w->outcome = pays_outcome(m);
+        w->outcome = pays(m, "outcome");
     }
     *out = (mg_world){.class = &mg_support_desk_class, .world = w, .n_items = MG_SUPPORT_DESK_TRAIN};
     return err;
@@ -66,7 +66,8 @@ static mg_err cartpole_make(const material *m, mg_arena *arena, mg_world *out) {
 
 static mg_err lock_make(const material *m, mg_arena *arena, mg_world *out) {
     mg_lock_world *w = MG_NEW(arena, mg_lock_world, 1);
-    w->outcome       = pays_outcome(m);
+    w->outcome       = pays(m, "outcome") || pays(m, "plain");
+    w->decoy         = pays(m, "outcome") ? MG_LOCK_DECOY : 0;
     *out             = (mg_world){.class = &mg_lock_class, .world = w, .n_items = MG_LOCK_STEPS};
     return MG_OK;
 }
@@ -144,7 +145,10 @@ static mg_err refuse_idle_keys(const mg_settings *s) {
     if (command && strcmp(s->run.world, "synopsis"))
         return mg_fail(MG_CONFIG, "world: found '%s' beside environment.command, wanted one of them: the process "
                                   "is the world", s->run.world);
-    if (!command && strcmp(s->run.world, "support-desk") == 0) return MG_OK;
+    if (!command && strcmp(s->run.world, "support-desk") == 0)
+        return strcmp(e->reward, "plain") ? MG_OK
+                                          : mg_fail(MG_CONFIG, "environment.reward: found 'plain', wanted graded or "
+                                                               "outcome: it is lock's, and support-desk has no decoy");
     snprintf(rate, sizeof rate, "%g", e->mutant_rate), snprintf(load, sizeof load, "%lld", (long long)e->load);
     const struct {
         const char *key, *found, *wanted, *whose;

@@ -59,7 +59,9 @@ typedef struct mg_network_config {
     F(int, timeout_ms, 10000, 1, 3600000, "for each call to that process")                        \
     F(int, start_timeout_ms, 30000, 1, 3600000, "for its first answer")                           \
     F(name, form, words, 0, 0, "words|tools: how actions are written, where a world has both")    \
-    F(name, reward, graded, 0, 0, "graded|outcome: outcome pays 1 where all of a task is done, else 0") \
+    F(name, reward, graded, 0, 0,                                                                 \
+      "graded|outcome|plain: outcome pays 1 where all of a task is done, else 0; plain is lock's, outcome "\
+      "without a decoy")                                                                          \
     F(name, mutant, none, 0, 0,                                                                   \
       "none|stale_read|false_resolution|timeout_default|dirty_reset|reward_rounding|lying_status|traceback: "\
       "a bug put into the world on purpose, to measure what notices it")                          \

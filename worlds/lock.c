@@ -58,7 +58,7 @@ static mg_err reset(mg_env *e, uint64_t seed, const mg_reset_options *options, i
 static double earned(const mg_lock_world *w, const state *s) {
     if (!w->outcome) return (double)s->right / (double)s->steps;
     if (s->right == s->steps) return 1;
-    return s->heard > 0 && s->right == 0 ? MG_LOCK_DECOY : 0;
+    return s->heard > 0 && s->right == 0 ? w->decoy : 0;
 }
 
 static mg_err step(mg_env *e, const mg_value *action, int64_t now_ns, mg_transition *out) {

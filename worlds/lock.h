@@ -6,8 +6,8 @@
 // Lock N has one combination, drawn once and for all from its number.
 //
 // Rewards, with the closed action: `graded`, how many symbols are right before the first wrong one, as a
-// share of N. `outcome`, 1 for all N; MG_LOCK_DECOY when the first one is wrong (not when nothing was
-// said), a small sure pay beside the way to the large one; else 0.
+// share of N. `outcome`, 1 for all N; the world's decoy when the first one is wrong (not when nothing was
+// said), a small sure pay beside the way to the large one; else 0. `plain`, the same without a decoy.
 //
 // Tasks: item i is the lock of i + 1 symbols; -1 is drawn by the seed. The answer may come in pieces, and a
 // reset with a prefix is the same state as a reset followed by that prefix as an open action, so episodes
@@ -21,11 +21,12 @@
 
 #define MG_LOCK_SYMBOLS 4  // abcd
 #define MG_LOCK_STEPS   16 // of the longest lock
-#define MG_LOCK_DECOY   0.25
+#define MG_LOCK_DECOY   0.25 // of `outcome`
 
 // mg_env.world of this class; zeroed: graded rewards.
 typedef struct mg_lock_world {
-    bool outcome;
+    bool   outcome;
+    double decoy; // where the outcome is paid
 } mg_lock_world;
 
 // A text for lock `item` of which each symbol is right with chance p_right, whatever came before, and else

@@ -75,8 +75,11 @@ static void every_text_of_four_earns_what_it_should(void **state) {
         assert_true(part == floor(4 * part) / 4);
         graded[(int)(4 * part)]++;
         world.outcome     = true;
+        world.decoy       = 0.25;
         const double paid = play(3, text);
         assert_true(paid == (part == 1 ? 1 : part == 0 ? 0.25 : 0));
+        world.decoy = 0;
+        assert_true(play(3, text) == (part == 1));
         opened += paid == 1, decoys += paid == 0.25, nothing += paid == 0;
     }
     const int want[5] = {192, 48, 12, 3, 1};
@@ -92,7 +95,7 @@ static void saying_nothing_too_little_or_too_much(void **state) {
     mg_lock_text(7, 1, NULL, word);
     assert_int_equal(strlen(word), 8);
     for (int outcome = 0; outcome < 2; outcome++) {
-        world.outcome = outcome;
+        world = (mg_lock_world){.outcome = outcome, .decoy = 0.25}; // no decoy where the reward is graded
         assert_true(play(7, "") == 0);
         assert_true(play(7, word) == 1);
         snprintf(text, sizeof text, "%s and on", word); // nobody listens any more
