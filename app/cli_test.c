@@ -615,6 +615,11 @@ static void the_cells_are_listed(void **state) {
     json_t *r = cli_json("reproduce drpo --list --json");
     assert_true(json_array_size(r) > 20);
     json_decref(r);
+    cli_refused(2, "reproduce everything --list", "reproduce: found 'everything'", "bf16, drpo, gate");
+    // What was measured is not measured over.
+    cli_write("repro/drpo/cells/ppo-1.json", "{}");
+    cli_refused(2, "reproduce drpo --cell ppo-1", "repro/drpo/cells/ppo-1.json is there already", "remove it");
+    assert_string_equal(cli_read("repro/drpo/cells/ppo-1.json", NULL), "{}");
 }
 
 // ---- Bench

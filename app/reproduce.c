@@ -1,12 +1,14 @@
 // reproduce.c - martingale reproduce: cells listed, run and published, whatever the grid.
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "app/app.h"
 #include "app/json.h"
 #include "app/reproduce.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/thread.h"
 
 #define ARENA_MAX ((size_t)16 << 30) // address space
 
@@ -16,6 +18,13 @@ static const mg_grid *find_grid(const char *name) {
     for (const mg_grid *const *g = grids; *g; g++)
         if (strcmp((*g)->name, name) == 0) return *g;
     return NULL;
+}
+
+// "bf16, drpo, gate"
+static const char *grid_names(mg_arena *arena) {
+    const char *all = grids[0]->name;
+    for (const mg_grid *const *g = grids + 1; *g; g++) all = mg_path(arena, "%s, %s", all, (*g)->name);
+    return all;
 }
 
 // An arm of a grid and the question that it belongs to; arm NULL: behind the last.
@@ -81,22 +90,38 @@ static const char *machine(mg_cells *c) {
     return mg_arena_strdup(&c->arena, name + 2);
 }
 
+// 0 becomes the number that it stands for.
+static mg_err count_threads(int64_t *threads) {
+    mg_team *team;
+    mg_err   err = mg_team_open(&team, (int)*threads);
+    if (err) return err;
+    *threads = mg_team_threads(team);
+    mg_team_close(team);
+    return MG_OK;
+}
+
+// A cell is a measurement: none is made over another.
 static mg_err run_cell(mg_cells *c, const mg_grid *g, place at, int seed) {
     const mg_question *q      = *at.question;
     const mg_arm      *a      = at.arm;
+    const char        *path   = cell_path(c, a, seed);
+    const clock_t      began  = clock();
     json_t            *result = NULL;
-    mg_err             err    = mg_folder_make(c->runs);
+    if (mg_file_exists(path)) return mg_fail(MG_BUSY, "%s is there already; remove it to run the cell anew", path);
+    mg_err err = mg_folder_make(c->runs);
+    if (!err) err = count_threads(&c->threads);
     if (!err) err = q->run(c, (int)(a - q->arms), seed, &result);
     if (err) return err;
-    json_t *cell = json_pack("{s:s, s:s, s:i, s:s, s:s}", "name", g->name, "arm", a->name, "seed", seed,
-                             "commit", commit(c), "machine", machine(c));
+    json_t *cell = json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:f}", "name", g->name, "arm", a->name, "seed", seed,
+                             "commit", commit(c), "machine", machine(c), "threads", (json_int_t)c->threads,
+                             "processor_seconds", (double)(clock() - began) / CLOCKS_PER_SEC);
     json_object_update(cell, result);
     json_decref(result);
     err = mg_folder_make(mg_path(&c->arena, "%s/cells", c->folder));
     if (err)
         json_decref(cell);
     else
-        err = mg_json_write(cell_path(c, a, seed), cell);
+        err = mg_json_write(path, cell);
     return err ? err : mg_reproduce_publish(c->folder, g, &c->arena);
 }
 
@@ -163,18 +188,19 @@ static int run(int argc, char **argv) {
         {"list", NULL, &do_list, "print the cells, and which are done"},
         {"cell", &cell, NULL, "ID  run one cell, such as ppo-1"},
         {"budget", &budget, NULL, "TIME  run missing cells for so long: 45s, 90m or 2h"},
-        {"data", &c.data, NULL, "FOLDER  drpo: pairs (default data/debian)"},
-        {"base", &c.base, NULL, "FOLDER  drpo: starting policy (default models/synopsis-base)"},
+        {"data", &c.data, NULL, "FOLDER  pairs for drpo's synopses alone (default data/debian)"},
+        {"base", &c.base, NULL, "FOLDER  starting policy of drpo's synopses and of bf16's ppo, no others (default "
+                                "models/synopsis-base)"},
         {"threads", &threads, NULL, "N  worker threads (default: all)"},
         {"out", &out, NULL, "FOLDER  where cells/ lies (default repro/NAME)"},
         {0}};
     mg_err err = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) return help(options);
+    if (!err) err = mg_arena_init(&c.arena, "reproduce", ARENA_MAX);
     const mg_grid *g = !err && args.n_words == 1 ? find_grid(args.words[0]) : NULL;
     if (!err && !g)
-        err = mg_fail(MG_CONFIG, "reproduce: found '%s', wanted bf16, drpo or gate",
-                      args.n_words ? args.words[0] : "nothing");
-    if (!err) err = mg_arena_init(&c.arena, "reproduce", ARENA_MAX);
+        err = mg_fail(MG_CONFIG, "reproduce: found '%s', wanted one of %s",
+                      args.n_words ? args.words[0] : "nothing", grid_names(&c.arena));
     if (!err && threads) err = mg_args_int("threads", threads, 0, 256, &c.threads);
     const place at = !err && cell ? find_cell(g, cell, &seed) : (place){0};
     if (!err && cell && !at.arm) err = mg_fail(MG_CONFIG, "--cell: found '%s'; --list names them", cell);

@@ -1,8 +1,10 @@
 // reproduce.h - published claims as grids of cells (arm, seed) that grow over days and machines.
 //
 // A cell is one small file, repro/NAME/cells/ARM-SEED.json; results.json and RESULTS.md are written
-// from the cells that are there. A grid asks one or more questions; a question's file names its arms and
-// runs their cells.
+// from the cells that are there. Beside its numbers a cell holds name, arm, seed, commit, machine, threads,
+// and processor_seconds of the process that ended it, over all threads; what an earlier process did for it
+// before it was stopped is not in them. A grid asks one or more questions; a question's file names its arms
+// and runs their cells.
 #ifndef MG_APP_REPRODUCE_H
 #define MG_APP_REPRODUCE_H
 #include <jansson.h>
@@ -48,13 +50,14 @@ typedef mg_err mg_tell_fn(const char *folder, const json_t *rows, FILE *text, mg
 
 // Arms that answer one question together. No two arms of a grid have the same name.
 typedef struct mg_question {
-    const char   *title; // of its chapter in RESULTS.md
+    const char   *title;  // of its chapter in RESULTS.md
+    const char   *shared; // sentences: what seeds change, and what is the same for all of them
     const mg_arm *arms;  // ended by a NULL name
-    // Runs one cell; *result, the caller's, is an object of its numbers, to which name, arm, seed,
-    // commit and machine are added.
+    // Runs one cell; *result, the caller's, is an object of its numbers, to which what is known of every
+    // cell is added.
     mg_err (*run)(mg_cells *c, int arm, int seed, json_t **result);
     mg_claims     claims;
-    mg_tell_fn   *tell;  // instead of the table of its rows; NULL: the table
+    mg_tell_fn   *tell;   // instead of the table of its rows; NULL: the table
 } mg_question;
 
 typedef struct mg_grid {
@@ -73,4 +76,11 @@ mg_err mg_reproduce_publish(const char *folder, const mg_grid *grid, mg_arena *a
 
 // The row of that claim and metric, or NULL.
 const json_t *mg_reproduce_row(const json_t *rows, const char *claim, const char *metric);
+
+// *cell, the caller's: that of the arm and seed, or NULL where there is none. Errors: MG_CORRUPT, MG_IO.
+mg_err mg_reproduce_cell(const char *folder, const char *arm, int seed, mg_arena *arena,
+                         json_t **cell) MG_MUST_USE;
+
+// A cell's number. NAN where the cell, which may be NULL, says nothing.
+double mg_reproduce_number(const json_t *cell, const char *metric);
 #endif

@@ -68,7 +68,7 @@ static mg_err train(mg_cells *c, const char *arm_name, int arm, int seed, const 
     mg_err          err   = mg_train(&o, &trained);
     if (!err) err = mg_store_open(&store, db);
     if (err) return err;
-    json_t *cell = json_pack("{s:I, s:f}", "threads", (json_int_t)c->threads, "seconds", trained.seconds);
+    json_t *cell = json_object();
     for (; *curves && !err; curves++) err = add_curve(c, store, *curves, cell);
     mg_store_close(store);
     if (err)
@@ -97,14 +97,70 @@ static const struct mg_level   ppo_levels[]  = {{"reward_1", NAN}, {"reward_3", 
 static const struct mg_contrast sft_contrast[] = {{"sft-bf16", "sft-f32"}};
 static const struct mg_contrast ppo_contrast[] = {{"ppo-bf16", "ppo-f32"}};
 
+#define SHARED "Seeds change training alone: the data, and for ppo the starting policy, are the same for all."
+
 static const mg_question sft = {
-    .title = "sft from random weights", .arms = sft_arms, .run = run_sft,
+    .title = "sft from random weights", .shared = SHARED, .arms = sft_arms, .run = run_sft,
     .claims = {.level_words = "in stretches of the curve", .levels = sft_levels, .n_levels = N(sft_levels),
                .contrasts = sft_contrast, .n_contrasts = 1, .metrics = sft_metrics, .n_metrics = N(sft_metrics)}};
 static const mg_question ppo = {
-    .title = "ppo from the base policy", .arms = ppo_arms, .run = run_ppo,
+    .title = "ppo from the base policy", .shared = SHARED, .arms = ppo_arms, .run = run_ppo,
     .claims = {.level_words = "in stretches of the curve", .levels = ppo_levels, .n_levels = N(ppo_levels),
                .contrasts = ppo_contrast, .n_contrasts = 1, .metrics = ppo_metrics, .n_metrics = N(ppo_metrics)}};
 static const mg_question *const questions[] = {&sft, &ppo, NULL};
 
-const mg_grid mg_grid_bf16 = {"bf16", "do products of bfloat16 change how learning goes?", questions, NULL};
+// ---- what it comes to
+
+typedef struct stretch { // at the seeds that both have
+    int    seeds;
+    double f32, bf16; // means
+    double spread;    // of f32: largest minus smallest
+} stretch;
+
+static mg_err read_stretch(const char *folder, const mg_question *q, const char *metric, mg_arena *arena, stretch *s) {
+    double sums[2] = {0}, low = INFINITY, high = -INFINITY;
+    mg_err err = MG_OK;
+    *s = (stretch){0};
+    for (int seed = 1; seed <= q->arms->seeds && !err; seed++) {
+        double x[2] = {NAN, NAN}; // f32, bf16
+        for (int arm = 0; arm < 2 && !err; arm++) {
+            json_t *cell;
+            err = mg_reproduce_cell(folder, q->arms[arm].name, seed, arena, &cell);
+            if (err) break;
+            x[arm] = mg_reproduce_number(cell, metric);
+            json_decref(cell);
+        }
+        if (isnan(x[0]) || isnan(x[1])) continue;
+        s->seeds++, sums[0] += x[0], sums[1] += x[1];
+        low = fmin(low, x[0]), high = fmax(high, x[0]);
+    }
+    s->f32 = sums[0] / s->seeds, s->bf16 = sums[1] / s->seeds, s->spread = high - low;
+    return err;
+}
+
+// Of one seed there is no spread.
+static mg_err tell(const char *folder, const json_t *rows, FILE *text, mg_arena *arena) {
+    int n = 0, within = 0;
+    (void)rows;
+    fprintf(text, "\n## Is the difference within the seeds' spread of f32?\n\nbf16 minus f32, means over the seeds "
+                  "that both have, against the largest minus the smallest value of f32 over\nthese seeds. Stretches "
+                  "are fifths of the curve.\n\n| stretch | f32 | bf16 | difference | spread of f32 | seeds | within |\n"
+                  "|---|---|---|---|---|---|---|\n");
+    for (const mg_question *const *q = questions; *q; q++)
+        for (int m = 0; m < (*q)->claims.n_metrics; m++) {
+            const char *metric = (*q)->claims.metrics[m];
+            stretch     s;
+            mg_err      err = read_stretch(folder, *q, metric, arena, &s);
+            if (err) return err;
+            if (s.seeds < 2) continue;
+            const double difference = s.bf16 - s.f32;
+            const bool   is_within  = fabs(difference) <= s.spread;
+            n++, within += is_within;
+            fprintf(text, "| %s %s | %.4g | %.4g | %+.4g | %.4g | %d | %s |\n", *q == &sft ? "sft" : "ppo", metric,
+                    s.f32, s.bf16, difference, s.spread, s.seeds, is_within ? "yes" : "no");
+        }
+    fprintf(text, "\nWithin in %d of %d stretches.\n", within, n);
+    return MG_OK;
+}
+
+const mg_grid mg_grid_bf16 = {"bf16", "do products of bfloat16 change how learning goes?", questions, tell};

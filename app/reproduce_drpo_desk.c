@@ -104,7 +104,7 @@ static mg_err run(mg_cells *c, int arm, int seed, json_t **result) {
                            .n_more = n};
     err = mg_desk_train(c, &r, &trained);
     if (err) goto end;
-    json_t *cell = json_pack("{s:I, s:f}", "threads", (json_int_t)c->threads, "seconds", trained.seconds);
+    json_t *cell = json_object();
     err          = judge(c, &clean, mg_path(&c->arena, "%s/%s", c->runs, name), prior, seed, cell);
     if (err)
         json_decref(cell);
@@ -123,6 +123,9 @@ static const struct mg_contrast contrasts[] = {
     {"desk-grpo", "desk-ppo"}, {"desk-weak-drpo-0.5", "desk-weak-ppo"}};
 
 const mg_question mg_drpo_desk = {
-    .title = "A desk paid by its outcome", .arms = arms, .run = run,
+    .title = "A desk paid by its outcome",
+    .shared = "Seeds change the starting policy's training, the episodes and the training on them; demonstrations\n"
+              "and the 500 tasks that are judged are the same for all.",
+    .arms = arms, .run = run,
     .claims = {.level_words = "on held-out tasks", .levels = levels, .n_levels = N(levels),
                .contrasts = contrasts, .n_contrasts = N(contrasts), .metrics = metrics, .n_metrics = N(metrics)}};

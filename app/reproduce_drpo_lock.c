@@ -21,7 +21,6 @@
 #include "app/reproduce_drpo.h"
 #include "app/reproduce_drpo_map.h"
 #include "core/file.h"
-#include "core/log.h"
 #include "store/jsonl.h"
 #include "worlds/lock.h"
 
@@ -143,8 +142,8 @@ static mg_err make_prior(const bench *b, const char **model) {
     return train(b, out, prior_settings, N(prior_settings), &data, 1);
 }
 
-// log of the chance that the model says the combination and stops; *steps: of its symbols alone.
-static mg_err log_open(const bench *b, const char *run, double *steps) {
+// *sum: log of the chance that the model says the combination. The lock does not hear whether it stops then.
+static mg_err log_open(const bench *b, const char *run, double *sum) {
     mg_arena      *arena = &b->c->arena;
     mg_settings    s;
     mg_job         job       = {.run = arena, .step = arena};
@@ -164,8 +163,8 @@ static mg_err log_open(const bench *b, const char *run, double *steps) {
         const mg_answers one = {t.prompts, 1, t.answers, 1};
         err                  = mg_answers_read_logp(model, job.team, &one, 1, 1, arena, logp);
     }
-    *steps = 0;
-    for (int h = 0; h < b->at.steps && !err; h++) *steps += logp[h];
+    *sum = 0;
+    for (int h = 0; h < b->at.steps && !err; h++) *sum += logp[h];
     mg_model_free(model);
     mg_tokenizer_free(tokenizer);
     mg_team_close(job.team);
@@ -192,8 +191,7 @@ static void put(json_t *cell, const char *metric, double x) {
 }
 
 static mg_err run(mg_cells *c, int arm, int seed, json_t **result) {
-    const bench  b       = {c, square_of(arm), seed};
-    const double started = mg_clock_seconds();
+    const bench  b = {c, square_of(arm), seed};
     const char  *references[COVERAGES], *prior;
     double       sum, ppo, open[COVERAGES];
     mg_err       err = MG_OK;
@@ -207,8 +205,7 @@ static mg_err run(mg_cells *c, int arm, int seed, json_t **result) {
     for (int q = 0; q < COVERAGES && !err; q++)
         err = arm_of(&b, coverages[q].name, "0.5", references[q], prior, &open[q]);
     if (err) return err;
-    json_t *cell = json_pack("{s:I, s:f}", "threads", (json_int_t)c->threads, "seconds",
-                             mg_clock_seconds() - started);
+    json_t *cell = json_object();
     put(cell, "prior_step", exp(sum / b.at.steps)); // the geometric mean of its chances
     put(cell, "open_prior", exp(sum));
     put(cell, "open_ppo", ppo);
@@ -226,7 +223,10 @@ static const struct mg_level levels[] = {{"prior_step", NAN}, {"open_prior", NAN
 
 // ---- the map
 
-static double or_nan(const json_t *x) { return json_is_number(x) ? json_number_value(x) : NAN; }
+// A bound on a difference of chances, which Student's interval may go beyond; NAN where there is none.
+static double bound(const json_t *x) {
+    return json_is_number(x) ? fmin(fmax(json_number_value(x), -1), 1) : NAN;
+}
 
 // In which range of mg_map_scale[MG_MAP_CHANCE] a policy that is right with chance p per step is.
 static int chance_of(square at) {
@@ -234,34 +234,61 @@ static int chance_of(square at) {
     return open > 0.1 ? 0 : open > 0.01 ? 1 : open > 0.001 ? 2 : 3;
 }
 
-void mg_drpo_map_read(const json_t *rows, mg_arena *arena, mg_map_square squares[MG_MAP_SQUARES]) {
-    for (int i = 0; i < MG_MAP_SQUARES; i++) {
-        const int      arm = i / COVERAGES, q = i % COVERAGES;
-        const json_t  *row = mg_reproduce_row(rows, mg_path(arena, "%s " LEVEL_WORDS, arms[arm].name),
-                                              coverages[q].gain);
-        squares[i] = (mg_map_square){
-            .at      = {[MG_MAP_REWARD] = arm / 12, [MG_MAP_PRIOR] = arm / 4 % 3, [MG_MAP_STEPS] = arm % 4,
-                        [MG_MAP_COVERAGE] = q, [MG_MAP_CHANCE] = chance_of(square_of(arm))},
-            .seeds   = (int)json_integer_value(json_object_get(row, "seeds")),
-            .gain    = json_number_value(json_object_get(row, "estimate")),
-            .low     = or_nan(json_object_get(row, "low")),
-            .high    = or_nan(json_object_get(row, "high")),
-            .decided = json_is_true(json_object_get(row, "decided"))};
+static mg_map_square empty_square(const json_t *rows, mg_arena *arena, int arm, int q) {
+    const json_t *row = mg_reproduce_row(rows, mg_path(arena, "%s " LEVEL_WORDS, arms[arm].name), coverages[q].gain);
+    return (mg_map_square){
+        .at    = {[MG_MAP_REWARD] = arm / 12, [MG_MAP_PRIOR] = arm / 4 % 3, [MG_MAP_STEPS] = arm % 4,
+                  [MG_MAP_COVERAGE] = q, [MG_MAP_CHANCE] = chance_of(square_of(arm))},
+        .seeds = (int)json_integer_value(json_object_get(row, "seeds")),
+        .gain  = json_number_value(json_object_get(row, "estimate")),
+        .low   = bound(json_object_get(row, "low")),
+        .high  = bound(json_object_get(row, "high"))};
+}
+
+static void add_seed(mg_map_square *s, const json_t *cell, int q) {
+    const double start = mg_reproduce_number(cell, "open_prior"), ppo = mg_reproduce_number(cell, "open_ppo");
+    if (isnan(mg_reproduce_number(cell, coverages[q].gain))) return;
+    s->start += start / s->seeds, s->ppo += ppo / s->seeds;
+    s->opened += mg_reproduce_number(cell, coverages[q].metric) >= MG_MAP_OPENED;
+    s->ppo_opened += ppo >= MG_MAP_OPENED;
+    s->ppo_fell += ppo < start;
+}
+
+mg_err mg_drpo_map_read(const char *folder, const json_t *rows, mg_arena *arena,
+                        mg_map_square squares[MG_MAP_SQUARES]) {
+    for (int arm = 0; arms[arm].name; arm++) {
+        mg_map_square *three = squares + arm * COVERAGES;
+        for (int q = 0; q < COVERAGES; q++) three[q] = empty_square(rows, arena, arm, q);
+        for (int seed = 1; seed <= arms[arm].seeds; seed++) {
+            json_t *cell;
+            mg_err  err = mg_reproduce_cell(folder, arms[arm].name, seed, arena, &cell);
+            if (err) return err;
+            for (int q = 0; q < COVERAGES; q++) add_seed(&three[q], cell, q);
+            json_decref(cell);
+        }
     }
+    return MG_OK;
 }
 
 static mg_err tell(const char *folder, const json_t *rows, FILE *text, mg_arena *arena) {
     mg_map_square squares[MG_MAP_SQUARES];
-    mg_drpo_map_read(rows, arena, squares);
+    mg_err        err = mg_drpo_map_read(folder, rows, arena, squares);
+    if (err) return err;
     fprintf(text, "The chance that a policy opens the lock from the beginning, with resets minus without, at the same "
-                  "seed\nand settings. Half of the episodes start inside a reference; the others of the references "
-                  "are texts like\nthose that the starting policy learnt from. The sparse reward with a decoy "
-                  "pays\n%g to who begins wrong, the plain one pays for an open lock alone. All rows, also what each "
-                  "arm\nreached, are in `results.json`.\n\n"
+                  "seed\nand settings. Half of the episodes start inside a reference; those of the references that are "
+                  "not right are\ntexts like those that the starting policy learnt from. Rewards: sparse with a decoy, "
+                  "1 for an open lock and\n%g for a wrong first symbol; plain sparse, 1 for an open lock; dense, the "
+                  "share of symbols before the first\nwrong one. The KL penalty serves all squares: none was tried "
+                  "first, on seed 1, which is a seed of this grid,\nand 0.05 on another. All rows, also what each arm "
+                  "reached, are in `results.json`.\n\n"
                   "![DR-PO minus PPO on combination locks](map.svg)\n", MG_LOCK_DECOY);
     return mg_map_draw(mg_path(arena, "%s/map.svg", folder), squares, MG_MAP_SQUARES);
 }
 
 const mg_question mg_drpo_lock = {
-    .title = "A combination lock", .arms = arms, .run = run, .tell = tell,
+    .title = "A combination lock, with a decoy and without",
+    .shared = "Seeds change the texts and references, the starting policy's training\nand RL. A lock of some length "
+              "has one combination, the same for all, and the three shares of right references\nare held against one "
+              "run of PPO for each seed.",
+    .arms = arms, .run = run, .tell = tell,
     .claims = {.level_words = LEVEL_WORDS, .levels = levels, .n_levels = N(levels)}};

@@ -1,4 +1,4 @@
-// reproduce_drpo_map.c - the map's picture, and the tree of what explains it.
+// reproduce_drpo_map.c - the map in words, and its picture.
 #include "app/reproduce_drpo_map.h"
 
 #include <math.h>
@@ -16,97 +16,163 @@ const struct mg_map_scale mg_map_scale[MG_MAP_AXES] = {
                          {"above 0.1", "0.01 to 0.1", "0.001 to 0.01", "below 0.001"}},
 };
 
-#define WORTH 0.05 // share of all variation that a split must explain
+mg_map_verdict mg_map_verdict_of(const mg_map_square *s) {
+    if (s->low > MG_MAP_SMALL) return MG_MAP_AHEAD; // NAN compares with nothing
+    if (s->high < -MG_MAP_SMALL) return MG_MAP_BEHIND;
+    return s->low >= -MG_MAP_SMALL && s->high <= MG_MAP_SMALL ? MG_MAP_WITHIN : MG_MAP_OPEN;
+}
 
-// ---- what explains it
+int mg_map_seeds(const mg_map_square *squares, int n) {
+    int most = 0;
+    for (int i = 0; i < n; i++)
+        if (squares[i].seeds > most) most = squares[i].seeds;
+    return most;
+}
 
-typedef struct part { // some of the squares
+// ---- in words
+
+static double rounded(double x) { return fabs(x) < 0.005 ? 0 : x; } // no "-0.00"
+
+#define LARGE 0.1 // gains and losses beyond it are named one by one
+
+typedef struct map {
     const mg_map_square *squares;
     int                  n;
-    int                  fixed[MG_MAP_AXES]; // the value that an axis must have; -1: any
-} part;
+} map;
 
-static bool inside(const part *p, const mg_map_square *s) {
-    for (int a = 0; a < MG_MAP_AXES; a++)
-        if (p->fixed[a] >= 0 && s->at[a] != p->fixed[a]) return false;
-    return s->seeds > 0;
-}
+// Squares that have some values in common; those of one seed have no interval and are left out.
+typedef struct tally {
+    int    squares, seeds, opened, ppo_opened, verdict[MG_MAP_VERDICTS];
+    double gain; // mean
+} tally;
 
-static double mean_gain(const part *p, int *n) {
-    double sum = 0;
-    *n         = 0;
-    for (int i = 0; i < p->n; i++)
-        if (inside(p, &p->squares[i])) sum += p->squares[i].gain, ++*n;
-    return *n ? sum / *n : 0;
-}
-
-static part with(const part *p, int axis, int value) {
-    part narrower        = *p;
-    narrower.fixed[axis] = value;
-    return narrower;
-}
-
-// Sum of squares between an axis' values: what knowing the value explains.
-static double explained(const part *p, int axis) {
-    int          n;
-    const double all = mean_gain(p, &n);
-    double       sum = 0;
-    for (int v = 0; v < mg_map_scale[axis].n; v++) {
-        const part   w = with(p, axis, v);
-        const double m = mean_gain(&w, &n);
-        sum += n * (m - all) * (m - all);
+// A value of -1 is any.
+static tally tally_of(const map *m, int reward, int chance, int coverage) {
+    tally t = {0};
+    for (int i = 0; i < m->n; i++) {
+        const mg_map_square *s = &m->squares[i];
+        if (s->seeds < 2 || (reward >= 0 && s->at[MG_MAP_REWARD] != reward) ||
+            (chance >= 0 && s->at[MG_MAP_CHANCE] != chance) || (coverage >= 0 && s->at[MG_MAP_COVERAGE] != coverage))
+            continue;
+        t.squares++, t.verdict[mg_map_verdict_of(s)]++;
+        t.seeds += s->seeds, t.opened += s->opened, t.ppo_opened += s->ppo_opened;
+        t.gain += s->gain;
     }
-    return sum;
+    if (t.squares) t.gain /= t.squares;
+    return t;
 }
 
-static double variation(const part *p) {
-    int          n;
-    const double all = mean_gain(p, &n);
-    double       sum = 0;
-    for (int i = 0; i < p->n; i++)
-        if (inside(p, &p->squares[i])) sum += (p->squares[i].gain - all) * (p->squares[i].gain - all);
-    return sum;
+static void tell_counts(FILE *text, const map *m) {
+    const tally t = tally_of(m, -1, -1, -1);
+    fprintf(text, "On the locks, where what could decide it is varied at will. A gain is the chance to open a lock "
+                  "with resets\nminus that with PPO; it counts where its whole interval lies beyond %g on one side. "
+                  "Of %d squares of the\nmap with two seeds or more, resets are ahead in %d and behind in %d; in %d "
+                  "the interval lies within %g on both\nsides, and %d are not decided. Each square is tested at 5 %% "
+                  "and without correction, so chance alone would\ndecide up to %.2g; the three squares of a lock share "
+                  "PPO's runs, and are not three findings.\n\n",
+            MG_MAP_SMALL, t.squares, t.verdict[MG_MAP_AHEAD], t.verdict[MG_MAP_BEHIND], t.verdict[MG_MAP_WITHIN],
+            MG_MAP_SMALL, t.verdict[MG_MAP_OPEN], 0.05 * t.squares);
 }
 
-static void print_part(FILE *text, const part *p) {
-    int          n, ahead = 0, behind = 0;
-    const double mean = mean_gain(p, &n);
-    for (int i = 0; i < p->n; i++)
-        if (inside(p, &p->squares[i]) && p->squares[i].decided)
-            p->squares[i].gain > 0 ? ahead++ : behind++;
-    fprintf(text, "%+.2f on average over %d square%s; ahead in %d, behind in %d, not decided in %d\n", mean, n,
-            n == 1 ? "" : "s", ahead, behind, n - ahead - behind);
-}
-
-static void split(FILE *text, const part *p, double worth, int indent, int levels) {
-    int    axis = -1, n;
-    double most = worth;
-    for (int a = 0; a < MG_MAP_AXES && levels > 0; a++) {
-        const double x = p->fixed[a] < 0 ? explained(p, a) : 0;
-        if (x > most) most = x, axis = a;
+static void tell_entry(FILE *text, const tally *t) {
+    if (t->squares == 0) {
+        fputs(" |", text);
+        return;
     }
-    for (int v = 0; axis >= 0 && v < mg_map_scale[axis].n; v++) {
-        const part w = with(p, axis, v);
-        mean_gain(&w, &n);
-        if (n == 0) continue;
-        fprintf(text, "%*s- %s %s: ", indent, "", mg_map_scale[axis].name, mg_map_scale[axis].value[v]);
-        print_part(text, &w);
-        split(text, &w, worth, indent + 2, levels - 1);
+    fprintf(text, " %+.2f, %d of %d", rounded(t->gain), t->opened, t->seeds);
+    if (t->verdict[MG_MAP_AHEAD]) fprintf(text, ", %d ahead", t->verdict[MG_MAP_AHEAD]);
+    if (t->verdict[MG_MAP_BEHIND]) fprintf(text, ", %d behind", t->verdict[MG_MAP_BEHIND]);
+    fputs(" |", text);
+}
+
+// Chance is p to the power of N: how likely the texts that the starting policy learnt from open the lock.
+static void tell_table(FILE *text, const map *m) {
+    const struct mg_map_scale *scale = mg_map_scale;
+    fprintf(text, "In the table: the mean gain over locks, the runs that ended with a chance of %g or more to open "
+                  "theirs, and\nthe locks on which resets are ahead or behind, by the share of references that are "
+                  "right. Chances at the start\nare those of the texts that the starting policy learnt from.\n\n"
+                  "| reward | chance at the start | locks | PPO |", MG_MAP_OPENED);
+    for (int q = 0; q < scale[MG_MAP_COVERAGE].n; q++)
+        fprintf(text, " resets, %s right |", scale[MG_MAP_COVERAGE].value[q]);
+    fprintf(text, "\n|---|---|---|---|---|---|---|\n");
+    for (int r = 0; r < scale[MG_MAP_REWARD].n; r++)
+        for (int c = 0; c < scale[MG_MAP_CHANCE].n; c++) {
+            const tally ppo = tally_of(m, r, c, 0); // once for each lock
+            if (ppo.squares == 0) continue;
+            fprintf(text, "| %s | %s | %d | %d of %d |", scale[MG_MAP_REWARD].value[r], scale[MG_MAP_CHANCE].value[c],
+                    ppo.squares, ppo.ppo_opened, ppo.seeds);
+            for (int q = 0; q < scale[MG_MAP_COVERAGE].n; q++) {
+                const tally t = tally_of(m, r, c, q);
+                tell_entry(text, &t);
+            }
+            fputc('\n', text);
+        }
+}
+
+static bool fell(const mg_map_square *s) { return 2 * s->ppo_fell > s->seeds; }
+
+static void tell_falls(FILE *text, const map *m) {
+    int locks[MG_MAP_VALUES_MAX] = {0}, fallen[MG_MAP_VALUES_MAX] = {0}, large = 0, large_fallen = 0;
+    for (int i = 0; i < m->n; i++) {
+        const mg_map_square *s = &m->squares[i];
+        if (s->seeds < 2) continue;
+        if (s->at[MG_MAP_COVERAGE] == 0) locks[s->at[MG_MAP_REWARD]]++, fallen[s->at[MG_MAP_REWARD]] += fell(s);
+        if (s->gain > LARGE) large++, large_fallen += fell(s);
+    }
+    fprintf(text, "\nLocks that PPO ended less likely to open than it began, in most seeds:");
+    const char *comma = " ";
+    for (int r = 0; r < mg_map_scale[MG_MAP_REWARD].n; r++) {
+        if (locks[r] == 0) continue;
+        fprintf(text, "%s%s %d of %d", comma, mg_map_scale[MG_MAP_REWARD].value[r], fallen[r], locks[r]);
+        comma = ", ";
+    }
+    fprintf(text, ".\nThey hold %d of the %d squares with a mean gain above %g.\n", large_fallen, large, LARGE);
+}
+
+static bool same_lock(const mg_map_square *a, const mg_map_square *b) {
+    return a->at[MG_MAP_REWARD] == b->at[MG_MAP_REWARD] && a->at[MG_MAP_PRIOR] == b->at[MG_MAP_PRIOR] &&
+           a->at[MG_MAP_STEPS] == b->at[MG_MAP_STEPS];
+}
+
+// Squares of a lock lie side by side, coverage 0 first.
+static void tell_lock(FILE *text, const mg_map_square *first, int n) {
+    const struct mg_map_scale *scale = mg_map_scale;
+    const int                 *at    = first->at;
+    fprintf(text, "| %s | %s | %s | %.2g | %.3g, fell in %d of %d |", scale[MG_MAP_REWARD].value[at[MG_MAP_REWARD]],
+            scale[MG_MAP_PRIOR].value[at[MG_MAP_PRIOR]], scale[MG_MAP_STEPS].value[at[MG_MAP_STEPS]], first->start,
+            first->ppo, first->ppo_fell, first->seeds);
+    for (const mg_map_square *s = first; s < first + n; s++)
+        fprintf(text, " %+.2f (%+.2f to %+.2f), %d of %d |", rounded(s->gain), rounded(s->low), rounded(s->high),
+                s->opened, s->seeds);
+    fputc('\n', text);
+}
+
+static void tell_large(FILE *text, const map *m) {
+    fprintf(text, "\nEach lock with a mean gain or loss beyond %g: chances to open it, at the start and with PPO; "
+                  "seeds in which PPO\nfell below the start; then gains, their intervals, and the seeds that opened it."
+                  "\n\n| reward | right | symbols | start | PPO | resets, 0 right | 0.5 right | 1 right |\n"
+                  "|---|---|---|---|---|---|---|---|\n", LARGE);
+    for (int i = 0, k; i < m->n; i += k) {
+        bool large = false;
+        for (k = 0; i + k < m->n && same_lock(&m->squares[i], &m->squares[i + k]); k++)
+            large |= m->squares[i + k].seeds > 1 && fabs(m->squares[i + k].gain) > LARGE;
+        if (large) tell_lock(text, &m->squares[i], k);
     }
 }
 
-void mg_map_explain(FILE *text, const mg_map_square *squares, int n, int levels) {
-    const part all = {squares, n, {-1, -1, -1, -1, -1}};
-    fprintf(text, "- all: ");
-    print_part(text, &all);
-    split(text, &all, WORTH * variation(&all), 2, levels);
+void mg_map_tell(FILE *text, const mg_map_square *squares, int n) {
+    const map m = {squares, n};
+    tell_counts(text, &m);
+    tell_table(text, &m);
+    tell_falls(text, &m);
+    tell_large(text, &m);
 }
 
 // ---- the picture
 
 enum {
-    CELL_W = 78, CELL_H = 46, GAP = 26,       // a square; between panels
-    LEFT = 104, TOP = 112, FOOT = 100,         // room around the panels
+    CELL_W = 82, CELL_H = 58, GAP = 26,       // a square; between panels
+    LEFT = 104, TOP = 132, FOOT = 122,         // room around the panels
     PANEL_W = 4 * CELL_W, PANEL_H = 3 * CELL_H,
     BOTTOM = TOP + 3 * PANEL_H + 2 * GAP,      // of the last panel
     WIDTH = LEFT + 3 * PANEL_W + 2 * GAP + 24, HEIGHT = BOTTOM + FOOT
@@ -148,29 +214,31 @@ static double opacity(double gain) { return 0.05 + 0.95 * fmin(fabs(gain), 1); }
 static void draw_square(FILE *f, const mg_map_square *s, int x, int y) {
     const int  middle = x + CELL_W / 2;
     const bool on     = s->seeds > 0 && opacity(s->gain) > 0.55;
+    const mg_map_verdict verdict = mg_map_verdict_of(s);
     if (s->seeds > 0)
         fprintf(f, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill-opacity=\"%.3f\"/>",
                 s->gain < 0 ? "behind" : "ahead", x, y, CELL_W, CELL_H, opacity(s->gain));
-    if (s->seeds > 0 && !s->decided)
+    if (s->seeds > 0 && verdict == MG_MAP_OPEN)
         fprintf(f, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"url(#open)\"/>", x, y, CELL_W, CELL_H);
     fprintf(f, "<rect class=\"frame\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>", x, y, CELL_W, CELL_H);
     if (s->seeds == 0) {
-        fprintf(f, "<text class=\"soft\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">\u2013</text>\n", middle, y + 28);
+        fprintf(f, "<text class=\"soft\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">\u2013</text>\n", middle, y + 33);
         return;
     }
-    fprintf(f, "<text class=\"value%s%s\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">", s->decided ? " sure" : "",
-            on ? " on" : "", middle, y + 22);
+    fprintf(f, "<text class=\"value%s%s\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">",
+            verdict == MG_MAP_AHEAD || verdict == MG_MAP_BEHIND ? " sure" : "", on ? " on" : "", middle, y + 21);
     write_number(f, s->gain, true);
     fputs("</text>", f);
     if (!isnan(s->low)) {
         fprintf(f, "<text class=\"interval%s\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">", on ? " on" : "", middle,
-                y + 38);
+                y + 36);
         write_number(f, s->low, false);
         fputs(" to ", f);
         write_number(f, s->high, false);
         fputs("</text>", f);
     }
-    fputc('\n', f);
+    fprintf(f, "<text class=\"interval%s\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">%d/%d, PPO %d/%d</text>\n",
+            on ? " on" : "", middle, y + 51, s->opened, s->seeds, s->ppo_opened, s->seeds);
 }
 
 static int left_of(int prior) { return LEFT + prior * (PANEL_W + GAP); }
@@ -183,15 +251,17 @@ static void draw_frame(FILE *f, int seeds_min, int seeds_max) {
                "lock</text>\n<text class=\"soft\" x=\"24\" y=\"58\">a small transformer says one symbol of four per "
                "step; means and 95 %% intervals over %d", seeds_min);
     if (seeds_max > seeds_min) fprintf(f, " to %d", seeds_max);
-    fprintf(f, " seed%s</text>\n", seeds_max == 1 ? "" : "s");
+    fprintf(f, " seed%s</text>\n<text class=\"soft\" x=\"24\" y=\"78\">rewards: sparse, 1 for an open lock; "
+               "with a decoy, also a little for a wrong first symbol; dense, the share of symbols before the first "
+               "wrong one</text>\n", seeds_max == 1 ? "" : "s");
     for (int p = 0; p < scale[MG_MAP_PRIOR].n; p++)
         fprintf(f, "<text class=\"panel\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">right with chance %s a "
                    "symbol</text>\n",
                 left_of(p) + PANEL_W / 2, TOP - 14, scale[MG_MAP_PRIOR].value[p]);
     for (int r = 0; r < scale[MG_MAP_REWARD].n; r++) {
         const int middle = top_of(r) + PANEL_H / 2;
-        fprintf(f, "<text class=\"panel\" transform=\"translate(34 %d) rotate(-90)\" text-anchor=\"middle\">%s "
-                   "reward</text>\n<text class=\"soft\" transform=\"translate(56 %d) rotate(-90)\" "
+        fprintf(f, "<text class=\"panel\" transform=\"translate(34 %d) rotate(-90)\" text-anchor=\"middle\">%s"
+                   "</text>\n<text class=\"soft\" transform=\"translate(56 %d) rotate(-90)\" "
                    "text-anchor=\"middle\">right references</text>\n",
                 middle, scale[MG_MAP_REWARD].value[r], middle);
         for (int q = 0; q < scale[MG_MAP_COVERAGE].n; q++)
@@ -207,8 +277,11 @@ static void draw_frame(FILE *f, int seeds_min, int seeds_max) {
 }
 
 static void draw_legend(FILE *f) {
-    const int y = HEIGHT - 54, step = 26;
+    const int y = HEIGHT - 76, step = 26;
     fprintf(f, "<text class=\"soft\" x=\"%d\" y=\"%d\" text-anchor=\"end\">PPO ahead</text>\n", LEFT + 82, y + 13);
+    fprintf(f, "<text class=\"soft\" x=\"%d\" y=\"%d\">in a square: mean gain, bold where its interval lies beyond "
+               ".05; the interval; seeds that end with a chance of one half or more, with resets and with PPO</text>\n",
+            LEFT, y + 58);
     for (int k = -4; k <= 4; k++)
         fprintf(f, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"18\" fill-opacity=\"%.3f\"/>\n",
                 k < 0 ? "behind" : "ahead", LEFT + 92 + (k + 4) * step, y, step, opacity(k / 4.0));
@@ -220,8 +293,8 @@ static void draw_legend(FILE *f) {
                 LEFT + 92 + (4 * k + 4) * step + step / 2, y + 33, k < 0 ? "\u22121" : k > 0 ? "+1" : "0");
     const int x = LEFT + 9 * step + 230;
     fprintf(f, "<rect x=\"%d\" y=\"%d\" width=\"34\" height=\"18\" fill=\"url(#open)\"/><rect class=\"frame\" x=\"%d\" "
-               "y=\"%d\" width=\"34\" height=\"18\"/>\n<text class=\"soft\" x=\"%d\" y=\"%d\">the interval holds "
-               "0, or there is none</text>\n</svg>\n",
+               "y=\"%d\" width=\"34\" height=\"18\"/>\n<text class=\"soft\" x=\"%d\" y=\"%d\">neither beyond nor "
+               "within .05, or one seed</text>\n</svg>\n",
             x, y, x, y, x + 44, y + 13);
 }
 

@@ -102,9 +102,8 @@ static mg_err judge(const mg_study *s, const char *policy, json_t **result) {
     if (!err) err = mg_panel_judge(&p, policy, own, &unclean, NULL);
     const mg_duel over_sft = mg_judged_duel(own, sft, p.judge.n, 0.05);
     const mg_duel over_human = mg_judged_duel(own, human, p.judge.n, 0.05);
-    json_t *cell = json_pack("{s:i, s:I, s:o, s:o}", "threads", mg_team_threads(p.team), "unclean",
-                             (json_int_t)unclean, "wins_over_sft", mg_json_duel(&over_sft),
-                             "wins_over_human", mg_json_duel(&over_human));
+    json_t *cell = json_pack("{s:I, s:o, s:o}", "unclean", (json_int_t)unclean, "wins_over_sft",
+                             mg_json_duel(&over_sft), "wins_over_human", mg_json_duel(&over_human));
     for (mg_column k = 0; k < MG_COLUMNS && !err; k++) {
         mg_mean m;
         err = mg_panel_mean(&p, own, k, 0.05, &m);
@@ -133,10 +132,7 @@ static mg_err run(mg_cells *c, int arm, int seed, json_t **result) {
     for (int i = 0; i < 4 && a->own[i].key; i++) all[n++] = a->own[i];
     all[n++] = (mg_override){"seed", mg_path(&c->arena, "%d", seed)};
     err = mg_study_train(&s, a->algo, name, all, n, &trained);
-    if (!err) err = judge(&s, mg_path(&c->arena, "%s/%s", s.folder, name), result);
-    // of the life that finished the run
-    if (!err) json_object_set_new(*result, "seconds", json_real(trained.seconds));
-    return err;
+    return err ? err : judge(&s, mg_path(&c->arena, "%s/%s", s.folder, name), result);
 }
 
 static const char *const metrics[] = {"gold", "wins_over_human", "reward", "kl", "rouge_l", "length"};
@@ -150,6 +146,10 @@ static const struct mg_contrast contrasts[] = {
 #define N(list) (int)(sizeof(list) / sizeof *(list))
 
 const mg_question mg_drpo_synopsis = {
-    .title = "Synopses of packages", .arms = arms, .run = run,
+    .title = "Synopses of packages",
+    .shared = "Seeds change RL alone: labels and reward model (one for the arms\ncalled human, one for the others), "
+              "starting policy and the 1,000 judged prompts are the same for all. What\nanother reward model would "
+              "do is not in the intervals.",
+    .arms = arms, .run = run,
     .claims = {.level_words = "against the starting policy", .levels = levels, .n_levels = N(levels),
                .contrasts = contrasts, .n_contrasts = N(contrasts), .metrics = metrics, .n_metrics = N(metrics)}};

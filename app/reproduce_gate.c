@@ -152,8 +152,8 @@ static json_t *level(double x, double n) {
     return json_pack("{s:o, s:I}", "estimate", mg_json_number(x), "n", (json_int_t)n);
 }
 
-static json_t *numbers(const study *s, const verdict *v, const mg_train_result *trained, int64_t tripped_at) {
-    json_t *o = json_pack("{s:s, s:f}", "fault_rate", FAULT_RATE, "seconds", trained->seconds);
+static json_t *numbers(const study *s, const verdict *v, int64_t tripped_at) {
+    json_t *o = json_pack("{s:s}", "fault_rate", FAULT_RATE);
     const double all = (double)s->attempts;
     json_object_set_new(o, "success", level(v->success / v->n, v->n));
     json_object_set_new(o, "resolved_unfixed", level(v->unfixed / v->n, v->n));
@@ -209,7 +209,7 @@ static mg_err run(mg_cells *c, int arm, int seed, json_t **result) {
     if (!err) err = mg_desk_train(c, &r, &trained);
     if (!err) err = judge(c, own, seed, &twin, &v);
     if (!err) err = tripped_at(c, own, &tripped);
-    if (!err) *result = numbers(&s, &v, &trained, tripped);
+    if (!err) *result = numbers(&s, &v, tripped);
     mg_app_world_free(&twin);
     mg_arena_release(&s.arena);
     return err;
@@ -227,7 +227,10 @@ static const struct mg_contrast contrasts[] = {
     AGAINST("stale_read"), AGAINST("false_resolution"), AGAINST("timeout_default")};
 
 static const mg_question question = {
-    .title = "One fault, five ways to take it", .arms = arms, .run = run,
+    .title = "One fault, five ways to take it",
+    .shared = "Seeds change the starting policy's training, the episodes and the training on them; demonstrations,\n"
+              "tasks, and the 500 that are judged are the same for all.",
+    .arms = arms, .run = run,
     .claims = {.level_words = "on the clean world", .levels = levels, .n_levels = N(levels),
                .contrasts = contrasts, .n_contrasts = N(contrasts), .metrics = metrics, .n_metrics = N(metrics)}};
 static const mg_question *const questions[] = {&question, NULL};

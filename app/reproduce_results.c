@@ -12,36 +12,34 @@
 static const double t975[MG_REPRODUCE_SEEDS_MAX - 1] = {12.7062, 4.3027, 3.1824, 2.7764};
 
 typedef struct results {
-    const mg_grid *grid;
-    const mg_claims *claims; // of the question at hand
-    const char *folder;
-    mg_arena   *arena;
-    json_t     *rows;
-    FILE       *text;  // chapters of RESULTS.md
-    bool        table; // the question's rows are shown
-    int64_t     cells;
+    const mg_grid   *grid;
+    const char      *folder;
+    mg_arena        *arena;
+    json_t          *rows;
+    FILE            *text;           // chapters of RESULTS.md
+    int              cells, planned; // those that are done; all
+    // of the question at hand
+    const mg_claims *claims;
+    FILE            *table;          // its rows
+    int              tests, decided; // rows with something to leave out, and an interval
 } results;
 
-// *out NULL: there is no such cell.
-static mg_err read_cell(const results *t, const char *arm, int seed, json_t **out) {
-    const char *path = mg_path(t->arena, "%s/cells/%s-%d.json", t->folder, arm, seed);
+mg_err mg_reproduce_cell(const char *folder, const char *arm, int seed, mg_arena *arena, json_t **cell) {
+    const char *path = mg_path(arena, "%s/cells/%s-%d.json", folder, arm, seed);
     char       *text;
     size_t      size;
-    *out = NULL;
+    *cell = NULL;
     if (!mg_file_exists(path)) return MG_OK;
-    mg_err err = mg_file_read(path, CELL_SIZE_MAX, t->arena, &text, &size);
+    mg_err err = mg_file_read(path, CELL_SIZE_MAX, arena, &text, &size);
     if (err) return err;
     json_error_t at;
-    *out = json_loadb(text, size, 0, &at);
-    return *out ? MG_OK : mg_fail(MG_CORRUPT, "%s:%d: %s", path, at.line, at.text);
+    *cell = json_loadb(text, size, 0, &at);
+    return *cell ? MG_OK : mg_fail(MG_CORRUPT, "%s:%d: %s", path, at.line, at.text);
 }
 
-// NAN where the cell, which may be NULL, says nothing. *n: prompts behind the number.
-static double number(const json_t *cell, const char *metric, int64_t *n) {
-    const json_t *m = json_object_get(cell, metric), *x = json_object_get(m, "estimate");
-    if (!json_is_number(x)) return NAN;
-    *n += json_integer_value(json_object_get(m, "n"));
-    return json_number_value(x);
+double mg_reproduce_number(const json_t *cell, const char *metric) {
+    const json_t *x = json_object_get(json_object_get(cell, metric), "estimate");
+    return json_is_number(x) ? json_number_value(x) : NAN;
 }
 
 // One claim: the mean over seeds of x[0..seeds), against `null`.
@@ -59,10 +57,10 @@ static void add(results *t, const char *claim, const char *arm, const char *metr
                                              mean, "low", mg_json_number(mean - half), "high",
                                              mg_json_number(mean + half), "n", (json_int_t)n, "seeds",
                                              seeds, "decided", decided, "command", command));
-    if (!t->table) return;
-    fprintf(t->text, "| %s | %s | %.4g | ", claim, metric, mean);
-    if (seeds > 1) fprintf(t->text, "%.4g to %.4g", mean - half, mean + half);
-    fprintf(t->text, " | %d | %lld | %s |\n", seeds, (long long)n, isnan(null) ? "" : decided ? "yes" : "no");
+    if (!isnan(null) && seeds > 1) t->tests++, t->decided += decided;
+    fprintf(t->table, "| %s | %s | %.4g | ", claim, metric, mean);
+    if (seeds > 1) fprintf(t->table, "%.4g to %.4g", mean - half, mean + half);
+    fprintf(t->table, " | %d | %lld | %s |\n", seeds, (long long)n, isnan(null) ? "" : decided ? "yes" : "no");
 }
 
 typedef struct cells_of { // an arm's, by seed; NULL where there is none
@@ -73,7 +71,7 @@ static mg_err read_cells(const results *t, const char *arm, cells_of *out) {
     mg_err err = MG_OK;
     *out       = (cells_of){0};
     for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX && !err; s++)
-        err = read_cell(t, arm, s + 1, &out->seed[s]);
+        err = mg_reproduce_cell(t->folder, arm, s + 1, t->arena, &out->seed[s]);
     return err;
 }
 
@@ -88,11 +86,11 @@ static void add_metric(results *t, const cells_of *own, const cells_of *base, co
     int     seeds = 0;
     int64_t n     = 0;
     for (int s = 0; s < MG_REPRODUCE_SEEDS_MAX; s++) {
-        int64_t      here = 0, there = 0;
-        const double a = number(own->seed[s], metric, &here);
-        const double b = base ? number(base->seed[s], metric, &there) : 0;
+        const double a = mg_reproduce_number(own->seed[s], metric);
+        const double b = base ? mg_reproduce_number(base->seed[s], metric) : 0;
         if (isnan(a) || isnan(b)) continue;
-        x[seeds++] = a - b, n += here;
+        x[seeds++] = a - b;
+        n += json_integer_value(json_object_get(json_object_get(own->seed[s], metric), "n"));
     }
     add(t, claim, arm, metric, x, seeds, n, null);
 }
@@ -122,17 +120,38 @@ static mg_err add_contrast(results *t, const struct mg_contrast *x) {
     return err;
 }
 
+static mg_err write_chapter(const results *t, const mg_question *q, int done, int planned, const char *table) {
+    fprintf(t->text, "\n## %s\n\n%d of %d cells are done.", q->title, done, planned);
+    if (done && q->shared) fprintf(t->text, " %s", q->shared);
+    fputc('\n', t->text);
+    if (done == 0) return MG_OK;
+    fputc('\n', t->text);
+    if (q->tell) return q->tell(t->folder, t->rows, t->text, t->arena);
+    if (t->tests)
+        fprintf(t->text, "%d row%s tested at 5 %% each: about %.2g would be decided by chance alone, %d %s.\n\n",
+                t->tests, t->tests == 1 ? " is" : "s are", 0.05 * t->tests, t->decided,
+                t->decided == 1 ? "is" : "are");
+    fprintf(t->text, "| claim | metric | estimate | 95 %% | seeds | n | decided |\n|---|---|---|---|---|---|---|\n%s",
+            table);
+    return MG_OK;
+}
+
 static mg_err add_question(results *t, const mg_question *q) {
-    mg_err err = MG_OK;
-    t->claims  = &q->claims;
-    t->table   = !q->tell;
-    fprintf(t->text, "\n## %s\n\n", q->title);
-    if (t->table)
-        fprintf(t->text, "| claim | metric | estimate | 95 %% | seeds | n | decided |\n"
-                         "|---|---|---|---|---|---|---|\n");
-    for (const mg_arm *a = q->arms; a->name && !err; a++) err = add_levels(t, a->name);
+    const int done    = t->cells;
+    char     *table   = NULL;
+    int       planned = 0;
+    size_t    size;
+    mg_err    err = MG_OK;
+    t->claims = &q->claims, t->tests = t->decided = 0;
+    t->table  = open_memstream(&table, &size);
+    if (!t->table) return mg_fail(MG_NOMEM, "%s/RESULTS.md", t->folder);
+    for (const mg_arm *a = q->arms; a->name && !err; a++) planned += a->seeds, err = add_levels(t, a->name);
     for (int i = 0; i < t->claims->n_contrasts && !err; i++) err = add_contrast(t, &t->claims->contrasts[i]);
-    return err || !q->tell ? err : q->tell(t->folder, t->rows, t->text, t->arena);
+    if (fclose(t->table) != 0 && !err) err = mg_fail(MG_NOMEM, "%s/RESULTS.md", t->folder);
+    if (!err) err = write_chapter(t, q, t->cells - done, planned, table);
+    t->planned += planned;
+    free(table);
+    return err;
 }
 
 const json_t *mg_reproduce_row(const json_t *rows, const char *claim, const char *metric) {
@@ -153,11 +172,13 @@ static mg_err write_page(const results *t, const char *chapters, size_t size) {
     FILE       *f = open_memstream(&page, &page_size);
     mg_err      err = MG_OK;
     if (!f) return mg_fail(MG_NOMEM, "%s", path);
-    fprintf(f, "# Results\n\nWritten by `martingale reproduce %s` from the cells in `cells/`. Intervals are "
-               "Student's at 95 %%\nover seeds; one seed has none. n counts what was judged over all seeds. "
-               "decided: the interval\nleaves out what the claim is measured against: zero, or one half for "
-               "win rates.\n",
-            t->grid->name);
+    fprintf(f, "# Results\n\nWritten by `martingale reproduce %s` from the cells in `cells/`, of which %d of %d are "
+               "done.\n\nIntervals are Student's at 95 %% over seeds; one seed has none. They hold what seeds change "
+               "and nothing else:\neach chapter says what all seeds share. n counts what was judged over all seeds, "
+               "the same prompts once for\neach. decided: the interval leaves out what the claim is measured against, "
+               "zero, or one half for win rates; each\nrow is a test of its own, with no correction for how many "
+               "there are.\n",
+            t->grid->name, t->cells, t->planned);
     if (t->grid->tell) err = t->grid->tell(t->folder, t->rows, f, t->arena);
     fwrite(chapters, 1, size, f);
     if (fclose(f) != 0 && !err) err = mg_fail(MG_NOMEM, "%s", path);

@@ -50,7 +50,7 @@ static mg_err publish(void) {
     static const struct mg_contrast contrasts[] = {{"drpo-0.5", "ppo"}, {"drpo-1", "ppo"}};
     static const char *const        metrics[]   = {"gold"};
     static const mg_question question = {
-        .title = "Drawn", .arms = arms,
+        .title = "Drawn", .shared = "Seeds change nothing.", .arms = arms,
         .claims = {.level_words = "against the starting policy", .levels = levels, .n_levels = 1,
                    .contrasts = contrasts, .n_contrasts = 2, .metrics = metrics, .n_metrics = 1}};
     static const mg_question *const questions[] = {&question, NULL};
@@ -105,6 +105,10 @@ static void test_claims(void **state) {
     assert_non_null(strstr(text, "| ppo against the starting policy | wins_over_sft | 0.62 | "
                                  "0.5952 to 0.6448 | 3 | 30 | yes |\n"));
     assert_non_null(strstr(text, "| drpo-1 minus ppo | gold | -0.8 |  | 1 | 10 | no |\n"));
+    assert_non_null(strstr(text, "of which 6 of 9 are done"));
+    assert_non_null(strstr(text, "## Drawn\n\n6 of 9 cells are done. Seeds change nothing.\n"));
+    // Three rows of two seeds or more: those of one test nothing.
+    assert_non_null(strstr(text, "3 rows are tested at 5 % each: about 0.15 would be decided by chance alone, 1 is."));
 }
 
 static void test_nothing_or_nonsense(void **state) {
