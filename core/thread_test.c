@@ -227,6 +227,7 @@ static void assert_aborts(mg_piece_fn *fn) {
     if (child == 0) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0});
         signal(SIGABRT, SIG_DFL);
+        alarm(20); // a team that hangs ends, and not by an abort
         mg_team *team;
         if (!freopen("/dev/null", "w", stderr) || mg_team_open(&team, 2)) _exit(1);
         mg_team_run(team, fn, team, 2);
