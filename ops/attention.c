@@ -1,7 +1,8 @@
 // attention.c - scaled dot-product attention over spans of keys.
 //
 // One piece of work copies the keys and values it needs, span after span, into its worker's
-// scratch memory and goes on with plain products (tile.h). Where a key came from is then
+// scratch memory and goes on with plain products (tile.h); a query that is alone reads them where they
+// lie (attention_one.c), with the same sums. Where a key came from is then
 // forgotten: a score sums over the head's width in sequence, a softmax over lanes by the key's
 // place in that order, and an output over the visible keys in sequence. So a row has the same bits
 // whether its keys lie in one span or in many.
@@ -157,8 +158,8 @@ static attention_work work_make(const mg_attention_call *c) {
 
 // Scratch memory of `count` numbers for every worker.
 static void give_scratch(mg_tape *tape, attention_work *w, int64_t count) {
-    w->scratch_count = count;
-    w->scratch       = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)count *
+    w->scratch_count = lanes_cover(count); // so that every worker's is aligned
+    w->scratch       = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)w->scratch_count *
                                                            (size_t)mg_team_threads(tape->team));
 }
 

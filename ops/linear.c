@@ -19,7 +19,7 @@ typedef struct packed_copy {
 
 struct mg_packed {
     bool        bf16;
-    bool        few; // few.h may multiply with `forward`
+    bool        asked, few; // whether few.h may multiply with `forward`
     packed_copy forward, input; // for x W^T and for dy W
 };
 
@@ -47,16 +47,16 @@ static const void *packed(mg_tape *tape, mg_tensor *W, bool input) {
         MG_ASSERT(W->packed);
         W->packed->bf16 = W->bf16;
     }
-    if (!input && !W->packed->forward.data) {
-        const mg_strips strips = mg_product_strips(W->bf16, W->cols, W->rows);
-        W->packed->few         = mg_few_same_bits(&strips);
+    packing p = {.strips = input ? mg_product_strips(W->bf16, W->rows, W->cols)
+                                 : mg_product_strips(W->bf16, W->cols, W->rows),
+                 .W = mg_f32(W), .transposed = !input};
+    if (!input && !tape->record && !W->packed->asked) { // training alone need not know
+        W->packed->few   = mg_few_same_bits(&p.strips);
+        W->packed->asked = true;
     }
     packed_copy *copy = input ? &W->packed->input : &W->packed->forward;
     if (copy->data && copy->version == W->version) return copy->data;
 
-    packing p = {.strips = input ? mg_product_strips(W->bf16, W->rows, W->cols)
-                                 : mg_product_strips(W->bf16, W->cols, W->rows),
-                 .W = mg_f32(W), .transposed = !input};
     if (!copy->data) copy->data = aligned_alloc(64, (mg_strips_size(&p.strips) + 63) / 64 * 64);
     MG_ASSERT(copy->data);
     p.to = copy->data;
@@ -269,9 +269,9 @@ static void backward(mg_tape *tape, void *context) {
     const size_t          mark  = mg_arena_mark(tape->arena);
     const size_t          dy    = factor_size(c->W->bf16, rows_of_piece(c->x->rows), c->y->cols);
     const size_t          dy_t  = sizeof(float) * (OUT_ROWS + 1) * SLICE;
-    backward_work b = {.call = c, .scratch = scratch_make(tape, dy > dy_t ? dy : dy_t)};
 
     if (c->x->rows == 0) return;
+    backward_work b = {.call = c, .scratch = scratch_make(tape, dy > dy_t ? dy : dy_t)};
     mg_products_begin(tape->team);
     if (c->W->grad) prepare_weight_gradient(tape, &b);
     if (c->x->grad) prepare_input_gradient(tape, &b, store);
