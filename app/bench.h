@@ -20,7 +20,7 @@ typedef struct mg_bench_row {
     double      value, low, high; // their median, smallest, largest, in `unit`
     double      peak_share;       // of the peak of all threads; NaN: none belongs to it
     char        peer[128];        // who else did it, and how; "": nobody
-    double      peer_value;       // its median; NaN: nobody
+    double      peer_value, peer_low, peer_high; // its repetitions, as above; NaN: nobody
     double      ratio;            // how many times as fast as the peer; NaN: nobody
     double      wanted;           // of the ratio, or of the value where no peer does this; NaN: nothing
     enum { MG_BENCH_UNKNOWN, MG_BENCH_MET, MG_BENCH_MISSED } met;
@@ -72,6 +72,13 @@ extern const mg_model_config mg_bench_shape;
 // Can this processor compute so? Error: MG_UNSUPPORTED.
 mg_err mg_bench_can(const mg_bench_case *c) MG_MUST_USE;
 
+// ---- A temporary folder (bench_folder.c)
+
+#define MG_BENCH_FOLDER_MAX 256
+// In TMPDIR or /tmp. Errors: MG_IO, MG_LIMIT; `folder` is "" then.
+mg_err mg_bench_folder_make(char folder[MG_BENCH_FOLDER_MAX]) MG_MUST_USE;
+void   mg_bench_folder_remove(char folder[MG_BENCH_FOLDER_MAX]); // with what is in it; "": no effect
+
 // ---- From repetitions to a row (bench_row.c)
 
 // The middle of n numbers, which are put in order; the mean of the two in the middle of an even n.
@@ -92,15 +99,17 @@ mg_err mg_bench_choose(const char *only, bool *chosen) MG_MUST_USE;
 
 // bench/peer.py ROW THREADS says a line of JSON when it is ready, {"peer": "PyTorch 2.15"}, and one for each
 // line that it is told, {"value": 123}; or {"error": "sentence"}; or {"absent": "sentence"} where it is not
-// installed. It ends when nothing more is told.
+// installed. It ends when nothing more is told. TMPDIR is a folder of its own, gone when it is closed.
 typedef struct mg_bench_peer {
     char  name[128];
     int   pid; // 0: none
     int   ask; // file descriptors, -1: none
     FILE *answers;
+    char  folder[MG_BENCH_FOLDER_MAX]; // "": none
 } mg_bench_peer;
 
-// Errors: MG_IO (no such program or script), MG_UNSUPPORTED (absent), MG_CHILD (it says or does something else).
+// Errors: MG_IO (no such program, script or folder), MG_UNSUPPORTED (absent), MG_CHILD (it says or does
+// something else).
 mg_err mg_bench_peer_open(mg_bench_peer *p, const char *python, const char *row, int threads) MG_MUST_USE;
 mg_err mg_bench_peer_once(mg_bench_peer *p, double *value) MG_MUST_USE;
 void   mg_bench_peer_close(mg_bench_peer *p); // a zeroed one: no effect

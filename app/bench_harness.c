@@ -1,6 +1,5 @@
 // bench_harness.c - what keeping watch and keeping a record cost, and starting the program.
 #include <fcntl.h>
-#include <ftw.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,23 +175,19 @@ static mg_err record_updates(recorded *r, mg_store *s) {
     return err ? err : mg_store_wait(s);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st, (void)kind, (void)at;
-    return remove(path);
-}
-
 // Records a second of one core.
 static mg_err record_once(void *context, double *value) {
-    char      folder[] = "/tmp/martingale-bench-XXXXXX", path[64];
-    mg_store *s        = NULL;
-    if (!mkdtemp(folder)) return mg_fail(MG_IO, "bench: make %s: %m", folder);
+    char      folder[MG_BENCH_FOLDER_MAX], path[sizeof folder + 8];
+    mg_store *s   = NULL;
+    mg_err    err = mg_bench_folder_make(folder);
+    if (err) return err;
     snprintf(path, sizeof path, "%s/run.db", folder);
-    mg_err err = mg_store_open(&s, path);
+    err = mg_store_open(&s, path);
     const double begun = processor_seconds();
     if (!err) err = record_updates(context, s);
     *value = (double)UPDATES * EPISODES * TURNS / (processor_seconds() - begun);
     const mg_err end = mg_store_close(s);
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    mg_bench_folder_remove(folder);
     return err ? err : end;
 }
 

@@ -4,10 +4,8 @@
 // peer is asked for too (bench/peer_grpo.py). Texts are invented, the policy knows nothing, and nothing
 // stops an answer early; a reward that differs between answers keeps every gradient at work. What an update
 // costs does not depend on how good it is.
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "algos/algo.h"
 #include "app/bench.h"
@@ -26,7 +24,7 @@ static const char STOP[] = "<|endoftext|>";
 
 typedef struct loop {
     const mg_bench   *bench;
-    char              folder[64]; // temporary: the model to start from, and the record
+    char              folder[MG_BENCH_FOLDER_MAX]; // temporary: the model to start from, and the record
     mg_arena          run, step;
     mg_settings       settings;
     mg_tokenizer     *tokenizer; // owned, as what follows
@@ -125,11 +123,6 @@ static mg_err settle(loop *l, const char *algo) {
 
 // ---- Opening and closing
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st, (void)kind, (void)at;
-    return remove(path);
-}
-
 static void close_loop(void *context) {
     loop *l = context;
     if (l->learner) l->settings.algo->close(l->learner);
@@ -138,15 +131,13 @@ static void close_loop(void *context) {
     mg_tokenizer_free(l->tokenizer);
     mg_arena_release(&l->step);
     mg_arena_release(&l->run);
-    if (l->folder[0]) nftw(l->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    mg_bench_folder_remove(l->folder);
     free(l);
 }
 
 static mg_err open_all(loop *l, const char *algo) {
-    char folder[] = "/tmp/martingale-bench-XXXXXX";
-    if (!mkdtemp(folder)) return mg_fail(MG_IO, "bench: make %s: %m", folder);
-    strcpy(l->folder, folder);
-    mg_err err = mg_arena_init(&l->run, "run", ARENA_MAX);
+    mg_err err = mg_bench_folder_make(l->folder);
+    if (!err) err = mg_arena_init(&l->run, "run", ARENA_MAX);
     if (!err) err = mg_arena_init(&l->step, "step", ARENA_MAX);
     if (!err) err = settle(l, algo);
     if (!err) err = make_texts(l);

@@ -89,8 +89,7 @@ static mg_err train_step(work *w) {
     mg_batch_plan(&batch, &w->step);
     mg_err err = mg_model_hidden(&tape, w->model, &batch, NULL, &hidden);
     if (err) return err;
-    mg_tensor *logits = mg_model_head(&tape, w->model, hidden, w->rows, TOKENS);
-    mg_tensor *logp   = mg_token_logp(&tape, logits, w->targets, 1, NULL);
+    mg_tensor *logp = mg_model_logp(&tape, w->model, hidden, w->rows, TOKENS, w->targets, 1, NULL);
     for (int i = 0; i < TOKENS; i++) mg_grad_f32(logp)[i] = -1.0f / TOKENS;
     mg_tape_backward(&tape);
     return mg_adamw_step(&w->optimiser, w->model, 1e-4, w->bench->team, &norm);

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +17,19 @@
 
 extern char **environ;
 
-static mg_err spawn(mg_bench_peer *p, char **words) {
+// Our environment with another TMPDIR; the list is the caller's.
+static char **environment_of(char *tmpdir) {
+    size_t n = 0, kept = 0;
+    while (environ[n]) n++;
+    char **own = calloc(n + 2, sizeof *own); // one more, and the end
+    if (!own) return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(environ[i], "TMPDIR=", 7) != 0) own[kept++] = environ[i];
+    own[kept] = tmpdir;
+    return own;
+}
+
+static mg_err spawn(mg_bench_peer *p, char **words, char **environment) {
     int                        in[2] = {-1, -1}, out[2] = {-1, -1};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t          group;
@@ -27,7 +40,7 @@ static mg_err spawn(mg_bench_peer *p, char **words) {
     posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_adddup2(&files, in[0], 0);
     posix_spawn_file_actions_adddup2(&files, out[1], 1);
-    const int error = posix_spawnp(&pid, words[0], &files, &group, words, environ);
+    const int error = posix_spawnp(&pid, words[0], &files, &group, words, environment);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&group);
     close(in[0]), close(out[1]);
@@ -62,6 +75,18 @@ static mg_err answer(mg_bench_peer *p, int wait_ms, json_t **out) {
     return err;
 }
 
+// Starts it, with a folder for what it leaves when it is ended.
+static mg_err start(mg_bench_peer *p, char **words) {
+    char   tmpdir[MG_BENCH_FOLDER_MAX + 8];
+    mg_err err = mg_bench_folder_make(p->folder);
+    if (err) return err;
+    snprintf(tmpdir, sizeof tmpdir, "TMPDIR=%s", p->folder);
+    char **environment = environment_of(tmpdir);
+    err = environment ? spawn(p, words, environment) : mg_fail(MG_NOMEM, "peer %s", p->name);
+    free(environment);
+    return err;
+}
+
 mg_err mg_bench_peer_open(mg_bench_peer *p, const char *python, const char *row, int threads) {
     char  count[16];
     char *words[] = {(char *)python, SCRIPT, (char *)row, count, NULL};
@@ -70,7 +95,7 @@ mg_err mg_bench_peer_open(mg_bench_peer *p, const char *python, const char *row,
     snprintf(count, sizeof count, "%d", threads);
     snprintf(p->name, sizeof p->name, "%s", row);
     json_t *hello = NULL;
-    mg_err  err   = spawn(p, words);
+    mg_err  err   = start(p, words);
     if (!err) err = answer(p, READY_WAIT_MS, &hello);
     const char *name = json_string_value(json_object_get(hello, "peer"));
     if (!err && !name) err = mg_fail(MG_CHILD, "peer %s: found no \"peer\", wanted its name", row);
@@ -98,8 +123,9 @@ void mg_bench_peer_close(mg_bench_peer *p) {
     if (p->ask > 0) close(p->ask);
     if (p->answers) fclose(p->answers);
     if (p->pid > 0) {
-        kill(-p->pid, SIGKILL); // it keeps nothing
+        kill(-p->pid, SIGKILL); // what it has lies in the folder
         waitpid(p->pid, NULL, 0);
     }
+    mg_bench_folder_remove(p->folder);
     *p = (mg_bench_peer){.ask = -1};
 }

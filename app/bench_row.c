@@ -20,7 +20,7 @@ double mg_bench_median(double *x, int64_t n) {
 void mg_bench_row_make(const mg_bench_case *c, double *ours, double *theirs, int64_t n, double peak,
                        const char *peer, mg_bench_row *out) {
     *out = (mg_bench_row){.name = c->name, .unit = c->unit, .n = n, .peak_share = NAN, .peer_value = NAN,
-                          .ratio = NAN, .wanted = c->wanted > 0 ? c->wanted : NAN};
+                          .peer_low = NAN, .peer_high = NAN, .ratio = NAN, .wanted = c->wanted > 0 ? c->wanted : NAN};
     out->value = mg_bench_median(ours, n);
     out->low   = ours[0];
     out->high  = ours[n - 1];
@@ -28,6 +28,8 @@ void mg_bench_row_make(const mg_bench_case *c, double *ours, double *theirs, int
     if (theirs) {
         snprintf(out->peer, sizeof out->peer, "%s", peer);
         out->peer_value = mg_bench_median(theirs, n);
+        out->peer_low   = theirs[0];
+        out->peer_high  = theirs[n - 1];
         out->ratio = c->time ? out->peer_value / out->value : out->value / out->peer_value;
     }
     const double got = c->peer ? out->ratio : out->value;
@@ -37,11 +39,12 @@ void mg_bench_row_make(const mg_bench_case *c, double *ours, double *theirs, int
 }
 
 json_t *mg_bench_row_json(const mg_bench_row *r) {
-    return json_pack("{s:s, s:o, s:s, s:I, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o}", "name", r->name,
+    return json_pack("{s:s, s:o, s:s, s:I, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "name", r->name,
                      "value", mg_json_number(r->value), "unit", r->unit, "n", (json_int_t)r->n, "low",
                      mg_json_number(r->low), "high", mg_json_number(r->high), "peak_share",
                      mg_json_number(r->peak_share), "peer", r->peer[0] ? r->peer : NULL, "peer_value",
-                     mg_json_number(r->peer_value), "ratio", mg_json_number(r->ratio), "wanted",
+                     mg_json_number(r->peer_value), "peer_low", mg_json_number(r->peer_low), "peer_high",
+                     mg_json_number(r->peer_high), "ratio", mg_json_number(r->ratio), "wanted",
                      mg_json_number(r->wanted), "met",
                      r->met == MG_BENCH_UNKNOWN ? json_null() : json_boolean(r->met == MG_BENCH_MET));
 }
@@ -58,11 +61,13 @@ void mg_bench_row_print(const mg_bench_row *r, FILE *out) {
     fprintf(out, "%-20s %10s %-14s %9s .. %-9s", r->name, figures(r->value, a), r->unit,
             figures(r->low, b), figures(r->high, c));
     if (!isnan(r->peak_share)) fprintf(out, "  %4.1f %% of peak", 100 * r->peak_share);
-    if (!isnan(r->ratio)) fprintf(out, "  %.2f times %s of %s", r->ratio, figures(r->peer_value, a), r->peer);
+    if (!isnan(r->ratio))
+        fprintf(out, "  %.2f times %s (%s .. %s) of %s", r->ratio, figures(r->peer_value, a),
+                figures(r->peer_low, b), figures(r->peer_high, c), r->peer);
     if (!isnan(r->wanted)) fprintf(out, "  (wanted %g%s)", r->wanted,
                                    r->met == MG_BENCH_MET      ? ": met"
                                    : r->met == MG_BENCH_MISSED ? ": not met"
-                                                               : ", no peer asked");
+                                                               : ", no peer");
     fprintf(out, "\n");
 }
 

@@ -32,7 +32,7 @@ static void a_row_has_its_share_and_its_ratio(void **state) {
     mg_bench_row_make(&WORK, ours, theirs, 3, 240e9, "an ox", &r);
     assert_true(r.value == 30 && r.low == 20 && r.high == 40 && r.n == 3);
     assert_true(r.peak_share == 0.25); // 30 furrows of 2 GFLOP of 240 GFLOP/s
-    assert_true(r.peer_value == 13);
+    assert_true(r.peer_value == 13 && r.peer_low == 10 && r.peer_high == 16);
     assert_true(fabs(r.ratio - 30.0 / 13) < 1e-12);
     assert_string_equal(r.peer, "an ox");
     assert_int_equal(r.met, MG_BENCH_MET);
@@ -68,7 +68,7 @@ static void without_a_peer_nothing_is_met(void **state) {
     mg_bench_row r;
     mg_bench_row_make(&WORK, ours, NULL, 1, 240e9, NULL, &r);
     assert_int_equal(r.met, MG_BENCH_UNKNOWN);
-    assert_true(isnan(r.ratio) && isnan(r.peer_value));
+    assert_true(isnan(r.ratio) && isnan(r.peer_value) && isnan(r.peer_low) && isnan(r.peer_high));
 }
 
 static void a_value_itself_may_be_wanted(void **state) {
@@ -91,17 +91,38 @@ static void expect_json(const mg_bench_row *r, const char *text) {
 
 static void json_has_every_key_and_null_for_what_is_none(void **state) {
     (void)state;
-    double       ours[] = {30, 20, 40}, theirs[] = {15, 15, 15};
+    double       ours[] = {30, 20, 40}, theirs[] = {16, 15, 14};
     mg_bench_row r;
     mg_bench_row_make(&WORK, ours, theirs, 3, 240e9, "an ox", &r);
     expect_json(&r, "{\"name\": \"plough\", \"value\": 30.0, \"unit\": \"furrows/s\", \"n\": 3, \"low\": 20.0, "
                     "\"high\": 40.0, \"peak_share\": 0.25, \"peer\": \"an ox\", \"peer_value\": 15.0, "
-                    "\"ratio\": 2.0, \"wanted\": 1.5, \"met\": true}");
+                    "\"peer_low\": 14.0, \"peer_high\": 16.0, \"ratio\": 2.0, \"wanted\": 1.5, \"met\": true}");
     const mg_bench_case plain = {.name = "rest", .unit = "s", .time = true};
     mg_bench_row_make(&plain, (double[]){2}, NULL, 1, NAN, NULL, &r);
     expect_json(&r, "{\"name\": \"rest\", \"value\": 2.0, \"unit\": \"s\", \"n\": 1, \"low\": 2.0, \"high\": 2.0, "
-                    "\"peak_share\": null, \"peer\": null, \"peer_value\": null, \"ratio\": null, "
-                    "\"wanted\": null, \"met\": null}");
+                    "\"peak_share\": null, \"peer\": null, \"peer_value\": null, \"peer_low\": null, "
+                    "\"peer_high\": null, \"ratio\": null, \"wanted\": null, \"met\": null}");
+}
+
+// What a row is as text.
+static const char *printed(const mg_bench_row *r) {
+    static char text[512];
+    FILE       *out = fmemopen(text, sizeof text, "w");
+    assert_non_null(out);
+    mg_bench_row_print(r, out);
+    fclose(out);
+    return text;
+}
+
+static void text_names_both_ranges_or_says_that_there_was_no_peer(void **state) {
+    (void)state;
+    double       ours[] = {30, 20, 40}, theirs[] = {16, 15, 14};
+    mg_bench_row r;
+    mg_bench_row_make(&WORK, ours, theirs, 3, 240e9, "an ox", &r);
+    assert_non_null(strstr(printed(&r), "20.00 .. 40.00"));
+    assert_non_null(strstr(printed(&r), "  2.00 times 15.00 (14.00 .. 16.00) of an ox  (wanted 1.5: met)\n"));
+    mg_bench_row_make(&WORK, ours, NULL, 3, 240e9, NULL, &r);
+    assert_non_null(strstr(printed(&r), "25.0 % of peak  (wanted 1.5, no peer)\n"));
 }
 
 static void rows_are_chosen_by_name(void **state) {
@@ -172,6 +193,35 @@ static void a_peer_answers_as_often_as_it_is_asked(void **state) {
     mg_bench_peer_close(&p); // twice is fine
 }
 
+static bool there(const char *path) { return access(path, F_OK) == 0; }
+
+// It is killed, not asked to tidy up.
+static void what_a_peer_leaves_goes_with_it(void **state) {
+    (void)state;
+    mg_bench_peer p, q;
+    char         *leaves = peer_that("mkdir $TMPDIR/a; echo x > $TMPDIR/a/b\n"
+                                     "echo \"{\\\"peer\\\": \\\"$TMPDIR\\\"}\"; read word");
+    assert_int_equal(mg_bench_peer_open(&p, leaves, "ox", 1), MG_OK);
+    assert_int_equal(mg_bench_peer_open(&q, leaves, "ox", 1), MG_OK);
+    const char *of_p = mg_path(&arena, "%s", p.name), *of_q = mg_path(&arena, "%s", q.name);
+    assert_string_not_equal(of_p, of_q);
+    assert_true(there(mg_path(&arena, "%s/a/b", of_p)));
+    mg_bench_peer_close(&p);
+    assert_false(there(of_p));
+    assert_true(there(mg_path(&arena, "%s/a/b", of_q)));
+    mg_bench_peer_close(&q);
+    assert_false(there(of_q));
+
+    // One that does not come either.
+    char  *told = mg_path(&arena, "%s/told", folder), *text;
+    char  *ends = mg_path(&arena, "echo x > $TMPDIR/b; printf %%s $TMPDIR > %s; exit 1", told);
+    size_t size;
+    assert_int_equal(mg_bench_peer_open(&p, peer_that(ends), "ox", 1), MG_CHILD);
+    assert_int_equal(mg_file_read(told, 4096, &arena, &text, &size), MG_OK);
+    assert_true(size > 5);
+    assert_false(there(text));
+}
+
 static void refused(const char *body, mg_err err, const char *text) {
     mg_bench_peer p;
     assert_int_equal(mg_bench_peer_open(&p, body ? peer_that(body) : "/nowhere/python", "ox", 1), err);
@@ -213,8 +263,10 @@ int main(void) {
         cmocka_unit_test(without_a_peer_nothing_is_met),
         cmocka_unit_test(a_value_itself_may_be_wanted),
         cmocka_unit_test(json_has_every_key_and_null_for_what_is_none),
+        cmocka_unit_test(text_names_both_ranges_or_says_that_there_was_no_peer),
         cmocka_unit_test(rows_are_chosen_by_name),
         cmocka_unit_test(a_peer_answers_as_often_as_it_is_asked),
+        cmocka_unit_test(what_a_peer_leaves_goes_with_it),
         cmocka_unit_test(a_peer_that_says_something_else_is_refused),
         cmocka_unit_test(a_value_that_is_none_is_refused),
     };
