@@ -188,7 +188,8 @@ void mg_team_run(mg_team *t, mg_piece_fn *fn, void *context, int64_t pieces) {
         for (int64_t i = 0; i < pieces; i++) fn(context, i, 0);
         return;
     }
-    MG_ASSERT(atomic_load_explicit(&t->door, memory_order_acquire) & CLOSED); // no run within a run
+    // No run within a run, whether the door is open or some are still behind it.
+    MG_ASSERT((atomic_load_explicit(&t->door, memory_order_acquire) & (CLOSED | INSIDE)) == CLOSED);
     t->fn = fn, t->context = context, t->pieces = pieces;
     atomic_store_explicit(&t->next, 0, memory_order_relaxed);
     announce(t);
