@@ -60,12 +60,15 @@ typedef struct choice {
 } choice;
 
 static void choose(void *context, int64_t i, int worker) {
-    const choice *c     = context;
-    const ask    *a     = &c->asks[i];
-    const int64_t vocab = c->g->m->config.vocab;
-    mg_rng        draws = c->g->draws;
+    static const mg_sampling only_look = {.temperature = 0}; // whether logits are finite
+
+    const choice      *c     = context;
+    const ask         *a     = &c->asks[i];
+    const mg_sampling *how   = a->token == MG_UNCHOSEN ? c->g->how : &only_look;
+    const int64_t      vocab = c->g->m->config.vocab;
+    mg_rng             draws = c->g->draws;
     mg_rng_seek(&draws, a->who->sample->episode, a->who->sample->attempt, (uint32_t)a->at);
-    c->tokens[i] = mg_choose(c->g->how, c->z + i * vocab, vocab, draws, &c->scratch[worker]);
+    c->tokens[i] = mg_choose(how, c->z + i * vocab, vocab, draws, &c->scratch[worker]);
     if (c->tokens[i] != MG_UNCHOSEN && a->token != MG_UNCHOSEN) c->tokens[i] = a->token;
 }
 
