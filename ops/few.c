@@ -152,43 +152,66 @@ void mg_few_multiply(mg_tape *tape, const mg_strips *s, const void *B, const flo
 
 // ---- Comparing
 
-// Numbers that are all different and no sums of which are exact.
-static void scatter(float *x, size_t n) {
-    uint32_t word = 1;
-    for (size_t i = 0; i < n; i++) {
-        word = word * 1664525u + 1013904223u; // Knuth, TAOCP 3.3.4, table 1, line 16
-        x[i] = (float)(word >> 8) * 0x1p-24f - 0.5f;
-    }
+// The next of numbers that are all different and no sums of which are exact.
+static float scattered(uint32_t *word) {
+    *word = *word * 1664525u + 1013904223u; // Knuth, TAOCP 3.3.4, table 1, line 16
+    return (float)(*word >> 8) * 0x1p-24f - 0.5f;
 }
 
+static void scatter(float *x, int64_t n) {
+    uint32_t word = 1;
+    for (int64_t i = 0; i < n; i++) x[i] = scattered(&word);
+}
+
+// B of such numbers, rounded towards zero in bfloat16; zeros behind K and N.
+static void scatter_strips(const mg_strips *s, void *B) {
+    const int64_t per_word = s->bf16 ? 2 : 1;
+    uint32_t      word     = 1, bits;
+    memset(B, 0, mg_strips_size(s));
+    for (int64_t from = 0; from < s->N; from += STRIP)
+        for (int64_t k = 0; k < s->K; k++) {
+            const int64_t row = (from * s->words + k / per_word * STRIP) * per_word + k % per_word;
+            for (int64_t j = 0; j < STRIP && from + j < s->N; j++) {
+                const float x = scattered(&word);
+                memcpy(&bits, &x, sizeof bits);
+                if (s->bf16)
+                    ((uint16_t *)B)[row + j * per_word] = (uint16_t)(bits >> 16);
+                else
+                    ((float *)B)[row + j] = x;
+            }
+        }
+}
+
+// Products without a bias and with one are two primitives of the library's.
 static bool compare(const mg_strips *s) {
     enum { ROWS = MG_FEW_ROWS };
-    const mg_product *p = mg_product_get((mg_product_kind){.bf16 = s->bf16, .K = s->K, .N = s->N},
-                                         ROWS);
-    const size_t xs = (size_t)(ROWS * s->K), ys = (size_t)(ROWS * s->N);
+    const size_t xs = sizeof(float) * (size_t)(ROWS * s->K);
+    const size_t ys = sizeof(float) * (size_t)(ROWS * s->N);
     mg_arena     arena;
     mg_tensor    x = {.rows = ROWS, .cols = s->K}, y = {.rows = ROWS, .cols = s->N};
-    if (mg_arena_init(&arena, "few rows", 8192 + 8 * xs + 8 * ys + 64 * ROWS +
-                                              sizeof(float) * (size_t)(s->K * s->N) +
-                                              2 * mg_strips_size(s)))
-        return false;
+    if (mg_arena_init(&arena, "few rows", 8192 + 4 * xs + 3 * ys + mg_strips_size(s))) return false;
     mg_tape tape   = mg_tape_make(&arena, NULL, false);
-    float  *W      = mg_arena_alloc_raw(&arena, sizeof(float) * (size_t)(s->K * s->N));
     void   *B      = mg_arena_alloc_raw(&arena, mg_strips_size(s));
-    float  *theirs = mg_arena_alloc_raw(&arena, sizeof(float) * ys);
-    char   *A      = mg_arena_alloc(&arena, sizeof(float) * (xs + (size_t)s->K) + 64);
-    x.data         = mg_arena_alloc_raw(&arena, sizeof(float) * xs);
-    y.data         = mg_arena_alloc_raw(&arena, sizeof(float) * ys);
-    scatter(W, (size_t)(s->K * s->N));
-    scatter(x.data, xs);
-    for (int64_t i = 0; i < mg_strips_count(s); i++) mg_pack_rows(s, W, s->K, i, B);
+    float  *bias   = mg_arena_alloc_raw(&arena, ys / ROWS);
+    float  *theirs = mg_arena_alloc_raw(&arena, ys);
+    char   *A      = mg_arena_alloc(&arena, xs + xs / ROWS + 64);
+    x.data         = mg_arena_alloc_raw(&arena, xs);
+    y.data         = mg_arena_alloc_raw(&arena, ys);
+    scatter_strips(s, B);
+    scatter(x.data, ROWS * s->K);
+    scatter(bias, s->N);
     if (s->bf16)
-        mg_pack_factor(x.data, (int64_t)xs, A);
+        mg_pack_factor(x.data, ROWS * s->K, A);
     else
-        memcpy(A, x.data, sizeof(float) * xs);
-    mg_product_run(p, 0, ROWS, A, B, NULL, theirs);
-    mg_few_multiply(&tape, s, B, NULL, &x, &y);
-    const bool same = memcmp(theirs, y.data, sizeof(float) * ys) == 0;
+        memcpy(A, x.data, xs);
+    bool same = true;
+    for (int biased = 0; biased < 2 && same; biased++) {
+        const mg_product_kind kind = {.bf16 = s->bf16, .bias = biased, .K = s->K, .N = s->N};
+        const float          *b    = biased ? bias : NULL;
+        mg_product_run(mg_product_get(kind, ROWS), 0, ROWS, A, B, b, theirs);
+        mg_few_multiply(&tape, s, B, b, &x, &y);
+        same = memcmp(theirs, y.data, ys) == 0;
+    }
     mg_arena_release(&arena);
     return same;
 }
@@ -204,7 +227,7 @@ bool mg_few_same_bits(const mg_strips *s) {
 #ifndef __AVX512BF16__
     if (s->bf16) return false;
 #endif
-    if (s->width != STRIP) return false;
+    if (s->width != STRIP || s->words % LANES) return false; // rows, not strips
     for (int i = 0; i < n_shapes; i++)
         if (shapes[i].strips.bf16 == s->bf16 && shapes[i].strips.K == s->K &&
             shapes[i].strips.N == s->N)

@@ -9,8 +9,6 @@
 #define MG_OPS_FEW_H
 #include "ops/matmul.h"
 
-enum { MG_FEW_ROWS = 16 };
-
 // Do these loops have the library's bits for B of this shape, here? In a thread that may ask for
 // products (mg_products_begin).
 bool mg_few_same_bits(const mg_strips *s);

@@ -36,20 +36,25 @@ static bool fused(void) {
     return sums[0] != 0; // what rounding the product would take away
 }
 
+// Is it known that the loops have the library's bits?
+static bool known(bool bf16) {
+#ifdef __AMX_TILE__ // whose products of bfloat16 are summed by tiles
+    const bool ordered = !bf16;
+#elif defined __AVX512F__
+    const bool ordered = true;
+#else
+    const bool ordered = false;
+#endif
+    return ordered && (bf16 || fused());
+}
+
 static void compare(int64_t K, int64_t N, bool bf16, bool bias, mg_team *team) {
     mg_arena_reset(&arena, 0);
     mg_tensor x = random_tensor(MANY, K, 1), W = random_tensor(N, K, 2), b = random_tensor(N, 1, 3);
     W.bf16      = bf16;
     mg_tape      t    = mg_tape_make(&arena, team, false);
     const float *many = mg_f32(mg_linear(&t, &x, &W, bias ? &b : NULL));
-#ifdef __AMX_TILE__ // whose products of bfloat16 are summed by tiles
-    const bool known = !bf16 && fused();
-#elif defined __AVX512F__
-    const bool known = bf16 || fused();
-#else
-    const bool known = false;
-#endif
-    if (known) assert_true(mg_linear_shares_nothing(&W));
+    if (known(bf16)) assert_true(mg_linear_shares_nothing(&W));
     const int64_t counts[] = {1, 2, 3, 5, 16};
     for (size_t i = 0, first = 0; i < sizeof counts / sizeof *counts; first += 3, i++) {
         mg_tensor some = {.rows = counts[i], .cols = K, .data = mg_f32(&x) + (int64_t)first * K};
@@ -95,6 +100,29 @@ static void in_bf16_too(void **state) {
     compare_all(true);
 }
 
+// Looking takes memory and time, which training has no use for.
+static void training_does_not_look(void **state) {
+    (void)state;
+    mg_arena_reset(&arena, 0);
+    mg_tensor x = random_tensor(MANY, 640, 1), W = random_tensor(72, 640, 2);
+    for (int record = 1; record >= 0; record--) {
+        mg_tape t = mg_tape_make(&arena, NULL, record);
+        mg_linear(&t, &x, &W, NULL);
+        if (record || known(false)) assert_int_equal(mg_linear_shares_nothing(&W), !record);
+    }
+    mg_linear_unpack(&W);
+}
+
+// As on machines where the library wants no strips: 64 columns in rows are a strip but for the zeros
+// behind K.
+static void rows_are_no_strips(void **state) {
+    (void)state;
+    const mg_strips s = mg_strips_of(false, true, 17, 64), wide = mg_strips_of(false, true, 32, 80);
+    mg_products_begin(NULL);
+    assert_false(mg_few_same_bits(&s));
+    assert_false(mg_few_same_bits(&wide));
+}
+
 // A clock that moves on by a second whenever somebody looks: a product takes as many as its pieces.
 static _Atomic int64_t looks;
 
@@ -103,13 +131,14 @@ static double ticking(void) { return (double)++looks; }
 static void the_meter_counts_them(void **state) {
     (void)state;
     mg_arena_reset(&arena, 0);
-    mg_tensor x = random_tensor(MANY, 64, 1), W = random_tensor(64, 64, 2);
+    mg_tensor x = random_tensor(MANY, 512, 1), W = random_tensor(192, 512, 2);
     mg_tape   t = mg_tape_make(&arena, NULL, false);
     mg_linear(&t, &x, &W, NULL);
     x.rows = 4;
     mg_linear_meter(ticking);
-    mg_linear(&t, &x, &W, NULL); // one strip, one piece: two looks, a second apart
-    assert_true(mg_linear_metered() == 1);
+    mg_linear(&t, &x, &W, NULL); // a piece is two looks, a second apart
+    const bool few = mg_linear_shares_nothing(&W);
+    assert_true(mg_linear_metered() == (few ? 3 : 1)); // three strips are a piece each; the library's one
     mg_linear_meter(NULL);
     assert_true(mg_linear_metered() == 0);
     mg_linear_unpack(&W);
@@ -130,6 +159,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_rows_have_the_bits_of_many),
         cmocka_unit_test(in_bf16_too),
+        cmocka_unit_test(training_does_not_look),
+        cmocka_unit_test(rows_are_no_strips),
         cmocka_unit_test(the_meter_counts_them),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

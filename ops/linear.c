@@ -19,7 +19,7 @@ typedef struct packed_copy {
 
 struct mg_packed {
     bool        bf16;
-    bool        few; // few.h may multiply with `forward`
+    bool        asked, few; // whether few.h may multiply with `forward`
     packed_copy forward, input; // for x W^T and for dy W
 };
 
@@ -47,16 +47,16 @@ static const void *packed(mg_tape *tape, mg_tensor *W, bool input) {
         MG_ASSERT(W->packed);
         W->packed->bf16 = W->bf16;
     }
-    if (!input && !W->packed->forward.data) {
-        const mg_strips strips = mg_product_strips(W->bf16, W->cols, W->rows);
-        W->packed->few         = mg_few_same_bits(&strips);
+    packing p = {.strips = input ? mg_product_strips(W->bf16, W->rows, W->cols)
+                                 : mg_product_strips(W->bf16, W->cols, W->rows),
+                 .W = mg_f32(W), .transposed = !input};
+    if (!input && !tape->record && !W->packed->asked) { // training alone need not know
+        W->packed->few   = mg_few_same_bits(&p.strips);
+        W->packed->asked = true;
     }
     packed_copy *copy = input ? &W->packed->input : &W->packed->forward;
     if (copy->data && copy->version == W->version) return copy->data;
 
-    packing p = {.strips = input ? mg_product_strips(W->bf16, W->rows, W->cols)
-                                 : mg_product_strips(W->bf16, W->cols, W->rows),
-                 .W = mg_f32(W), .transposed = !input};
     if (!copy->data) copy->data = aligned_alloc(64, (mg_strips_size(&p.strips) + 63) / 64 * 64);
     MG_ASSERT(copy->data);
     p.to = copy->data;

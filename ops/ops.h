@@ -36,9 +36,10 @@ void mg_linear_meter(double (*seconds)(void));
 // Seconds summed over workers since the meter was set.
 double mg_linear_metered(void);
 
-// Can mg_linear multiply up to 16 rows with W, without a gradient, in any thread while others do the
-// same, each on a tape of its own without a team? True where our own loops have the library's bits
-// (few.h), from the first product with this version of W on.
+// Can mg_linear multiply up to MG_FEW_ROWS rows with W, without a gradient, in any thread while
+// others do the same, each on a tape of its own without a team? True where our own loops have the
+// library's bits (few.h), once W has had a product without a gradient and this version of it any.
+enum { MG_FEW_ROWS = 16 };
 bool mg_linear_shares_nothing(const mg_tensor *W);
 
 // Frees the packed copy that mg_linear keeps with a parameter. NULL copy: no effect.
