@@ -16,8 +16,8 @@
 enum {
     LOGITS_AT_ONCE = 256, // rows of logits held at a time: with a wide vocabulary they are large
     SPANS_MAX      = 3,   // prompt, forced prefix, own tokens
-    TOGETHER       = 16,  // streams whose last tokens one worker reads, all layers, beside others
-    ALONE_MIN      = 8,   // streams for which that pays
+    TOGETHER  = MG_FEW_ROWS, // streams whose last tokens one worker reads, all layers, beside others
+    ALONE_MIN = 8,           // streams for which that pays
 };
 
 #define TEMPERATURE_MIN 1e-3 // keeps logits / temperature a float
@@ -47,6 +47,7 @@ typedef struct generator {
     stream           **live;    // [n] those that are not done
     int64_t            n, n_live;
     mg_arena          *seats;   // [workers] memory of each; NULL: all work on one pass
+    size_t             before_seats; // mark of scratch
 } generator;
 
 // ---- answering asks ----
@@ -265,13 +266,15 @@ static size_t memory_of_piece(const generator *g) {
            ((size_t)1 << 20);
 }
 
-// Seats are cut from what is left of the scratch memory.
+// Seats are cut from what is left of the scratch memory, and given back before a pass of all workers,
+// which has need of it.
 static void seat_workers(generator *g) {
     const int    workers = mg_team_threads(g->team);
     const size_t left    = g->scratch->size_max - g->scratch->used;
     const size_t size    = left / (size_t)(workers + 1) / 64 * 64;
     if (g->n < ALONE_MIN || size < memory_of_piece(g) || !shares_nothing(g->m)) return;
-    g->seats = MG_NEW(g->scratch, mg_arena, workers);
+    g->before_seats = mg_arena_mark(g->scratch);
+    g->seats        = MG_NEW(g->scratch, mg_arena, workers);
     for (int w = 0; w < workers; w++) g->seats[w] = mg_arena_part(g->scratch, size);
 }
 
@@ -283,8 +286,11 @@ static int64_t streams_of_piece(int64_t n) {
 
 // One more token for every stream that is not done.
 static mg_err advance(generator *g) {
-    if (!g->seats || g->n_live < ALONE_MIN)
-        return verdict(read_last(g, g->scratch, g->team, g->live, g->n_live));
+    if (g->seats && g->n_live < ALONE_MIN) {
+        mg_arena_reset(g->scratch, g->before_seats);
+        g->seats = NULL;
+    }
+    if (!g->seats) return verdict(read_last(g, g->scratch, g->team, g->live, g->n_live));
     const size_t  mark   = mg_arena_mark(g->scratch);
     const int64_t size   = streams_of_piece(g->n_live), pieces = mg_pieces(g->n_live, size);
     seating       s      = {.g = g, .size = size, .bad = MG_NEW(g->scratch, ask, pieces)};

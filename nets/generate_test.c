@@ -329,6 +329,39 @@ static void any_number_of_threads_gives_the_same_answers(void **state) {
     }
 }
 
+// A wide vocabulary and many threads: to choose in all of them takes more than what the seats of eight
+// streams leave, and seven are read in one pass of all.
+static void what_seats_took_is_there_when_few_streams_are_left(void **state) {
+    (void)state;
+    enum { STREAMS = 8, THREADS = 16, WIDE = 30000 };
+    const mg_model_config c = {
+        .family = MG_FAMILY_LLAMA, .vocab = WIDE, .d_model = 8, .d_ff = 8, .n_layers = 1,
+        .n_heads = 1, .n_kv_heads = 1, .head_width = 8, .context_max = CONTEXT,
+        .rope_theta = 10000, .norm_eps = 1e-6, .init_std = 0.3};
+    mg_sample   seated[STREAMS] = {{0}}, one[STREAMS];
+    mg_sampling how = PLAIN;
+    mg_team    *team;
+    mg_model   *wide;
+    mg_arena    narrow;
+    how.new_max = 4;
+    for (uint32_t i = 0; i < STREAMS; i++) seated[i].attempt = i;
+    seated[3].forced = FORCED, seated[3].n_forced = 2; // the first to be done
+    memcpy(one, seated, sizeof one);
+    assert_int_equal(mg_team_open(&team, THREADS), MG_OK);
+    assert_int_equal(mg_arena_init(&narrow, "narrow", 144 << 20), MG_OK);
+    assert_int_equal(mg_model_new(&wide, &c, true), MG_OK);
+    mg_model_init(wide, 4);
+    assert_int_equal(mg_generate(wide, team, PROMPTS, N_PROMPTS, seated, STREAMS, &how, draws(),
+                                 &arena, &narrow), MG_OK);
+    assert_int_equal(mg_arena_mark(&narrow), 0);
+    assert_int_equal(mg_generate(wide, NULL, PROMPTS, N_PROMPTS, one, STREAMS, &how, draws(),
+                                 &arena, &scratch), MG_OK);
+    for (int i = 0; i < STREAMS; i++) assert_same_answer(&seated[i], &one[i]);
+    mg_model_free(wide);
+    mg_arena_release(&narrow);
+    mg_team_close(team);
+}
+
 static void training_computes_the_log_probabilities_again(void **state) {
     (void)state;
     const double temperatures[] = {1, 0.7, 0};
@@ -429,6 +462,7 @@ int main(void) {
         cmocka_unit_test(a_forced_stop_ends_an_answer_only_at_the_end_of_the_prefix),
         cmocka_unit_test(a_sample_is_the_same_alone_and_in_any_company),
         cmocka_unit_test(any_number_of_threads_gives_the_same_answers),
+        cmocka_unit_test(what_seats_took_is_there_when_few_streams_are_left),
         cmocka_unit_test(training_computes_the_log_probabilities_again),
         cmocka_unit_test(prompts_and_answers_must_fit_into_the_context),
         cmocka_unit_test(a_temperature_too_low_to_divide_by_is_refused),
