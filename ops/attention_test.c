@@ -1,7 +1,8 @@
 // attention_test.c - one sequence, laid out in many ways: every query's row keeps its bits.
 //
 // Alone, in a batch, cut into a chain of parents, and decoded token by token from a cache whose
-// rows lie anywhere; one with many keys, whose heads are pieces of work of their own. That attention computes the right numbers is ops_test.c's business.
+// rows lie anywhere; one with many keys, whose heads are pieces of work of their own. That attention
+// computes the right numbers is ops_test.c's business.
 #include "ops/ops.h"
 
 #include <math.h>
