@@ -4,7 +4,7 @@ build: ; @tools/deps.sh && (test -f build/build.ninja || meson setup build >buil
 demo: build ; $(MARTINGALE) demo --minutes $(or $(MINUTES),7)
 test: build ; @tools/test.sh short
 test-long: build ; @tools/test.sh long
-bench: build ; $(MARTINGALE) bench $(if $(wildcard build/peers/bin/python),--peers build/peers/bin/python)
+bench: build ; $(MARTINGALE) bench $(if $(wildcard build/peers/bench),--peers build/peers/bin/python)
 bench-peers: build ; @tools/peers.sh bench && $(MARTINGALE) bench --peers build/peers/bin/python
 asan: ; @tools/test.sh asan
 tsan: ; @tools/test.sh tsan

@@ -108,7 +108,8 @@ static void help(const mg_option *options) {
            "smallest and the largest, and a share of the peak that the same run measured. With\n"
            "--peers, a Python that `make bench-peers` prepares, other programs do the same work in\n"
            "turns with ours, and the row has the ratio. All rows take about three minutes, with peers\n"
-           "about twenty. Nothing is written but temporary files; nothing else should run.\n\n");
+           "about twenty. Nothing is written but temporary files and what peers compile; nothing\n"
+           "else should run.\n\n");
     for (const mg_bench_case *c = mg_bench_cases; c->name; c++)
         printf("  %-20s %-9s %s\n", c->name, c->unit, c->meaning);
     printf("\n");

@@ -26,6 +26,8 @@ ENVIRONMENT = {
     "TRL_EXPERIMENTAL_SILENCE": "1", "PYTHONWARNINGS": "ignore",
     "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes that goes on when we measure
 }
+if sys.prefix != sys.base_prefix:  # an environment of its own: what was compiled stays in it for the next run
+    ENVIRONMENT["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(sys.prefix, "compiled")
 
 
 def main():
@@ -37,16 +39,20 @@ def main():
     def say(**what):
         answers.write(json.dumps(what) + "\n")
 
+    def serve(name, once):
+        """The module calls it when it is ready; once() returns a value."""
+        say(peer=name)
+        for _ in sys.stdin:
+            say(value=once())
+
     try:
         module, words = ROWS[sys.argv[1]]
-        # serve(once, name): once() returns a value; the module calls it when it is ready.
-        def serve(name, once):
-            say(peer=name)
-            for _ in sys.stdin:
-                say(value=once())
-        importlib.import_module(module).prepare(serve, *words, int(sys.argv[2]))
-    except ModuleNotFoundError as e:
-        say(absent=f"{e} in this environment")
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError as e:  # later ones are errors: a library that is there, and broken
+            say(absent=f"{e} in this environment")
+            return
+        found.prepare(serve, *words, int(sys.argv[2]))
     except Exception as e:  # whatever it is, our side prints it
         say(error=f"{type(e).__name__}: {' '.join(str(e).split())[:400]}")
         sys.exit(1)

@@ -1,4 +1,5 @@
 """Generation in PyTorch without a framework above it: a cache of fixed size, one token a step, sampled."""
+import functools
 import itertools
 import time
 
@@ -40,7 +41,7 @@ def job(shape, dtype, batch, compiled):
     def step_masked(tokens, at):
         return step(tokens, at, lambda i: masked(at, i))
 
-    run = torch.compile(step_masked) if compiled else None
+    run = torch.compile(step_masked, fullgraph=True) if compiled else None
 
     @torch.inference_mode()
     def once():
@@ -56,6 +57,5 @@ def job(shape, dtype, batch, compiled):
 
 def prepare(serve, batch, threads):
     assert D == HEADS * WIDTH
-    kinds = list(itertools.product(["llama", "gpt"], DTYPES))
-    serve(*choose([(f"{s} shape, {d}", job(s, d, batch, False)) for s, d in kinds],
-                  lambda i: job(*kinds[i], batch, True), threads))
+    kinds = itertools.product(["llama", "gpt"], DTYPES)
+    serve(*choose({f"{s} shape, {d}": functools.partial(job, s, d, batch) for s, d in kinds}, threads))

@@ -104,9 +104,11 @@ def serving(serve, name):
         return state["value"]
 
     def questions():
-        serve(name, once)
-        state["over"] = True
-        asked.release()
+        try:
+            serve(name, once)
+        finally:
+            state["over"] = True  # whatever ends it, the trainer is not left waiting
+            asked.release()
 
     started = []
 

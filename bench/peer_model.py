@@ -3,14 +3,20 @@
 llama  what app/bench_model.c has: RMSNorm, rotary positions, SwiGLU of width 752
 gpt    LayerNorm, learned positions, GELU of width 1088: fewer and larger operations
 """
+import itertools
+import time
+from operator import itemgetter
+
 import torch
+import torch._dynamo
 import torch.nn as nn
 import torch.nn.functional as F
 
-from peer_speed import at_most, speed
+from peer_speed import TooLong, at_most, speed
 
 VOCAB, D, LAYERS, HEADS, CONTEXT = 512, 256, 6, 8, 256
 WIDTH = D // HEADS
+LIMIT = 120  # seconds for all compilations of a row
 
 
 def rotate(x, cos, sin):
@@ -68,23 +74,29 @@ class Model(nn.Module):
         return self.head(self.norm(h))
 
 
-def choose(candidates, compiled, threads):
-    """candidates: [(words, once)] eager; compiled(index): the same compiled, or None. Tries 1 and all
-    threads, then the compiler on the best. Returns what is fastest, (name, threads, once)."""
-    tried = []
-    for i, (words, once) in enumerate(candidates):
-        for n in sorted({1, threads}):
-            torch.set_num_threads(n)
-            tried.append((speed(once), n, i, words, once))
-    best = max(tried, key=lambda t: t[0])
-    torch.set_num_threads(best[1])
-    try:
-        with at_most(120):
-            once = compiled(best[2])
-            rate = speed(once)
-            if rate > best[0]:
-                best = (rate, best[1], best[2], best[3] + ", compiled", once)
-    except Exception as e:  # no compiler, or one that gives up: PyTorch without it
-        print(f"torch.compile: {type(e).__name__}: {str(e)[:200]}", flush=True)
-    name = f"PyTorch {torch.__version__.split('+')[0]}, {best[3]}, {best[1]} threads"
-    return name, best[4]
+def choose(jobs, threads):
+    """jobs: {words: job}; job(compiled) makes the function that does the work once and gives its rate. All are
+    tried with one and with all threads, then all of them compiled, those first that are fast without, until
+    LIMIT is over. Returns (name, function) of the fastest, and leaves its number of threads set."""
+    torch._dynamo.config.recompile_limit = 64  # every number of threads is one; above it nothing is compiled
+    rates, best, given_up = {}, (0.0, "", 1, None), 0
+    for words, n in itertools.product(jobs, sorted({1, threads})):
+        torch.set_num_threads(n)
+        once = jobs[words](False)
+        rates[words, n] = speed(once)
+        best = max(best, (rates[words, n], words, n, once), key=itemgetter(0))
+    end = time.monotonic() + LIMIT
+    for words, n in sorted(rates, key=rates.get, reverse=True):
+        torch.set_num_threads(n)
+        try:
+            with at_most(end - time.monotonic()):
+                once = jobs[words](True)
+                rate = speed(once)
+            best = max(best, (rate, f"{words}, compiled", n, once), key=itemgetter(0))
+        except (Exception, TooLong) as e:  # no compiler, one that gives up, one that takes too long
+            print(f"given up: {words} compiled, {n} threads: {type(e).__name__}: {str(e)[:200]}", flush=True)
+            given_up += 1
+    _, words, n, once = best
+    torch.set_num_threads(n)
+    name = f"PyTorch {torch.__version__.split('+')[0]}, {words}, {n} threads"
+    return name + (f" ({given_up} of {len(rates)} compilations given up)" if given_up else ""), once

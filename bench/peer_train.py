@@ -1,4 +1,5 @@
 """Training steps in PyTorch: forward, cross-entropy, backward, clipping to norm 1, fused AdamW."""
+import functools
 import time
 
 import torch
@@ -16,7 +17,7 @@ def causal(_):
 def job(shape, bf16, compiled):
     torch.manual_seed(1)
     model = Model(shape)
-    run = torch.compile(model) if compiled else model
+    run = torch.compile(model, fullgraph=True) if compiled else model
     weights = list(model.parameters())
     optimiser = torch.optim.AdamW(weights, 1e-4, weight_decay=0.01, fused=True)
     tokens, targets = (torch.randint(0, VOCAB, (B, T)) for _ in range(2))
@@ -43,7 +44,5 @@ def job(shape, bf16, compiled):
 def prepare(serve, compute, threads):
     assert T <= CONTEXT
     bf16 = compute == "bf16"
-    shapes = ["llama", "gpt"]
     words = " with bf16 autocast" if bf16 else ""
-    serve(*choose([(f"{s} shape{words}", job(s, bf16, False)) for s in shapes],
-                  lambda i: job(shapes[i], bf16, True), threads))
+    serve(*choose({f"{s} shape{words}": functools.partial(job, s, bf16) for s in ("llama", "gpt")}, threads))
