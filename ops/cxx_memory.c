@@ -8,10 +8,13 @@
 // other forms, for arrays, with a size, without exceptions, call these two.
 //
 // A thread keeps what it gives back, by size, and takes from there first. Large blocks, and the
-// first of a kind, are malloc's. What a thread keeps when it ends, a few blocks, is lost. With a
-// sanitizer there is none of this: it has an operator new that looks for mistakes.
+// first of a kind, are malloc's. What a thread keeps when it ends, a few blocks, is lost. Where there
+// is no memory the program ends, also in the form without exceptions, which oneDNN uses too and which
+// else gives NULL: C cannot throw what that form would catch. With a sanitizer there is none of this:
+// it has an operator new that looks for mistakes.
 #include "ops/cxx_memory.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,11 +27,12 @@ void mg_cxx_memory_use(void) {}
 #endif
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&                             \
-    !HAS_FEATURE(address_sanitizer) && !HAS_FEATURE(thread_sanitizer)
+    !HAS_FEATURE(address_sanitizer) && !HAS_FEATURE(thread_sanitizer) &&                           \
+    !HAS_FEATURE(memory_sanitizer)
 
 enum {
     STEP  = 16, // bytes between sizes, and of the head before a block: operator new aligns to it
-    SIZES = 32, // blocks of up to 512 bytes are kept,
+    SIZES = 32, // blocks of up to 511 bytes are kept,
     KEPT  = 64, // so many of each
 };
 
@@ -56,7 +60,7 @@ void *operator_new(size_t size) {
         kept[steps].n--;
         return b + 1;
     }
-    block *b = malloc(STEP * (steps + 1));
+    block *b = size <= PTRDIFF_MAX ? malloc(STEP * (steps + 1)) : NULL;
     if (!b) {
         fprintf(stderr, "cxx_memory.c: %zu bytes wanted\n", size);
         abort();
