@@ -194,10 +194,14 @@ static void nothing_allocates_in_bf16(void **state) {
     nothing_allocates(2, MG_COMPUTE_BF16);
 }
 
+void *operator_new(size_t size) __asm__("_Znwm"); // of ops/cxx_memory.c, which asks malloc
+void  operator_delete(void *p) __asm__("_ZdlPv");
+
 // Else the tests above would see nothing.
 static void allocations_of_any_kind_are_seen(void **state) {
     (void)state;
-    void *volatile p[6] = {NULL}; // so that no call is optimised away
+    void *volatile p[8] = {NULL}; // so that no call is optimised away
+    void          *aligned = NULL;
     atomic_store(&calls, 0);
     atomic_store(&counting, true);
     p[0] = malloc(10);
@@ -205,11 +209,17 @@ static void allocations_of_any_kind_are_seen(void **state) {
     p[0] = realloc(p[0], 5000);
     p[2] = aligned_alloc(64, 640);
     p[3] = strdup("inside the C library");
-    p[4] = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    p[4] = memalign(64, 640);
+    assert_int_equal(posix_memalign(&aligned, 64, 640), 0);
+    p[5] = aligned;
+    p[6] = operator_new(5000);
+    p[7] = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    p[7] = mremap(p[7], 4096, 8192, MREMAP_MAYMOVE);
     atomic_store(&counting, false);
-    assert_int_equal(calls, 6);
-    for (int i = 0; i < 4; i++) free(p[i]);
-    munmap(p[4], 4096);
+    assert_int_equal(calls, 10);
+    for (int i = 0; i < 6; i++) free(p[i]);
+    operator_delete(p[6]);
+    munmap(p[7], 8192);
 }
 
 int main(void) {
