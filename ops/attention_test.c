@@ -1,7 +1,8 @@
 // attention_test.c - one sequence, laid out in many ways: every query's row keeps its bits.
 //
 // Alone, in a batch, cut into a chain of parents, and decoded token by token from a cache whose
-// rows lie anywhere. That attention computes the right numbers is ops_test.c's business.
+// rows lie anywhere; one with many keys, whose heads are pieces of work of their own. That attention
+// computes the right numbers is ops_test.c's business.
 #include "ops/ops.h"
 
 #include <math.h>
@@ -124,6 +125,35 @@ static void test_decoding(void **state) {
     }
 }
 
+// 600 keys of 64 numbers are more than a piece takes for a query that is alone: one key head each, in
+// two threads. As the last of two queries it takes the way of many.
+static void test_heads_apart(void **state) {
+    (void)state;
+    enum { KEYS = 600, H = 64 };
+    mg_arena_reset(&arena, 0);
+    layout l = {.h = H, .q = {.rows = 2, .cols = HEADS * H}, .k = {.rows = KEYS, .cols = KV_HEADS * H}};
+    l.v      = l.k;
+    l.q.data = mg_arena_alloc(&arena, sizeof(float) * 2 * HEADS * H);
+    l.k.data = mg_arena_alloc(&arena, sizeof(float) * KEYS * KV_HEADS * H);
+    l.v.data = mg_arena_alloc(&arena, sizeof(float) * KEYS * KV_HEADS * H);
+    for (int64_t i = 0; i < 2; i++) fill(&l.q, i, 0, (uint64_t)i);
+    for (int64_t i = 0; i < KEYS; i++) fill(&l.k, i, 1, (uint64_t)i), fill(&l.v, i, 2, (uint64_t)i);
+    const mg_key_span all  = {0, KEYS};
+    const float      *want = attend(&l, &(mg_attention_plan){
+        .groups = (mg_query_group[]){{.n = 2, .spans = 1}}, .spans = &all, .n_groups = 1,
+        .n_families = 1});
+
+    mg_team *team;
+    assert_int_equal(mg_team_open(&team, 2), MG_OK);
+    mg_tape   tape = mg_tape_make(&arena, team, false);
+    mg_tensor last = {.rows = 1, .cols = HEADS * H, .data = mg_f32(&l.q) + HEADS * H};
+    mg_tensor *got = mg_attention(&tape, &last, &l.k, &l.v, HEADS, KV_HEADS, &(mg_attention_plan){
+        .groups = (mg_query_group[]){{.n = 1, .spans = 1}}, .spans = &all, .n_groups = 1,
+        .n_families = 1});
+    assert_rows(mg_f32(got), want + HEADS * H, 1, H);
+    mg_team_close(team);
+}
+
 // A hidden key may hold anything.
 static void test_hidden_keys(void **state) {
     (void)state;
@@ -158,7 +188,8 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batch), cmocka_unit_test(test_parents),
-        cmocka_unit_test(test_decoding), cmocka_unit_test(test_hidden_keys),
+        cmocka_unit_test(test_decoding), cmocka_unit_test(test_heads_apart),
+        cmocka_unit_test(test_hidden_keys),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
