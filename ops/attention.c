@@ -1,7 +1,8 @@
 // attention.c - scaled dot-product attention over spans of keys.
 //
 // One piece of work copies the keys and values it needs, span after span, into its worker's
-// scratch memory and goes on with plain products (tile.h). Where a key came from is then
+// scratch memory and goes on with plain products (tile.h); a query that is alone reads them where they
+// lie (attention_one.c), with the same sums. Where a key came from is then
 // forgotten: a score sums over the head's width in sequence, a softmax over lanes by the key's
 // place in that order, and an output over the visible keys in sequence. So a row has the same bits
 // whether its keys lie in one span or in many.

@@ -1,11 +1,11 @@
 // cxx_memory.c - C++'s operator new, for the library behind products: small blocks are kept.
 //
-// Every execution of a oneDNN 2.6 primitive builds a std::unordered_map of its arguments inside
-// dnnl_primitive_execute (src/common/primitive_exec_types.cpp): half a dozen small blocks per
-// product, taken from the C library's malloc and given back. No call of its C interface goes
-// another way, so a step that is to allocate nothing has to hand these blocks out itself. C++ lets a
-// program replace its operator new and operator delete ([replacement.functions]), also from C: all
-// other forms, for arrays, with a size, without exceptions, call these two.
+// Every execution of a oneDNN 2.6 primitive builds a std::unordered_map of its arguments
+// (src/common/primitive_exec_types.cpp): half a dozen small blocks per product, taken from the C
+// library's malloc and given back. No call of its C interface goes another way, so a step that is to
+// allocate nothing has to hand these blocks out itself. C++ lets a program replace its operator new
+// and operator delete ([replacement.functions]), also from C: all other forms, for arrays, with a
+// size, without exceptions, call these two.
 //
 // A thread keeps what it gives back, by size, and takes from there first. Large blocks, and the
 // first of a kind, are malloc's. What a thread keeps when it ends, a few blocks, is lost. Where there

@@ -1,18 +1,18 @@
-// linear_logp.c - token_logp of linear, slice after slice, so that [rows, vocab] numbers are not kept.
+// linear_logp.c - token_logp of linear, band after band, so that [rows, vocab] numbers are not kept.
 //
 // With a wide vocabulary logits would be most of what a training step remembers, and their gradients
-// as much again. A slice's logits are dropped with forward and made again in backward, which costs a
-// third of the head's work; few logits, in one slice, stay. A slice is a multiple of SLICE rows, so
+// as much again. A band's logits are dropped with forward and made again in backward, which costs a
+// third of the head's work; few logits, in one band, stay. A band is a multiple of SLICE rows, so
 // that sums over rows are those of the two operations one after the other.
 #include "ops/fast.h"
 
-enum { LOGITS_MAX = 1 << 22 }; // numbers of a slice, where SLICE rows are not more: 16 MiB
+enum { LOGITS_MAX = 1 << 22 }; // numbers of a band, where SLICE rows are not more: 16 MiB
 
 typedef struct linear_logp_call {
-    mg_linear_call     linear; // x [rows, in], W; y is a slice's logits
-    mg_token_logp_call logp;   // of all rows; z is a slice's logits
-    int64_t            rows;   // in a slice
-    void              *kept;   // the logits, when one slice is all
+    mg_linear_call     linear; // x [rows, in], W; y is a band's logits
+    mg_token_logp_call logp;   // of all rows; z is a band's logits
+    int64_t            rows;   // in a band
+    void              *kept;   // the logits, when one band is all
 } linear_logp_call;
 
 // Rows first .. first+n of t.
@@ -23,14 +23,14 @@ static mg_tensor rows_view(const mg_tensor *t, int64_t first, int64_t n) {
                        .grad = t->grad ? (char *)t->grad + skip : NULL};
 }
 
-typedef struct slice {
+typedef struct band {
     mg_tensor          x, z, logp;
     mg_linear_call     linear;
     mg_token_logp_call call;
-} slice;
+} band;
 
-// The calls of the slice from row `first` on; its logits are on the arena, or those that were kept.
-static void slice_make(mg_tape *tape, const linear_logp_call *c, int64_t first, slice *s) {
+// The calls of the band from row `first` on; its logits are on the arena, or those that were kept.
+static void band_make(mg_tape *tape, const linear_logp_call *c, int64_t first, band *s) {
     const int64_t left = c->logp.logp->rows - first, n = left < c->rows ? left : c->rows;
     const int64_t vocab = c->linear.W->rows;
     const size_t  size  = tape->dtype == MG_F64 ? sizeof(double) : sizeof(float);
@@ -50,8 +50,8 @@ static void forward(mg_tape *tape, void *call) {
     const linear_logp_call *c = call;
     for (int64_t first = 0; first < c->logp.logp->rows; first += c->rows) {
         const size_t mark = mg_arena_mark(tape->arena);
-        slice        s;
-        slice_make(tape, c, first, &s);
+        band         s;
+        band_make(tape, c, first, &s);
         mg_path_of(tape, &mg_linear_paths)->forward(tape, &s.linear);
         mg_path_of(tape, &mg_token_logp_paths)->forward(tape, &s.call);
         mg_arena_reset(tape->arena, mark);
@@ -64,8 +64,8 @@ static void backward(mg_tape *tape, void *call) {
     mg_grad(c->linear.x);
     for (int64_t first = 0; first < c->logp.logp->rows; first += c->rows) {
         const size_t mark = mg_arena_mark(tape->arena);
-        slice        s;
-        slice_make(tape, c, first, &s);
+        band         s;
+        band_make(tape, c, first, &s);
         if (!c->kept) mg_path_of(tape, &mg_linear_paths)->forward(tape, &s.linear);
         s.z.grad = mg_arena_alloc(tape->arena, (size_t)mg_tensor_count(&s.z) * size);
         mg_path_of(tape, &mg_token_logp_paths)->backward(tape, &s.call);
@@ -76,7 +76,7 @@ static void backward(mg_tape *tape, void *call) {
 
 mg_tensor *mg_linear_logp(mg_tape *t, mg_tensor *x, mg_tensor *W, const int32_t *target,
                           double temperature, float *entropy_out) {
-    static const mg_paths paths = { // on any of them a slice takes the tape's
+    static const mg_paths paths = { // on any of them a band takes the tape's
         {forward, backward}, {forward, backward}, {forward, backward}};
     linear_logp_call *c       = MG_NEW(t->arena, linear_logp_call, 1);
     const int64_t     at_once = LOGITS_MAX / SLICE / W->rows;

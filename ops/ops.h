@@ -10,8 +10,14 @@
 //     with the same bits in any batch.
 // O3  A reduction runs in a fixed order: over columns in lanes of 16 folded by halves; over rows in
 //     slices of at most 512, in slice order. Work is cut by shape, never by number of threads.
-// O4  No name of the matrix library occurs outside matmul.c.
-// O5  One thread at a time calls operations: matmul.c keeps tables for the whole process.
+// O4  No identifier of oneDNN (dnnl_) occurs outside matmul.c.
+// O5  One thread at a time calls operations: matmul.c and few.c keep tables for the whole process.
+//     But where all its products share nothing (mg_linear_shares_nothing), a forward pass of a few
+//     rows may run in many threads at once, each on a tape of its own without a team.
+// O6  The fast path calls the C library for sqrtf, logf, tanhf, cos and sin, one number at a time, and
+//     for no exponential: that of fast.h has the same bits in every lane, vector or tail.
+// O7  A kind of product makes all that it will ever need when it is first seen; batches of other
+//     lengths make nothing.
 #ifndef MG_OPS_OPS_H
 #define MG_OPS_OPS_H
 #include "tensor/tape.h"
@@ -90,7 +96,7 @@ mg_tensor *mg_token_logp(mg_tape *t, mg_tensor *z, const int32_t *target, double
                          float *entropy_out);
 
 // mg_token_logp of mg_linear(x, W, NULL), with the same bits, but without keeping more logits than a
-// slice's: a vocabulary may be wide. W is a parameter; the rest as above.
+// band's: a vocabulary may be wide. W is a parameter; the rest as above.
 mg_tensor *mg_linear_logp(mg_tape *t, mg_tensor *x, mg_tensor *W, const int32_t *target,
                           double temperature, float *entropy_out);
 

@@ -262,7 +262,7 @@ static const op_case large_cases[] = {
     {"token_logp 40x3001", token_logp_warm, {{40, 3001}}, 1, 3001},
     {"token_logp 3x40000", token_logp, {{3, 40000}}, 1, 40000},
     {"linear_logp 700x16x200", linear_logp, {{700, 16}, {200, 16}}, 1, 716},
-    {"linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016}, // three slices
+    {"linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016}, // three bands
     {"bf16 linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016, true},
     {"attention, 2 heads of 64", attention_large_tree_2,
      {{247, 128}, {247, 128}, {247, 128}}, 0, 600},
@@ -646,9 +646,9 @@ static void test_rows(void **state) {
     }
 }
 
-// Slices of logits leave no trace: all numbers are those of the two operations, which keep them, and
+// Bands of logits leave no trace: all numbers are those of the two operations, which keep them, and
 // the arena holds far fewer than there are logits.
-static void test_logits_by_slices(void **state) {
+static void test_logits_by_bands(void **state) {
     (void)state;
     const op_case c = {"", NULL, {{1030, 16}, {5000, 16}}, 1, 0};
     float         entropy[2][1030];
@@ -725,7 +725,7 @@ int main(void) {
         cmocka_unit_test(test_gradients), cmocka_unit_test(test_constants),
         cmocka_unit_test(test_paths),     cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows),      cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_meter),     cmocka_unit_test(test_logits_by_slices),
+        cmocka_unit_test(test_meter),     cmocka_unit_test(test_logits_by_bands),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
