@@ -673,6 +673,33 @@ static void test_logits_by_bands(void **state) {
     assert_memory_equal(entropy[1], entropy[0], sizeof entropy[0]);
 }
 
+// More kinds of product than are kept, with teams of any size in turn: the first, asked again, has gone
+// and come back.
+static void test_many_kinds(void **state) {
+    (void)state;
+    enum { KINDS = 800 };
+    static float first[KINDS];
+    for (int threads = 2; threads <= 3; threads++) {
+        mg_team *team;
+        assert_int_equal(mg_team_open(&team, threads), MG_OK);
+        for (int64_t i = 0; i <= KINDS; i++) {
+            const int64_t K = i % KINDS + 1;
+            mg_arena_reset(&inputs_arena, 0);
+            mg_tape    tape = tape_of(FAST, team);
+            mg_tensor *x = make_input(MG_F32, (shape){1, K}, 0), *W = make_input(MG_F32, (shape){1, K}, 1);
+            const float y = mg_f32(mg_linear(&tape, x, W, NULL))[0];
+            mg_linear_unpack(W);
+            if (threads == 2 && i < KINDS)
+                first[i] = y;
+            else
+                assert_memory_equal(&y, &first[K - 1], sizeof y);
+        }
+        mg_team_close(team);
+    }
+    mg_tensor *x = make_input(MG_F32, (shape){1, 2}, 0), *W = make_input(MG_F32, (shape){1, 2}, 1);
+    assert_true(fabsf(first[1] - mg_f32(x)[0] * mg_f32(W)[0] - mg_f32(x)[1] * mg_f32(W)[1]) < 1e-6f);
+}
+
 // A parameter is packed again when its version has grown, for both directions.
 static void test_versions(void **state) {
     (void)state;
@@ -726,6 +753,7 @@ int main(void) {
         cmocka_unit_test(test_paths),     cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows),      cmocka_unit_test(test_versions),
         cmocka_unit_test(test_meter),     cmocka_unit_test(test_logits_by_bands),
+        cmocka_unit_test(test_many_kinds),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
