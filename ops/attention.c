@@ -158,8 +158,8 @@ static attention_work work_make(const mg_attention_call *c) {
 
 // Scratch memory of `count` numbers for every worker.
 static void give_scratch(mg_tape *tape, attention_work *w, int64_t count) {
-    w->scratch_count = count;
-    w->scratch       = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)count *
+    w->scratch_count = lanes_cover(count); // so that every worker's is aligned
+    w->scratch       = mg_arena_alloc_raw(tape->arena, sizeof(float) * (size_t)w->scratch_count *
                                                            (size_t)mg_team_threads(tape->team));
 }
 

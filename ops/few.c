@@ -71,6 +71,7 @@ static void add_pairs(const few_work *f, const int32_t *B, int64_t k, int64_t n,
 #else
 static void add_pairs(const few_work *f, const int32_t *B, int64_t k, int64_t n, float *sums) {
     (void)f, (void)B, (void)k, (void)n, (void)sums;
+    MG_ASSERT(false); // mg_few_same_bits is false for bfloat16
 }
 #endif
 
@@ -125,16 +126,11 @@ static void piece_of(void *context, int64_t piece, int worker) {
     if (meter) atomic_fetch_add(&metered_ns, (int64_t)(1e9 * (meter() - from)));
 }
 
-// Rows of x rounded to bfloat16, each in its own words, zeros behind.
+// Rows of x rounded to bfloat16, each in its own words: mg_pack_factor fills whole lanes of them, with
+// zeros behind K.
 static void *rounded(mg_arena *arena, const mg_strips *s, const float *x, int64_t rows) {
-    enum { WRITTEN_BEHIND = 64 };
-    const size_t row = sizeof(int32_t) * (size_t)s->words, own = sizeof(uint16_t) * (size_t)s->K;
-    char        *to  = mg_arena_alloc_raw(arena, row * (size_t)rows + WRITTEN_BEHIND);
-    for (int64_t i = 0; i < rows; i++) {
-        char *at = to + row * (size_t)i;
-        mg_pack_factor(x + i * s->K, s->K, at);
-        memset(at + own, 0, row - own);
-    }
+    int32_t *to = mg_arena_alloc_raw(arena, sizeof *to * (size_t)(rows * s->words));
+    for (int64_t i = 0; i < rows; i++) mg_pack_factor(x + i * s->K, s->K, to + i * s->words);
     return to;
 }
 

@@ -269,9 +269,9 @@ static void backward(mg_tape *tape, void *context) {
     const size_t          mark  = mg_arena_mark(tape->arena);
     const size_t          dy    = factor_size(c->W->bf16, rows_of_piece(c->x->rows), c->y->cols);
     const size_t          dy_t  = sizeof(float) * (OUT_ROWS + 1) * SLICE;
-    backward_work b = {.call = c, .scratch = scratch_make(tape, dy > dy_t ? dy : dy_t)};
 
     if (c->x->rows == 0) return;
+    backward_work b = {.call = c, .scratch = scratch_make(tape, dy > dy_t ? dy : dy_t)};
     mg_products_begin(tape->team);
     if (c->W->grad) prepare_weight_gradient(tape, &b);
     if (c->x->grad) prepare_input_gradient(tape, &b, store);

@@ -30,7 +30,7 @@ void mg_pack_rows(const mg_strips *s, const float *from, int64_t rows, int64_t p
 // A strip of B at `to`, where B is from' with from [N, K].
 void mg_pack_transposed(const mg_strips *s, const float *from, int64_t strip, void *to);
 
-// A in bfloat16: n numbers, in order. Up to 64 bytes behind them are written too.
+// A in bfloat16: n numbers, in order, and zeros behind them up to whole lanes of words (64 bytes).
 void mg_pack_factor(const float *from, int64_t n, void *to);
 // A [cols, K] from columns of `from`, [rows, cols] with that stride; zeros from `rows` to K, which is
 // a multiple of 32.

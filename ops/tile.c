@@ -5,9 +5,8 @@ enum { ROWS = 4 };
 
 // One block of C, `rows` x `vectors` * LANES. Both are literals where it is called, so that the
 // inner loops vanish and the sums stay in registers.
-LANES_INLINE void block(const int rows, const int vectors,
-                                                        int64_t K, tile_view A, const float *B,
-                                                        int64_t B_row, float *C, int64_t C_row) {
+LANES_INLINE void block(const int rows, const int vectors, int64_t K, tile_view A, const float *B,
+                        int64_t B_row, float *C, int64_t C_row) {
     lanes sums[ROWS][4];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++)
