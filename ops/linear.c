@@ -280,6 +280,15 @@ static void backward(mg_tape *tape, void *context) {
     mg_arena_reset(tape->arena, mark);
 }
 
+// ---- The whole
+
+void mg_linear_meter(double (*seconds)(void)) {
+    mg_product_meter(seconds);
+    mg_few_meter(seconds);
+}
+
+double mg_linear_metered(void) { return mg_product_metered() + mg_few_metered(); }
+
 const mg_paths mg_linear_paths = MG_PATHS(linear);
 
 mg_tensor *mg_linear(mg_tape *t, mg_tensor *x, mg_tensor *W, mg_tensor *b) {

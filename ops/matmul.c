@@ -14,7 +14,6 @@
 #include <dnnl.h>
 
 #include "ops/cxx_memory.h"
-#include "ops/few.h"
 
 void omp_set_num_threads(int n); // <omp.h> is not there for every compiler
 
@@ -66,14 +65,13 @@ static struct {
 
 static double (*meter)(void); // a clock, or NULL
 
-void mg_linear_meter(double (*seconds)(void)) {
+void mg_product_meter(double (*seconds)(void)) {
     meter = seconds;
-    mg_few_meter(seconds);
     for (int w = 0; w < MG_THREADS_MAX; w++) workers[w].seconds = 0;
 }
 
-double mg_linear_metered(void) {
-    double sum = mg_few_metered();
+double mg_product_metered(void) {
+    double sum = 0;
     for (int w = 0; w < MG_THREADS_MAX; w++) sum += workers[w].seconds;
     return sum;
 }

@@ -28,4 +28,8 @@ mg_strips mg_product_strips(bool bf16, int64_t K, int64_t N);
 // A [M, K], B packed, bias [N] or unused, C [M, N]. bf16: one more row behind A can be read.
 void mg_product_run(const mg_product *p, int worker, int64_t M, const void *A, const void *B,
                     const float *bias, float *C);
+
+// As mg_linear_meter and mg_linear_metered, for these products.
+void   mg_product_meter(double (*seconds)(void));
+double mg_product_metered(void);
 #endif
