@@ -124,7 +124,7 @@ static const struct mg_contrast contrasts[] = {
 
 const mg_question mg_drpo_desk = {
     .title = "A desk paid by its outcome",
-    .shared = "Seeds change the starting policy's training, the episodes and the training on them; demonstrations\n"
+    .shared = "Seeds change the starting policy's training, the episodes and the\ntraining on them; demonstrations "
               "and the 500 tasks that are judged are the same for all.",
     .arms = arms, .run = run,
     .claims = {.level_words = "on held-out tasks", .levels = levels, .n_levels = N(levels),

@@ -228,7 +228,7 @@ static const struct mg_contrast contrasts[] = {
 
 static const mg_question question = {
     .title = "One fault, five ways to take it",
-    .shared = "Seeds change the starting policy's training, the episodes and the training on them; demonstrations,\n"
+    .shared = "Seeds change the starting policy's training, the episodes and the\ntraining on them; demonstrations, "
               "tasks, and the 500 that are judged are the same for all.",
     .arms = arms, .run = run,
     .claims = {.level_words = "on the clean world", .levels = levels, .n_levels = N(levels),
