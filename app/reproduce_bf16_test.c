@@ -4,42 +4,20 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "app/app.h"
+#include "app/reproduce_folder.h"
 #include "core/file.h"
 
 volatile int mg_stop; // main.c's: nobody asks to stop here
 
-static mg_arena arena;
-static char     folder[64];
-
-static void ok(mg_err err) {
-    if (err) fail_msg("%s: %s", mg_err_name(err), mg_err_detail());
-}
-
-static int setup(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/mg-bf16-XXXXXX");
-    return !mkdtemp(folder) || mg_arena_init(&arena, "test", (size_t)1 << 30) ||
-           mg_folder_make(mg_path(&arena, "%s/cells", folder));
-}
-
-static int teardown(void **state) {
-    (void)state;
-    const int status = system(mg_path(&arena, "rm -r %s", folder));
-    mg_arena_release(&arena);
-    return status;
-}
-
-static void put(const char *cell, double loss_1, double loss_2) {
+static void put_losses(const char *cell, double loss_1, double loss_2) {
     const char *text = mg_path(&arena, "{\"loss_1\": {\"estimate\": %g, \"n\": 1}, \"loss_2\": {\"estimate\": %g, "
                                        "\"n\": 1}}", loss_1, loss_2);
-    ok(mg_file_write(mg_path(&arena, "%s/cells/%s.json", folder, cell), text, strlen(text)));
+    put(cell, text);
 }
 
 static const char *page(void) {
@@ -53,8 +31,8 @@ static const char *page(void) {
 // f32's third seed has no bf16 beside it and counts in neither mean nor spread.
 static void a_stretch_is_within_the_spread_of_f32_or_not(void **state) {
     (void)state;
-    put("sft-f32-1", 1.0, 1.0), put("sft-f32-2", 1.5, 1.25), put("sft-f32-3", 9, 9);
-    put("sft-bf16-1", 1.75, 1.5), put("sft-bf16-2", 1.75, 1.5);
+    put_losses("sft-f32-1", 1.0, 1.0), put_losses("sft-f32-2", 1.5, 1.25), put_losses("sft-f32-3", 9, 9);
+    put_losses("sft-bf16-1", 1.75, 1.5), put_losses("sft-bf16-2", 1.75, 1.5);
     const char *text = page();
     assert_non_null(strstr(text, "| sft loss_1 | 1.25 | 1.75 | +0.5 | 0.5 | 2 | yes |\n"));
     assert_non_null(strstr(text, "| sft loss_2 | 1.125 | 1.5 | +0.375 | 0.25 | 2 | no |\n"));
@@ -65,7 +43,7 @@ static void a_stretch_is_within_the_spread_of_f32_or_not(void **state) {
 
 static void one_seed_has_no_spread(void **state) {
     (void)state;
-    put("sft-f32-1", 1, 1), put("sft-bf16-1", 1, 1);
+    put_losses("sft-f32-1", 1, 1), put_losses("sft-bf16-1", 1, 1);
     const char *text = page();
     assert_null(strstr(text, "| sft loss_1 | 1 "));
     assert_non_null(strstr(text, "Within in 0 of 0 stretches."));

@@ -6,37 +6,15 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "app/app.h"
+#include "app/reproduce_folder.h"
 #include "core/file.h"
 
 volatile int mg_stop; // main.c's: nobody asks to stop here
-
-static mg_arena arena;
-static char     folder[64];
-
-static void ok(mg_err err) {
-    if (err) fail_msg("%s: %s", mg_err_name(err), mg_err_detail());
-}
-
-static int setup(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/mg-map-XXXXXX");
-    return !mkdtemp(folder) || mg_arena_init(&arena, "test", (size_t)1 << 30) ||
-           mg_folder_make(mg_path(&arena, "%s/cells", folder));
-}
-
-static int teardown(void **state) {
-    (void)state;
-    const int status = system(mg_path(&arena, "rm -r %s", folder));
-    mg_arena_release(&arena);
-    return status;
-}
 
 static const char *const rewards[] = {"sparse", "plain", "dense"},
                   *const reward_words[] = {"sparse with a decoy", "plain sparse", "dense"},
@@ -64,7 +42,7 @@ typedef struct lock {
     double start, ppo, open[3];
 } lock;
 
-static void put(const char *cell, lock x) {
+static void put_lock(const char *cell, lock x) {
     const char *text = mg_path(
         &arena, "{\"open_prior\": {\"estimate\": %.9g, \"n\": 1}, \"open_ppo\": {\"estimate\": %.9g, \"n\": 1}",
         x.start, x.ppo);
@@ -72,7 +50,7 @@ static void put(const char *cell, lock x) {
         text = mg_path(&arena, "%s, \"open_%s\": {\"estimate\": %.9g, \"n\": 1}, \"gain_%s\": {\"estimate\": %.9g, "
                                "\"n\": 1}", text, shares[q], x.open[q], shares[q], x.open[q] - x.ppo);
     text = mg_path(&arena, "%s}", text);
-    ok(mg_file_write(mg_path(&arena, "%s/cells/%s.json", folder, cell), text, strlen(text)));
+    put(cell, text);
 }
 
 static void read_map(mg_map_square squares[MG_MAP_SQUARES]) {
@@ -91,7 +69,7 @@ static void squares_are_what_arms_are_called(void **state) {
     mg_map_square squares[MG_MAP_SQUARES];
     for (int i = 0; i < 36; i++) {
         const int r = i / 12, p = i / 4 % 3, h = i % 4;
-        put(mg_path(&arena, "lock-%s-%s-%s-1", rewards[r], priors[p], lengths[h]),
+        put_lock(mg_path(&arena, "lock-%s-%s-%s-1", rewards[r], priors[p], lengths[h]),
             (lock){0.25, 0.25, {0.25 + gain_of(r, p, h, 0), 0.25 + gain_of(r, p, h, 1), 0.25 + gain_of(r, p, h, 2)}});
     }
     read_map(squares);
@@ -118,8 +96,8 @@ static void squares_are_what_arms_are_called(void **state) {
 static void seeds_are_counted_and_intervals_are_of_chances(void **state) {
     (void)state;
     mg_map_square squares[MG_MAP_SQUARES];
-    put("lock-plain-0.7-8-1", (lock){0.0625, 0.05, {0.05, 0.95, 0.5}});
-    put("lock-plain-0.7-8-2", (lock){0.0625, 0.0625, {0.0625, 0.0625, 0.4375}});
+    put_lock("lock-plain-0.7-8-1", (lock){0.0625, 0.05, {0.05, 0.95, 0.5}});
+    put_lock("lock-plain-0.7-8-2", (lock){0.0625, 0.0625, {0.0625, 0.0625, 0.4375}});
     read_map(squares);
     const mg_map_square *half = NULL;
     for (int i = 0; i < 108; i++)
@@ -199,8 +177,8 @@ static void the_map_is_told_in_words(void **state) {
 // Of two seeds an interval is 12.7062 deviations wide to each side.
 static void the_picture_shows_numbers_and_what_is_open(void **state) {
     (void)state;
-    put("lock-sparse-0.5-12-1", (lock){0.0002, 0.0625, {0.3625, 0.0625, 0.8725}});
-    put("lock-sparse-0.5-12-2", (lock){0.0002, 0.0625, {-0.0375, 0.0625, 0.8925}});
+    put_lock("lock-sparse-0.5-12-1", (lock){0.0002, 0.0625, {0.3625, 0.0625, 0.8725}});
+    put_lock("lock-sparse-0.5-12-2", (lock){0.0002, 0.0625, {-0.0375, 0.0625, 0.8925}});
     ok(mg_reproduce_publish(folder, &mg_grid_drpo, &arena));
     const char *svg = page_of("map.svg");
     assert_int_equal(count(svg, "class=\"value"), 3);
@@ -225,7 +203,7 @@ static void the_picture_shows_numbers_and_what_is_open(void **state) {
 
 static void one_seed_of_a_lock_is_no_finding(void **state) {
     (void)state;
-    put("lock-sparse-0.5-12-1", (lock){0.0002, 0.0625, {0.0625, 0.0625, 0.9}});
+    put_lock("lock-sparse-0.5-12-1", (lock){0.0002, 0.0625, {0.0625, 0.0625, 0.9}});
     ok(mg_reproduce_publish(folder, &mg_grid_drpo, &arena));
     assert_null(strstr(page_of("RESULTS.md"), "What it goes with"));
     assert_int_equal(count(page_of("map.svg"), "class=\"value sure"), 0);
@@ -236,7 +214,7 @@ static void one_seed_of_a_lock_is_no_finding(void **state) {
 static void put_scores(const char *arm, const char *metric, double score, int seeds) {
     for (int seed = 1; seed <= seeds; seed++) {
         const char *text = mg_path(&arena, "{\"%s\": {\"estimate\": %g, \"n\": 500}}", metric, score + seed * 0.001);
-        ok(mg_file_write(mg_path(&arena, "%s/cells/%s-%d.json", folder, arm, seed), text, strlen(text)));
+        put(mg_path(&arena, "%s-%d", arm, seed), text);
     }
 }
 

@@ -5,40 +5,14 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "app/reproduce_folder.h"
 #include "core/file.h"
 
-static mg_arena arena;
-static char     folder[64];
-
 static const mg_arm arms[] = {{"ppo", "", 3}, {"drpo-0.5", "", 3}, {"drpo-1", "", 3}, {0}};
-
-static void ok(mg_err err) {
-    if (err) fail_msg("%s: %s", mg_err_name(err), mg_err_detail());
-}
-
-static int setup(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/mg-reproduce-XXXXXX");
-    return !mkdtemp(folder) || mg_arena_init(&arena, "test", (size_t)1 << 30) ||
-           mg_folder_make(mg_path(&arena, "%s/cells", folder));
-}
-
-static int teardown(void **state) {
-    (void)state;
-    const int status = system(mg_path(&arena, "rm -r %s", folder));
-    mg_arena_release(&arena);
-    return status;
-}
-
-static void put(const char *cell, const char *text) {
-    ok(mg_file_write(mg_path(&arena, "%s/cells/%s.json", folder, cell), text, strlen(text)));
-}
 
 static void put_cell(const char *cell, double wins, double gold) {
     put(cell, mg_path(&arena, "{\"wins_over_sft\": {\"estimate\": %g, \"n\": 10}, "

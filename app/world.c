@@ -47,6 +47,9 @@ static bool pays(const material *m, const char *reward) { return m->how && strcm
 static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *out) {
     mg_support_desk_world *w   = MG_NEW(arena, mg_support_desk_world, 1);
     mg_err                 err = MG_OK;
+    if (pays(m, "plain"))
+        return mg_fail(MG_CONFIG, "environment.reward: found 'plain', wanted graded or outcome: support-desk has no "
+                                  "decoy to do without");
     if (m->how) {
         w->form = strcmp(m->how->form, "tools") == 0 ? MG_SUPPORT_DESK_TOOLS : MG_SUPPORT_DESK_WORDS;
         err     = mg_support_desk_mutant_named(m->how->mutant, m->how->mutant_rate, m->how->mutant_when,
@@ -140,29 +143,29 @@ mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train
 // A key that does nothing here is a mistake about where the run acts.
 static mg_err refuse_idle_keys(const mg_settings *s) {
     const mg_environment_config *e = &s->environment;
-    const bool command = e->command[0] != 0, lock = !command && strcmp(s->run.world, "lock") == 0;
-    char       rate[32], load[32];
+    const bool  command = e->command[0] != 0;
+    const char *world   = command ? "" : s->run.world;
+    char        rate[32], load[32];
     if (command && strcmp(s->run.world, "synopsis"))
         return mg_fail(MG_CONFIG, "world: found '%s' beside environment.command, wanted one of them: the process "
                                   "is the world", s->run.world);
-    if (!command && strcmp(s->run.world, "support-desk") == 0)
-        return strcmp(e->reward, "plain") ? MG_OK
-                                          : mg_fail(MG_CONFIG, "environment.reward: found 'plain', wanted graded or "
-                                                               "outcome: it is lock's, and support-desk has no decoy");
     snprintf(rate, sizeof rate, "%g", e->mutant_rate), snprintf(load, sizeof load, "%lld", (long long)e->load);
     const struct {
-        const char *key, *found, *wanted, *whose;
-    } keys[] = {{"form", e->form, "words", "support-desk's"},
-                {"reward", e->reward, lock ? e->reward : "graded", "support-desk's and lock's"},
-                {"mutant", e->mutant, "none", "support-desk's"},
-                {"mutant_rate", rate, "1", "support-desk's"},
-                {"mutant_when", e->mutant_when, "always", "support-desk's"},
-                {"load", load, "0", "support-desk's"}};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(keys[i].found, keys[i].wanted))
-            return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is %s, and does nothing "
-                                      "in %s", keys[i].key, keys[i].found, keys[i].wanted, keys[i].whose,
-                           command ? e->command : s->run.world);
+        const char *key, *found, *idle, *worlds[2]; // where it does something
+    } keys[] = {{"form", e->form, "words", {"support-desk"}},
+                {"reward", e->reward, "graded", {"support-desk", "lock"}},
+                {"mutant", e->mutant, "none", {"support-desk"}},
+                {"mutant_rate", rate, "1", {"support-desk"}},
+                {"mutant_when", e->mutant_when, "always", {"support-desk"}},
+                {"load", load, "0", {"support-desk"}}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *const *at    = keys[i].worlds;
+        const bool         known = strcmp(world, at[0]) == 0 || (at[1] && strcmp(world, at[1]) == 0);
+        if (known || strcmp(keys[i].found, keys[i].idle) == 0) continue;
+        return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is of %s%s%s, and does nothing in %s",
+                       keys[i].key, keys[i].found, keys[i].idle, at[0], at[1] ? " and " : "", at[1] ? at[1] : "",
+                       command ? e->command : world);
+    }
     return MG_OK;
 }
 

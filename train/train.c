@@ -70,6 +70,18 @@ static bool goes_into_data(const trainer *t) {
     return mg_pairs_have_turns(t->job.pairs, t->job.n_pairs) ? c->snapshot && c->restore : c->resets;
 }
 
+// A row that names no task of its own is the task of its number.
+static mg_err check_tasks(const trainer *t) {
+    const int64_t tasks = t->world.n_items;
+    for (int64_t i = tasks; tasks > 0 && i < t->job.n_pairs; i++)
+        if (!t->job.pairs[i].placed)
+            return mg_fail(MG_CONFIG, "%s/train.jsonl: found %lld rows, of which row %lld names no \"item\", wanted at "
+                                      "most one for each of the %lld tasks of %s",
+                           t->settings.run.data, (long long)t->job.n_pairs, (long long)i + 1, (long long)tasks,
+                           t->world.class->name);
+    return MG_OK;
+}
+
 static mg_err open_world(trainer *t) {
     const mg_algo *a = t->settings.algo;
     if (!a->needs_world) return MG_OK;
@@ -81,6 +93,8 @@ static mg_err open_world(trainer *t) {
     if (a->needs_resets && !goes_into_data(t))
         return mg_fail(MG_CONFIG, "world: %s cannot be reset into a recorded state, which %s needs",
                        t->world.class->name, a->name);
+    err = check_tasks(t);
+    if (err) return err;
     t->job.n_items = t->world.n_items;
     mg_env_pool_init(&t->pool, t->world.class, t->world.world, &t->run_arena);
     return mg_harness_pin(t->world.class, t->world.world, &t->run_arena, &t->manifest);
@@ -338,8 +352,8 @@ static mg_err loop(trainer *t, mg_metrics *last) {
         if (t->options->stop && *t->options->stop) {
             err = u > t->run.updates_done ? checkpoint(t, u) : MG_OK;
             if (!err)
-                err = mg_fail(MG_INTERRUPTED, "stopped before update %lld of %lld; go on with --resume",
-                              (long long)u, (long long)t->updates);
+                err = mg_fail(MG_INTERRUPTED, "stopped before update %lld of %lld; go on with: martingale train %s "
+                              "--resume", (long long)u, (long long)t->updates, run_yaml(t));
             break;
         }
         err = one_update(t, u, last);
