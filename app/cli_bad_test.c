@@ -126,6 +126,8 @@ static void an_empty_data_set_is_refused(void **state) {
     cli_write("void/train.jsonl", "%s", "");
     cli_write("void/test.jsonl", "%s", "");
     cli_refused(3, "train --algo sft --data void --out x5", "void/train.jsonl", "empty");
+    cli_refused(2, "train --algo grpo --world lock --data data --out x5 " CLI_FROM_BASE,
+                "data/train.jsonl: found", "row 17 names no \"item\"", "16 tasks of lock");
     cli_refused(2, "train --algo sft --data nothing --out x5", "data: found nothing at 'nothing', wanted a folder");
     cli_refused(2, "train --algo sft --data data --model nowhere --out x5", "model: found nothing at 'nowhere'");
     cli_refused(2, "train --algo dpo --preferences nowhere --out x5 " CLI_FROM_BASE,
