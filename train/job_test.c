@@ -237,8 +237,10 @@ static void test_a_fresh_model(void **state) {
                       tiny_texts[i], tiny_texts[TINY_TEXTS / 2 + i]);
     file("fresh/train.jsonl", text);
     ok(READ(&s, NULL, {"data", mg_path(&arena, "%s/fresh", root)}, {"network.vocab", "300"},
-            {"network.family", "qwen2"}, {"network.context", "40"}, {"seed", "77"}));
+            {"network.family", "qwen2"}, {"network.context", "40"}, {"seed", "77"},
+            {"compute", mg_linear_has_bf16() ? "bf16" : "f32"}));
     ok(open_job(&s, &job, &t));
+    assert_int_equal(job.compute, mg_linear_has_bf16() ? MG_COMPUTE_BF16 : MG_COMPUTE_F32);
     assert_int_equal(job.seed, 77);
     assert_int_equal(job.n_pairs, TINY_TEXTS / 2);
     assert_string_equal(job.pairs[1].completion, tiny_texts[TINY_TEXTS / 2 + 1]);
