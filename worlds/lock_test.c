@@ -36,7 +36,7 @@ static void begin(mg_env *e, int64_t item, const char *prefix) {
     const mg_reset_options o = {.item = item, .prefix = prefix, .prefix_size = prefix ? strlen(prefix) : 0};
     mg_value seen;
     assert_int_equal(mg_lock_class.reset(e, 1, &o, 0, &seen), MG_OK);
-    char want[16];
+    char want[32];
     snprintf(want, sizeof want, "open %d", (int)item + 1);
     assert_string_equal(seen.text, want);
 }
