@@ -89,6 +89,15 @@ mg_tensor *mg_swiglu(mg_tape *t, mg_tensor *a, mg_tensor *b);
 typedef enum mg_activation_kind { MG_RELU, MG_TANH } mg_activation_kind;
 mg_tensor *mg_activation(mg_tape *t, mg_tensor *x, mg_activation_kind kind);
 
+// A whole perceptron: linear layers with `hidden` between them. n_nets of one shape stand side by side and read the
+// same x [rows, in]; layers [n_nets * n_layers], net after net; y [rows, n_nets * out], net j's columns from j * out.
+// W [out, in] and b [out, 1] of a layer are parameters, as mg_linear's.
+typedef struct mg_mlp_layer {
+    mg_tensor *W, *b;
+} mg_mlp_layer;
+mg_tensor *mg_mlp(mg_tape *t, mg_tensor *x, const mg_mlp_layer *layers, int64_t n_layers, int64_t n_nets,
+                  mg_activation_kind hidden);
+
 // logp_i = log softmax(z_i / temperature)[target[i]].  z [n, vocab]; target [n] outlives the tape;
 // logp [n, 1]. entropy_out [n], or NULL: -sum_k p_k log p_k of the same distribution, in nats,
 // for reports only (no gradient).   dz_ik += dlogp_i (1[k == target] - p_ik) / temperature
