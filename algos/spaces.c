@@ -27,7 +27,8 @@ static void names_for(unsigned kind, char *out, size_t size) {
     size_t used = 0;
     out[0]      = 0;
     for (const mg_algo *const *a = mg_algos; *a && used < size; a++)
-        if ((*a)->acts_in & kind) used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " " : "", (*a)->name);
+        if ((*a)->acts_in & kind)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " " : "", (*a)->name);
 }
 
 mg_err mg_spaces_suit(const mg_algo *algo, const mg_env_class *world) {

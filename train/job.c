@@ -426,7 +426,7 @@ static mg_err open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **
     *tokenizer        = NULL;
     job->rule         = (mg_prompt_rule){0};
     job->response_max = 0;
-    job->mlp          = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
+    job->mlp = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
     if (s->run.model[0] == 0) return MG_OK;
     mg_err err = mg_model_config_read(s->run.model, &c);
     return err ? err : mg_spaces_fit(&c, job->world, s->run.model);

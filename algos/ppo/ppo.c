@@ -317,8 +317,9 @@ mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_
     }
     *starts = s, *n = c->episodes;
     if (rows) *rows = row;
-    *how = vectors(l) ? (mg_sampling){.temperature = 1} : (mg_sampling){.temperature = c->temperature, .top_p = 1, .new_max = l->job->response_max,
+    *how = (mg_sampling){.temperature = c->temperature, .top_p = 1, .new_max = l->job->response_max,
                          .stop = strict(l) ? l->job->rule.stop : -1};
+    if (vectors(l)) *how = (mg_sampling){.temperature = 1};
     return MG_OK;
 }
 
