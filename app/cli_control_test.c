@@ -1,5 +1,5 @@
-// Goal:   a run in a world of vectors is a run like any other: from a dozen lines to a policy that plays, again with the
-//         same bytes after an interruption and with other threads, and every wrong wish is refused by name.
+// Goal:   a run in a world of vectors is a run like any other: from a dozen lines to a policy that plays, again with
+//         the same bytes after an interruption and with other threads, and every wrong wish is refused by name.
 // Method: the real program on cartpole, a few small updates each; docs/ENVIRONMENTS.md's process for a stranger's world
 //         of vectors.
 #include "app/cli_program.h"

@@ -17,7 +17,7 @@ static void learns(const char *example, double floor) {
     for (int seed = 1; seed <= 3; seed++) {
         const char *run = mg_path(&cli_arena, "%s-%d", example, seed);
         cli_status(cli("train examples/%s.yaml --seed %d --threads 1 --out %s", example, seed, run), 0);
-        json_t      *r      = cli_json("rollout --model %s --seed 1000 --episodes 100 --out %s-judged --json", run, run);
+        json_t *r = cli_json("rollout --model %s --seed 1000 --episodes 100 --out %s-judged --json", run, run);
         const json_t *judged = json_object_get(r, "return");
         const double  mean   = json_number_value(json_object_get(judged, "estimate"));
         assert_true(json_is_number(json_object_get(judged, "estimate")));
