@@ -356,21 +356,15 @@ static mg_err refuse_idle(const mg_section *section, size_t values_size, const c
     return MG_OK;
 }
 
-// What kind of model it is comes first: a language model's run brings keys of texts along.
-static mg_err check_perceptron(const mg_job *job, const mg_settings *s) {
-    mg_model_config c;
-    mg_err          err = MG_OK;
-    if (s->run.model[0] == 0) return MG_OK;
-    err = mg_settings_folder("model", s->run.model);
-    if (!err) err = mg_model_config_read(s->run.model, &c);
-    return err ? err : mg_spaces_fit(&c, job->world, s->run.model);
-}
-
 static mg_err check_vectors(const mg_job *job, const mg_settings *s) {
     static const char run[] = " reward_model data preferences template prompt_max cut_prompts response_max ";
     static const char network[] = " family tokenizer vocab d_model d_ff layers heads kv_heads context rope_theta tied "
                                   "init_std ";
-    mg_err err = check_perceptron(job, s);
+    mg_model_config   c;
+    // First the model: whoever names a language model has set its keys as well.
+    mg_err err = s->run.model[0] ? mg_settings_folder("model", s->run.model) : MG_OK;
+    if (!err && s->run.model[0]) err = mg_model_config_read(s->run.model, &c);
+    if (!err && s->run.model[0]) err = mg_spaces_fit(&c, job->world, s->run.model);
     if (!err) err = refuse_idle(&s->sections[0], sizeof s->run, run, job->world, "worlds of texts", job->run);
     if (!err)
         err = refuse_idle(&s->sections[1], sizeof s->network, network, job->world, "language models", job->run);
@@ -441,8 +435,7 @@ static void open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **to
 
 mg_err mg_job_policy(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     mg_err err = kind_known(s) ? MG_OK : check_kind(job, s);
-    if (err) return err;
-    if (!vectors(job)) return open_words(job, s, tokenizer);
+    if (err || !vectors(job)) return err ? err : open_words(job, s, tokenizer);
     open_perceptron(job, s, tokenizer);
     return MG_OK;
 }

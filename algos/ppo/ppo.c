@@ -1,4 +1,4 @@
-// ppo.c - one PPO update of a language model, step by step as the listing has it.
+// ppo.c - one PPO update, step by step as the listing has it.
 //
 // Source: DR-PO's PPO oracle (arXiv:2404.08495, sections 4 and 6, Table 5, and the public code), on
 // Schulman et al. 2017 (arXiv:1707.06347).
@@ -8,9 +8,11 @@
 //  - the default mask_mode "strict" leaves forced tokens and everything after the stop out of the
 //    KL reward, whitening, GAE and both losses; "code" is what the published code does;
 //  - sums are normalised over the whole minibatch, not per micro-batch;
-//  - the gradient's norm is limited; minibatches are blocks of the batch in its order;
+//  - the gradient's norm is limited; minibatches of texts are blocks of the batch in its order;
 //  - episodes of several turns: what the environment says is no step; each turn's reward counts at
-//    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped.
+//    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped;
+//  - in a world of vectors every action is a step; its minibatches are blocks of a new order of all steps for
+//    each pass, as is usual there.
 #include "algos/ppo/ppo.h"
 
 #include <math.h>
