@@ -7,7 +7,7 @@
 //    the gradient's norm limit;
 //  - the default mask_mode "strict" leaves forced tokens and everything after the stop out of the
 //    KL reward, whitening, GAE and both losses; "code" is what the published code does;
-//  - sums are normalised over the whole minibatch, not per micro-batch;
+//  - sums are normalised over the whole minibatch;
 //  - the gradient's norm is limited; minibatches are blocks of the batch in its order;
 //  - episodes of several turns: what the environment says is no step; each turn's reward counts at
 //    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped.
@@ -177,8 +177,8 @@ mg_err mg_ppo_policy_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, i
     const size_t mark   = mg_arena_mark(step);
     const double tokens = count_of(b->trained, b->t.offset[begin], b->t.offset[end]);
     if (tokens == 0) return MG_OK;
-    for (int64_t i = begin; i < end; i += l->config.microbatch) {
-        const int64_t    stop = i + l->config.microbatch < end ? i + l->config.microbatch : end;
+    for (int64_t i = begin, stop; i < end; i = stop) {
+        stop = mg_answers_portion(&b->t.answers, i, end, 1);
         const int64_t    at = b->t.offset[i], n = b->t.offset[stop] - at;
         const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
         mg_tape          tape = mg_tape_make(step, l->job->team, true);
@@ -204,8 +204,8 @@ mg_err mg_ppo_value_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, in
     const size_t mark   = mg_arena_mark(step);
     const double tokens = count_of(b->in_mdp, b->t.offset[begin], b->t.offset[end]);
     if (tokens == 0) return MG_OK;
-    for (int64_t i = begin; i < end; i += l->config.microbatch) {
-        const int64_t    stop = i + l->config.microbatch < end ? i + l->config.microbatch : end;
+    for (int64_t i = begin, stop; i < end; i = stop) {
+        stop = mg_answers_portion(&b->t.answers, i, end, 1);
         const int64_t    at = b->t.offset[i], n = b->t.offset[stop] - at;
         const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
         mg_tape          tape = mg_tape_make(step, l->job->team, true);
