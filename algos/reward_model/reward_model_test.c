@@ -59,7 +59,7 @@ static void the_loss_is_bradleys_and_terrys(void **state) {
     for (int k = 0; k < 2; k++) {
         char settings[96];
         snprintf(settings, sizeof settings,
-                 "batch=120 microbatch=5 epochs=40 lr=0.01 warmup=0 pool=%s", pools[k]);
+                 "batch=120 microbatch=5 epochs=400 lr=0.01 warmup=0 pool=%s", pools[k]);
         tiny           *t = started(settings);
         const char     *texts[2 * TINY_PAIRS];
         double          reward[2 * TINY_PAIRS], loss = 0, right = 0;
