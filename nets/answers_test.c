@@ -1,5 +1,5 @@
 // Goal:   numbers per answer token are those of the whole sequence read alone, each at its place:
-//         log-probability and value before the token, score at it.
+//         log-probability and value before the token, score at it; portions follow from the answers.
 // Method: the oracle (model_oracle.h), one sequence at a time and in double; the same answers
 //         packed in other ways.
 #include "nets/answers.h"
