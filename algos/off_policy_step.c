@@ -1,0 +1,132 @@
+// off_policy_step.c - the parts of a gradient step on transitions.
+#include "algos/off_policy.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "store/replay.h"
+#include "store/transitions.h"
+
+// ---- Batches
+
+// How many of the batch come from data and buffer, and from how many rows of each.
+typedef struct mix {
+    int64_t data, ring; // rows to draw from
+    int64_t from_data;  // of the batch; -1: from both as one
+} mix;
+
+static mix mix_of(const mg_off_policy *l, int64_t n) {
+    const char *mode = l->config.replay_mode;
+    mix         x    = {.data = l->job->transitions ? l->job->transitions->n : 0,
+                        .ring = l->job->replay ? mg_replay_rows(l->job->replay) : 0, .from_data = -1};
+    if (!l->state.online) return (mix){x.data, 0, n};
+    if (strcmp(mode, "empty") == 0 || strcmp(mode, "warmup") == 0) return (mix){0, x.ring, 0};
+    if (strcmp(mode, "half") == 0 && x.data > 0) x.from_data = x.ring > 0 ? n / 2 : n;
+    return x;
+}
+
+static void take_row(const mg_off_policy *l, const mix *x, int64_t i, mg_rng *rng, mg_off_policy_batch *b) {
+    const int64_t observations = l->observations, actions = l->actions;
+    int64_t       k;
+    if (x->from_data >= 0)
+        k = i < x->from_data ? (int64_t)mg_rng_below(rng, (uint64_t)x->data)
+                             : x->data + (int64_t)mg_rng_below(rng, (uint64_t)x->ring);
+    else
+        k = (int64_t)mg_rng_below(rng, (uint64_t)(x->data + x->ring));
+    const mg_transition_row row = k < x->data ? mg_transitions_row(l->job->transitions, k)
+                                              : mg_replay_row(l->job->replay, k - x->data);
+    mg_mlp_normalise(l->actor, row.observation, 1, b->s + i * observations);
+    mg_mlp_normalise(l->actor, row.next, 1, b->next + i * observations);
+    memcpy(b->a + i * actions, row.action, sizeof(float) * (size_t)actions);
+    b->r[i]          = row.reward;
+    b->terminated[i] = row.terminated;
+}
+
+mg_off_policy_batch mg_off_policy_draw(const mg_off_policy *l) {
+    const int64_t       n = l->config.batch;
+    mg_arena           *a = l->job->step;
+    mg_off_policy_batch b = {.n = n,
+                             .s = mg_arena_alloc_raw(a, sizeof(float) * (size_t)(n * l->observations)),
+                             .next = mg_arena_alloc_raw(a, sizeof(float) * (size_t)(n * l->observations)),
+                             .a = mg_arena_alloc_raw(a, sizeof(float) * (size_t)(n * l->actions)),
+                             .r = mg_arena_alloc_raw(a, sizeof(float) * (size_t)n),
+                             .terminated = mg_arena_alloc_raw(a, (size_t)n)};
+    const mix x   = mix_of(l, n);
+    mg_rng    rng = mg_rng_stream(l->job->seed, MG_PURPOSE_BATCH, (uint64_t)l->state.updates);
+    for (int64_t i = 0; i < n; i++) take_row(l, &x, i, &rng, &b);
+    return b;
+}
+
+// ---- Critics
+
+static mg_tensor *constant(mg_arena *a, int64_t rows, int64_t cols, const float *numbers) {
+    mg_tensor *t = MG_NEW(a, mg_tensor, 1);
+    *t = (mg_tensor){.dtype = MG_F32, .rows = rows, .cols = cols, .data = (void *)numbers};
+    return t;
+}
+
+// [s, a], as critics read them.
+static mg_tensor *joined(const mg_off_policy *l, mg_tape *tape, int64_t n, const float *s, mg_tensor *a) {
+    return mg_concat(tape, constant(tape->arena, n, l->observations, s), a, l->actions);
+}
+
+const float *mg_off_policy_values(const mg_off_policy *l, mg_model *critics, int64_t n, const float *s,
+                                  const float *a, int64_t stride) {
+    mg_tape tape = mg_tape_make(l->job->step, l->job->team, false);
+    return mg_f32(mg_mlp_forward(&tape, critics, joined(l, &tape, n, s, constant(tape.arena, n, stride, a))));
+}
+
+void mg_off_policy_target(const mg_off_policy_batch *b, double gamma, const double *next, float *y) {
+    for (int64_t i = 0; i < b->n; i++)
+        y[i] = (float)((double)b->r[i] + (b->terminated[i] ? 0 : gamma * next[i]));
+}
+
+mg_err mg_off_policy_critic_step(mg_off_policy *l, const mg_off_policy_batch *b, const float *y) {
+    mg_tape    tape = mg_tape_make(l->job->step, l->job->team, true);
+    mg_tensor *q    = mg_mlp_forward(&tape, l->critic,
+                                     joined(l, &tape, b->n, b->s, constant(tape.arena, b->n, l->actions, b->a)));
+    const float *Q = mg_f32(q);
+    float       *dq = mg_grad(q);
+    double       loss = 0, mean = 0;
+    for (int64_t i = 0; i < b->n; i++)
+        for (int64_t k = 0; k < 2; k++) {
+            const double off = (double)Q[2 * i + k] - (double)y[i];
+            loss += off * off / (double)b->n;
+            dq[2 * i + k] = (float)(2 * off / (double)b->n);
+            if (k == 0) mean += (double)Q[2 * i] / (double)b->n;
+        }
+    if (!isfinite(loss))
+        return mg_fail(MG_NUMERIC, "critic loss is %g at gradient step %lld", loss, (long long)l->state.updates);
+    mg_tape_backward(&tape);
+    l->sums.critic_loss += loss, l->sums.q += mean, l->sums.steps++;
+    return mg_adamw_step(&l->critic_opt, l->critic, l->config.critic_lr, l->job->team, NULL);
+}
+
+// ---- Policies
+
+mg_tensor *mg_off_policy_through(mg_off_policy *l, mg_tape *tape, const mg_off_policy_batch *b, mg_tensor *a,
+                                 int64_t nets) {
+    const mg_mlp_shape *s = &l->critic->config.mlp;
+    return mg_mlp(tape, joined(l, tape, b->n, b->s, a), mg_off_policy_constant(l), s->depth + 1, nets,
+                  s->tanh ? MG_TANH : MG_RELU);
+}
+
+mg_err mg_off_policy_actor_step(mg_off_policy *l, double loss) {
+    if (!isfinite(loss))
+        return mg_fail(MG_NUMERIC, "policy loss is %g at gradient step %lld", loss, (long long)l->state.updates);
+    l->sums.actor_loss += loss, l->sums.actor_steps++;
+    return mg_adamw_step(&l->actor_opt, l->actor, l->config.lr, l->job->team, NULL);
+}
+
+void mg_off_policy_follow(mg_off_policy *l) {
+    mg_polyak(l->critic_target, l->critic, l->config.tau, l->job->team);
+    if (l->actor_target) mg_polyak(l->actor_target, l->actor, l->config.tau, l->job->team);
+}
+
+void mg_off_policy_variable_step(mg_off_policy_state *s, double gradient, double lr) {
+    s->t += 1;
+    s->m += 0.1 * (gradient - s->m);
+    s->v += 0.001 * (gradient * gradient - s->v);
+    const double m = s->m / (1 - pow(0.9, s->t)), v = s->v / (1 - pow(0.999, s->t));
+    s->variable -= lr * m / (sqrt(v) + 1e-8);
+}
