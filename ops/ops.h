@@ -89,6 +89,15 @@ mg_tensor *mg_swiglu(mg_tape *t, mg_tensor *a, mg_tensor *b);
 typedef enum mg_activation_kind { MG_RELU, MG_TANH } mg_activation_kind;
 mg_tensor *mg_activation(mg_tape *t, mg_tensor *x, mg_activation_kind kind);
 
+// A whole perceptron: linear layers with `hidden` between them. n_nets of one shape stand side by side and read the
+// same x [rows, in]; layers [n_nets * n_layers], net after net; y [rows, n_nets * out], net j's columns from j * out.
+// W [out, in] and b [out, 1] of a layer are parameters, as mg_linear's.
+typedef struct mg_mlp_layer {
+    mg_tensor *W, *b;
+} mg_mlp_layer;
+mg_tensor *mg_mlp(mg_tape *t, mg_tensor *x, const mg_mlp_layer *layers, int64_t n_layers, int64_t n_nets,
+                  mg_activation_kind hidden);
+
 // y_i = [a_i, the first n numbers of b_i].  a [rows, p], b [rows, q], n at most q; y [rows, p + n].
 mg_tensor *mg_concat(mg_tape *t, mg_tensor *a, mg_tensor *b, int64_t n);
 
