@@ -9,6 +9,7 @@
 #ifndef MG_ALGOS_ALGO_H
 #define MG_ALGOS_ALGO_H
 #include "core/config.h"
+#include "env/env.h"
 #include "env/episode.h"
 #include "env/pair.h"
 #include "nets/folder.h"
@@ -39,13 +40,15 @@ typedef struct mg_job {
     mg_compute          compute; // of every model that the learner opens
     mg_arena           *run;  // lifetime of the learner
     mg_arena           *step; // reset by the loop after each update
-    const mg_tokenizer *tokenizer;
+    const mg_tokenizer *tokenizer; // NULL, as all that concerns texts is zero: the world has vectors
     mg_prompt_rule      rule;
     int64_t             response_max; // tokens of an answer, its stop token included
     int64_t             context_max;  // tokens that the model reads in all; 0: not known, no limit
     const char         *model_folder;  // policy at the start, and the reference ("" for fresh)
     const char         *reward_folder; // reward model; "" : the environment's reward
     const mg_model_config *fresh;      // shape of a new model, when model_folder is ""
+    const mg_env_class    *world;      // that policies act in; NULL: the algorithm needs none
+    mg_mlp_shape           mlp;        // width, depth and tanh of a new perceptron; the rest follows from the world
     const mg_pair       *pairs;        // training rows; mg_pair_item says which of the world's items
     int64_t              n_pairs;
     int64_t              n_items;      // tasks of the world; 0: its seed decides
@@ -66,13 +69,18 @@ typedef struct mg_part {
 
 typedef struct mg_learner mg_learner;
 
+// Worlds that an algorithm is for (spaces.h).
+enum { MG_IN_TEXTS = 1, MG_IN_VECTORS = 2 };
+
 typedef struct mg_algo {
     const char     *name, *summary, *citation;
     const mg_field *fields;      // its config section, named like the algorithm
     size_t          config_size; // bytes of the config struct
     bool            needs_pairs, needs_preferences, needs_world;
     bool            needs_resets; // into prefixes, or with data of several turns by snapshots
-    bool            starts_fresh; // can do without a model: makes one of the job's `fresh` shape
+    bool            starts_fresh; // of texts: can do without a model, and makes one of the job's `fresh` shape. Of
+                                  // vectors all can.
+    unsigned        acts_in;      // MG_IN_TEXTS, MG_IN_VECTORS or both
 
     // On success *out is owned by the caller and ended by close. Errors: those of loading models
     // and of encoding data; MG_CONFIG for combinations that cannot work.

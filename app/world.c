@@ -124,15 +124,23 @@ static mg_err process_make(const mg_settings *s, mg_arena *arena, mg_world *out)
 // ---- by name
 
 static const struct {
-    const char *name; // its class has the same
+    const mg_env_class *class; // by whose name it is found
     mg_err (*make)(const material *m, mg_arena *arena, mg_world *out);
-} kinds[] = {{"synopsis", synopsis_make}, {"support-desk", support_desk_make}, {"cartpole", cartpole_make},
-           {"lock", lock_make}};
+} kinds[] = {{&mg_synopsis_class, synopsis_make},
+             {&mg_support_desk_class, support_desk_make},
+             {&mg_cartpole_class, cartpole_make},
+             {&mg_lock_class, lock_make}};
 
 static mg_err make(const char *name, const material *m, mg_arena *arena, mg_world *out) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].name, name) == 0) return kinds[i].make(m, arena, out);
+        if (strcmp(kinds[i].class->name, name) == 0) return kinds[i].make(m, arena, out);
     return mg_fail(MG_CONFIG, "world: found '%s', wanted one of those in app/world.c", name);
+}
+
+const mg_env_class *mg_app_world_class(const mg_settings *s) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !s->environment.command[0]; i++)
+        if (strcmp(kinds[i].class->name, s->run.world) == 0) return kinds[i].class;
+    return NULL;
 }
 
 mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train,

@@ -114,6 +114,11 @@ mg_tensor *mg_squash(mg_tape *t, mg_tensor *z, const float *noise, double low, d
 mg_tensor *mg_token_logp(mg_tape *t, mg_tensor *z, const int32_t *target, double temperature,
                          float *entropy_out);
 
+// logp_i = sum_j log N(x_ij; m_ij, exp(s_j)^2): independent normal distributions, whose log deviations s
+// [d, 1] are a parameter.  m [n, d]; x [n, d] outlives the tape; logp [n, 1].
+// With z_ij = (x_ij - m_ij) exp(-s_j):  dm_ij += dlogp_i z_ij exp(-s_j),  ds_j += sum_i dlogp_i (z_ij^2 - 1)
+mg_tensor *mg_gaussian_logp(mg_tape *t, mg_tensor *m, mg_tensor *s, const float *x);
+
 // mg_token_logp of mg_linear(x, W, NULL), with the same bits, but without keeping more logits than a
 // band's: a vocabulary may be wide. W is a parameter; the rest as above.
 mg_tensor *mg_linear_logp(mg_tape *t, mg_tensor *x, mg_tensor *W, const int32_t *target,

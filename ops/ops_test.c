@@ -31,6 +31,7 @@ static int32_t scattered[AUX]; // 0..4, with repetitions
 static int32_t targets[AUX];   // 0..1
 static int32_t ascending[AUX]; // 7, 8, ...
 static int32_t distant[AUX];   // positions far apart
+static float   actions[AUX];   // N(0, 1)
 static double  frequency[64];
 static float   normals[AUX];   // of N(0, 1)
 
@@ -82,6 +83,7 @@ static void make_shared(void) {
         distant[i]   = (int32_t)mg_rng_below(&rng, 100000);
         normals[i]   = (float)(1.5 * sin(1.0 + 2.3 * i));
     }
+    for (int i = 0; i < AUX; i++) actions[i] = (float)mg_rng_normal(&rng);
     for (int j = 0; j < 64; j++) frequency[j] = pow(10000, -j / 16.0);
     sequence     = plan_of(1, (int64_t[]){5}, (int[]){-1});
     tree         = plan_of(5, (int64_t[]){3, 2, 1, 2, 4}, (int[]){-1, 0, 1, 0, -1});
@@ -151,6 +153,9 @@ static mg_tensor *token_logp(mg_tape *t, mg_tensor **in, int64_t row) {
 }
 static mg_tensor *token_logp_warm(mg_tape *t, mg_tensor **in, int64_t row) {
     return mg_token_logp(t, in[0], targets + row, 0.7, NULL);
+}
+static mg_tensor *gaussian_logp(mg_tape *t, mg_tensor **in, int64_t row) {
+    return mg_gaussian_logp(t, in[0], in[1], actions + row * in[0]->cols);
 }
 static mg_tensor *linear_logp(mg_tape *t, mg_tensor **in, int64_t row) {
     return mg_linear_logp(t, in[0], in[1], targets + row, 0.7, NULL);
@@ -237,6 +242,8 @@ static const op_case small_cases[] = {
     {"token_logp 5x7", token_logp, {{5, 7}}, 1, 7},
     {"token_logp 1x2", token_logp, {{1, 2}}, 1, 2},
     {"token_logp 3x33 warm", token_logp_warm, {{3, 33}}, 1, 33},
+    {"gaussian_logp 5x3", gaussian_logp, {{5, 3}, {3, 1}}, 1, 12},
+    {"gaussian_logp 1x33", gaussian_logp, {{1, 33}, {33, 1}}, 1, 66},
     {"linear_logp 5x7x3", linear_logp, {{5, 7}, {3, 7}}, 1, 21},
     {"linear_logp 33x2x5", linear_logp, {{33, 2}, {5, 2}}, 1, 33},
     {"attention sequence, 2 heads of 3", attention_sequence_2, {{5, 6}, {5, 6}, {5, 6}}, 0, 15},
@@ -275,6 +282,8 @@ static const op_case large_cases[] = {
     {"squash 600x12", squash, {{600, 12}}, 1, 60},
     {"token_logp 40x3001", token_logp_warm, {{40, 3001}}, 1, 3001},
     {"token_logp 3x40000", token_logp, {{3, 40000}}, 1, 40000},
+    {"gaussian_logp 1100x3", gaussian_logp, {{1100, 3}, {3, 1}}, 1, 1100},
+    {"gaussian_logp 23x130", gaussian_logp, {{23, 130}, {130, 1}}, 1, 260},
     {"linear_logp 700x16x200", linear_logp, {{700, 16}, {200, 16}}, 1, 716},
     {"linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016}, // three bands
     {"bf16 linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016, true},
@@ -439,6 +448,9 @@ static void test_literals(void **state) {
         const float two_draws[] = {-1, 0};
         EXPECT(mg_squash(&tape, L(1, 4, log(3) / 2 + 0.5, 0, log(0.25), 0), two_draws, log(0.5), 9), 0.5, 0,
                -0.5 - log(0.5) - log(2 * M_PI) - log(0.75));
+        // z is 3 / 2 and 0, the deviations 2 and 1: -9/8 - log 2 - log 2 pi, by hand.
+        EXPECT(mg_gaussian_logp(&tape, L(1, 2, 1, 7), L(2, 1, log(2), 0), (float[]){4, 7}),
+               -1.125 - log(2) - 2 * 0.918938533204672742);
         EXPECT(mg_token_logp(&tape, L(2, 3, log(1), log(2), log(3), 500, 500, 500), last, 1, NULL),
                log(3.0 / 6), log(1.0 / 3));
         EXPECT(mg_token_logp(&tape, L(1, 3, log(1), log(2), log(3)), last, 0.5, NULL),

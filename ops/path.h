@@ -42,6 +42,7 @@ MG_NAIVE_DECLARE(rope)
 MG_NAIVE_DECLARE(swiglu)
 MG_NAIVE_DECLARE(activation)
 MG_NAIVE_DECLARE(token_logp)
+MG_NAIVE_DECLARE(gaussian_logp)
 MG_NAIVE_DECLARE(attention)
 MG_NAIVE_DECLARE(concat)
 MG_NAIVE_DECLARE(squash)
@@ -101,6 +102,14 @@ typedef struct mg_token_logp_call {
     float         *lse;     // fast: log sum_k exp(z_ik / temperature), [n]
     bool           store;   // fast: z's gradient begins here
 } mg_token_logp_call;
+
+typedef struct mg_gaussian_logp_call {
+    mg_tensor   *m, *s, *logp;
+    const float *x;
+    float       *inverse;  // fast: exp(-s_j), [d]
+    float        constant; // fast: what does not depend on x and m
+    bool         store;    // fast: m's gradient begins here
+} mg_gaussian_logp_call;
 
 typedef struct mg_attention_call {
     mg_tensor               *q, *k, *v, *y;

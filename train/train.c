@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "algos/spaces.h"
 #include "algos/tokens.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -59,8 +60,10 @@ static mg_err check_run(trainer *t) {
     return mg_settings_same(&t->settings, run_yaml(t), &t->run_arena);
 }
 
-// A fresh model has no folder whose tokenizer could be carried along, so its own lies in the run.
+// A fresh model has no folder whose tokenizer could be carried along, so its own lies in the run. A perceptron has
+// no tokenizer.
 static const char *origin(const trainer *t) {
+    if (!t->tokenizer) return NULL;
     return t->settings.run.model[0] ? t->settings.run.model : t->run.folder;
 }
 
@@ -87,17 +90,26 @@ static mg_err open_world(trainer *t) {
     if (!a->needs_world) return MG_OK;
     mg_err err = t->options->make_world(&t->settings, &t->job, &t->world);
     if (err) return err;
-    if (t->world.class->observation.kind != MG_SPACE_TEXT || t->world.class->action.kind != MG_SPACE_TEXT)
-        return mg_fail(MG_CONFIG, "world: %s has no texts, which a language model reads and says",
-                       t->world.class->name);
+    err = mg_spaces_suit(a, t->world.class);
+    if (err) return err;
     if (a->needs_resets && !goes_into_data(t))
         return mg_fail(MG_CONFIG, "world: %s cannot be reset into a recorded state, which %s needs",
                        t->world.class->name, a->name);
     err = check_tasks(t);
     if (err) return err;
     t->job.n_items = t->world.n_items;
+    t->job.world   = t->world.class;
     mg_env_pool_init(&t->pool, t->world.class, t->world.world, &t->run_arena);
     return mg_harness_pin(t->world.class, t->world.world, &t->run_arena, &t->manifest);
+}
+
+// Whether the algorithm is for this kind of world, as soon as that can be known.
+static mg_err check_kind(trainer *t) {
+    const mg_train_options *o     = t->options;
+    const mg_env_class     *class = o->world_class ? o->world_class(&t->settings) : NULL;
+    if (!class) return MG_OK;
+    if (t->settings.algo->needs_world) t->job.world = class;
+    return mg_spaces_suit(t->settings.algo, class);
 }
 
 static mg_err open_learner(trainer *t) {
@@ -156,8 +168,10 @@ static mg_err open_all(trainer *t) {
     // Everything that can be wrong with what the user named is found before the folder is made, where
     // an empty run would stand in the way of the next try.
     mg_gate_init(&t->gate, &t->settings.gate);
-    err = mg_job_open(&t->job, &t->settings, &t->tokenizer);
+    err = check_kind(t);
+    if (!err) err = mg_job_data(&t->job, &t->settings);
     if (!err) err = open_world(t);
+    if (!err) err = mg_job_policy(&t->job, &t->settings, &t->tokenizer);
     if (!err) err = open_learner(t);
     if (!err && t->settings.algo->needs_resets && !o->resume) err = check_resets(t);
     if (!err)
@@ -165,7 +179,7 @@ static mg_err open_all(trainer *t) {
                           mg_harness_identity(t->world.class, &t->manifest, &t->run_arena), &t->run_arena);
     if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
     if (!err) err = write_settings(t);
-    if (!err && !t->settings.run.model[0])
+    if (!err && t->tokenizer && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
     if (!err) err = load_checkpoint(t);
     if (!err) err = mg_events_open(&t->events, t->run.folder, o->wall_time);

@@ -233,6 +233,7 @@ const mg_algo mg_algo_grpo = {
     .citation    = "Shao et al. 2024, arXiv:2402.03300",
     .fields      = fields,
     .config_size = sizeof(mg_grpo_config),
+    .acts_in     = MG_IN_TEXTS,
     .needs_world = true,
     .open        = open_learner,
     .updates     = updates,

@@ -389,6 +389,7 @@ const mg_algo mg_algo_ppo = {
     .citation    = "Schulman et al. 2017, arXiv:1707.06347",
     .fields      = fields,
     .config_size = sizeof(mg_ppo_config),
+    .acts_in     = MG_IN_TEXTS | MG_IN_VECTORS,
     .needs_world = true,
     .open        = open_learner,
     .updates     = updates,

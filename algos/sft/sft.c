@@ -168,6 +168,7 @@ const mg_algo mg_algo_sft = {
     .citation    = "",
     .fields      = fields,
     .config_size = sizeof(mg_sft_config),
+    .acts_in     = MG_IN_TEXTS,
     .needs_pairs = true,
     .starts_fresh = true,
     .open        = open_learner,
