@@ -46,7 +46,7 @@ typedef struct mg_off_policy_config {
 typedef struct mg_off_policy_state {
     int64_t steps;    // made in the world
     int64_t updates;  // gradient steps, offline ones too: what draws are keyed by
-    int64_t rows;     // ever written to the buffer, at the checkpoint
+    int64_t written;  // transitions, to the buffer, at the checkpoint
     int64_t online;   // 1: the passage to the world is behind
     double  variable, m, v, t; // a dual variable or log temperature, with Adam's moments and count
 } mg_off_policy_state;
@@ -64,7 +64,8 @@ typedef struct mg_off_policy_batch {
 typedef struct mg_off_policy_sums {
     double critic_loss, q, steps;            // over gradient steps
     double actor_loss, actor_steps;          // over those that moved the policy
-    double distance, multiplier, bound;      // td3_c's, over the same
+    double data_distance;                    // of the policy from the batch's actions, over the same
+    double distance, multiplier, bound;      // td3_c's
     double entropy, temperature;             // sac's
 } mg_off_policy_sums;
 
@@ -77,7 +78,7 @@ struct mg_off_policy {
     mg_model *actor, *critic, *critic_target; // owned, as are the next
     mg_model *actor_target, *anchor;          // NULL: the algorithm has none
     mg_adamw  actor_opt, critic_opt;
-    struct mg_constant_nets *constant; // the critic, for gradients that go through it alone
+    mg_mlp_layer *constant; // the critic's layers without gradients, for what only goes through it
     mg_off_policy_state      state;
     mg_off_policy_sums       sums;
     // One gradient step; state.updates is its number.
@@ -91,7 +92,6 @@ struct mg_off_policy {
 // one without critics, data of other spaces), and those of loading.
 mg_err mg_off_policy_open(mg_off_policy *l, const mg_job *job, const mg_off_policy_config *config,
                           mg_mlp_head head, bool deterministic, bool anchored) MG_MUST_USE;
-void   mg_off_policy_close(mg_off_policy *l);
 
 // The parts of a step.
 mg_off_policy_batch mg_off_policy_draw(const mg_off_policy *l);
@@ -105,6 +105,9 @@ mg_err mg_off_policy_critic_step(mg_off_policy *l, const mg_off_policy_batch *b,
 // Q_1, or with `nets` 2 both, of (s, a's first columns) on the tape; gradients reach `a` and no critic.
 mg_tensor *mg_off_policy_through(mg_off_policy *l, mg_tape *tape, const mg_off_policy_batch *b, mg_tensor *a,
                                  int64_t nets);
+// The critic's layers without gradients, kept as it moves. Opened and closed with the learner.
+void mg_off_policy_constant_open(mg_off_policy *l);
+void mg_off_policy_constant_close(mg_off_policy *l);
 // One step of Adam of the policy after its loss was looked at.
 mg_err mg_off_policy_actor_step(mg_off_policy *l, double loss) MG_MUST_USE;
 void   mg_off_policy_follow(mg_off_policy *l); // targets move by tau
@@ -112,13 +115,21 @@ void   mg_off_policy_follow(mg_off_policy *l); // targets move by tau
 // Adam (Kingma & Ba 2015, arXiv:1412.6980) of the state's one variable, down its gradient.
 void mg_off_policy_variable_step(mg_off_policy_state *s, double gradient, double lr);
 
-// The functions of algo.h's table.
-int64_t mg_off_policy_updates(const mg_off_policy *l);
-int64_t mg_off_policy_steps_end(const mg_off_policy *l, int64_t update);
-mg_err  mg_off_policy_act(mg_off_policy *l, const float *observation, bool explore, float *action) MG_MUST_USE;
-mg_err  mg_off_policy_learn(mg_off_policy *l) MG_MUST_USE;
-mg_err  mg_off_policy_update(mg_off_policy *l, int64_t update, mg_episode *episodes, int64_t n,
-                             mg_metrics *out) MG_MUST_USE;
-int     mg_off_policy_parts(mg_off_policy *l, mg_part parts[MG_PARTS_MAX]);
-mg_err  mg_off_policy_finish(mg_off_policy *l, const char *folder) MG_MUST_USE;
+// Of algo.h's table all but what names an algorithm and opens it, for learners that begin with a mg_off_policy.
+#define MG_OFF_POLICY_FUNCTIONS                                                                                     \
+    .acts_in = MG_IN_VECTORS, .needs_world = true, .updates = mg_off_policy_updates,                                \
+    .update = mg_off_policy_update, .steps_end = mg_off_policy_steps_end, .steps = mg_off_policy_steps,             \
+    .act = mg_off_policy_act, .learn = mg_off_policy_learn, .stepping = mg_off_policy_stepping,                     \
+    .parts = mg_off_policy_parts, .finish = mg_off_policy_finish, .close = mg_off_policy_close
+int64_t     mg_off_policy_updates(const mg_learner *l);
+int64_t     mg_off_policy_steps_end(const mg_learner *l, int64_t update);
+int64_t     mg_off_policy_steps(const mg_learner *l);
+mg_stepping mg_off_policy_stepping(mg_learner *l);
+mg_err      mg_off_policy_act(mg_learner *l, const float *observation, bool explore, float *action) MG_MUST_USE;
+mg_err      mg_off_policy_learn(mg_learner *l) MG_MUST_USE;
+mg_err      mg_off_policy_update(mg_learner *l, int64_t update, mg_episode *episodes, int64_t n,
+                                 mg_metrics *out) MG_MUST_USE;
+int         mg_off_policy_parts(mg_learner *l, mg_part parts[MG_PARTS_MAX]);
+mg_err      mg_off_policy_finish(mg_learner *l, const char *folder) MG_MUST_USE;
+void        mg_off_policy_close(mg_learner *l);
 #endif

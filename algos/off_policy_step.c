@@ -104,10 +104,42 @@ mg_err mg_off_policy_critic_step(mg_off_policy *l, const mg_off_policy_batch *b,
 
 // ---- Policies
 
+static int64_t layers_of(const mg_off_policy *l) {
+    return l->critic->config.mlp.nets * (l->critic->config.mlp.depth + 1);
+}
+
+void mg_off_policy_constant_open(mg_off_policy *l) {
+    l->constant = MG_NEW(l->job->run, mg_mlp_layer, layers_of(l));
+    for (int64_t i = 0; i < layers_of(l); i++) {
+        l->constant[i].W = MG_NEW(l->job->run, mg_tensor, 1);
+        l->constant[i].b = MG_NEW(l->job->run, mg_tensor, 1);
+    }
+}
+
+void mg_off_policy_constant_close(mg_off_policy *l) {
+    for (int64_t i = 0; l->constant && i < layers_of(l); i++) mg_linear_unpack(l->constant[i].W);
+    l->constant = NULL;
+}
+
+// The numbers as they are now; what products have packed stays with the copy.
+static void follow_tensor(mg_tensor *copy, const mg_tensor *original) {
+    struct mg_packed *packed = copy->packed;
+    *copy                    = *original;
+    copy->grad = NULL, copy->packed = packed;
+}
+
+static const mg_mlp_layer *constant_layers(mg_off_policy *l) {
+    for (int64_t i = 0; i < layers_of(l); i++) {
+        follow_tensor(l->constant[i].W, l->critic->nets[i].W);
+        follow_tensor(l->constant[i].b, l->critic->nets[i].b);
+    }
+    return l->constant;
+}
+
 mg_tensor *mg_off_policy_through(mg_off_policy *l, mg_tape *tape, const mg_off_policy_batch *b, mg_tensor *a,
                                  int64_t nets) {
     const mg_mlp_shape *s = &l->critic->config.mlp;
-    return mg_mlp(tape, joined(l, tape, b->n, b->s, a), mg_off_policy_constant(l), s->depth + 1, nets,
+    return mg_mlp(tape, joined(l, tape, b->n, b->s, a), constant_layers(l), s->depth + 1, nets,
                   s->tanh ? MG_TANH : MG_RELU);
 }
 
@@ -118,9 +150,15 @@ mg_err mg_off_policy_actor_step(mg_off_policy *l, double loss) {
     return mg_adamw_step(&l->actor_opt, l->actor, l->config.lr, l->job->team, NULL);
 }
 
+static void polyak(mg_model *target, const mg_model *from, double tau) { // STAND-IN
+    for (int64_t i = 0; i < from->n_weights; i++)
+        target->weights[i] += (float)tau * (from->weights[i] - target->weights[i]);
+    mg_model_touch(target);
+}
+
 void mg_off_policy_follow(mg_off_policy *l) {
-    mg_polyak(l->critic_target, l->critic, l->config.tau, l->job->team);
-    if (l->actor_target) mg_polyak(l->actor_target, l->actor, l->config.tau, l->job->team);
+    polyak(l->critic_target, l->critic, l->config.tau);
+    if (l->actor_target) polyak(l->actor_target, l->actor, l->config.tau);
 }
 
 void mg_off_policy_variable_step(mg_off_policy_state *s, double gradient, double lr) {

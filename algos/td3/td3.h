@@ -30,23 +30,23 @@ typedef struct mg_td3_config {
     (mg_td3_config) { .offline_updates = (c)->offline_updates, .steps = (c)->steps, MG_TD3_SHARED_FIELDS(MG_TD3_COPY) }
 
 typedef struct mg_td3 mg_td3;
+
+// The actor's loss, whose gradients are added to x's. Called once per actor step.
+typedef double mg_td3_loss(mg_td3 *l, const mg_actor_terms *x);
+
+typedef enum mg_td3_anchors { MG_TD3_TARGET = 1, MG_TD3_FROZEN = 2 } mg_td3_anchors;
+
 struct mg_td3 {
-    mg_off_policy base; // first: a learner's pointer is this one's too
+    mg_off_policy base; // first: a pointer to one is a pointer to the other
     mg_td3_config config;
-    // The actor's loss and its gradients, written to x. Called once per actor step, in the world; offline it is
-    // TD3-BC's.
-    double (*loss)(mg_td3 *l, const mg_actor_terms *x);
-    const void *more; // the config of who changes the loss
+    mg_td3_loss  *loss;    // in the world; on data it is TD3-BC's
+    unsigned      anchors; // of mg_td3_anchors: whose actions the loss is told
+    const void   *more;    // the config of who changes the loss
 };
 
 extern const mg_algo mg_algo_td3;
 
-// Opens a learner of that loss; td3_bc/ and td3_c/ are this. Errors: those of mg_off_policy_open.
-mg_err mg_td3_open(mg_learner **out, const mg_job *job, const mg_td3_config *config, bool anchored,
-                   double (*loss)(mg_td3 *l, const mg_actor_terms *x), const void *more) MG_MUST_USE;
-// Of algo.h's table, but for open and the like.
-#define MG_TD3_FUNCTIONS                                                                                            \
-    .acts_in = MG_IN_VECTORS, .needs_world = true, .updates = mg_td3_updates, .update = mg_td3_update,               \
-    .steps_end = mg_td3_steps_end, .act = mg_td3_act, .learn = mg_td3_learn, .state = mg_td3_state,                   \
-    .parts = mg_td3_parts, .finish = mg_td3_finish, .close = mg_td3_close
+// Opens a learner of that loss, as td3_bc/ and td3_c/ do. Errors: those of mg_off_policy_open.
+mg_err mg_td3_open(mg_learner **out, const mg_job *job, const mg_td3_config *config, unsigned anchors,
+                   mg_td3_loss *loss, const void *more) MG_MUST_USE;
 #endif
