@@ -81,6 +81,7 @@ typedef struct mg_stepping {
     void    *state;      // what a checkpoint keeps beside the parts: plain bytes, read and written in place
     size_t   state_size;
     int64_t *written;    // in it: transitions ever written to the buffer. Set by the loop before it is kept
+    int64_t  gradient_steps; // made so far, which key the draws of batches
 } mg_stepping;
 
 // Worlds that an algorithm is for (spaces.h).

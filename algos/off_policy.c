@@ -152,7 +152,8 @@ mg_stepping mg_off_policy_stepping(mg_learner *learner) {
                          .looks      = l->config.evaluate_episodes,
                          .state      = &l->state,
                          .state_size = sizeof l->state,
-                         .written    = &l->state.written};
+                         .written    = &l->state.written,
+                         .gradient_steps = l->state.updates};
 }
 
 static int64_t start_steps(const mg_off_policy *l) { return l->begun ? 0 : l->config.start_steps; }
