@@ -73,6 +73,12 @@ typedef struct mg_part {
 
 typedef struct mg_learner mg_learner;
 
+// How far a replay buffer was filled: rows ever added, and the head of their chain (store/replay.h).
+typedef struct mg_buffer_mark {
+    int64_t rows;
+    uint8_t head[32];
+} mg_buffer_mark;
+
 // What the loop of single steps does for a learner, and keeps of it.
 typedef struct mg_stepping {
     int64_t  replay;     // transitions that the buffer holds
@@ -80,7 +86,8 @@ typedef struct mg_stepping {
     int64_t  looks;      // episodes of a look at the policy as it is at its best
     void    *state;      // what a checkpoint keeps beside the parts: plain bytes, read and written in place
     size_t   state_size;
-    int64_t *written;    // in it: transitions ever written to the buffer. Set by the loop before it is kept
+    mg_buffer_mark *buffer;  // in it; set by the loop before it is kept
+    int64_t  block;      // steps of an update, but for the rest of an episode
     int64_t  gradient_steps; // made so far, which key the draws of batches
 } mg_stepping;
 

@@ -9,10 +9,8 @@
 #include "core/log.h"
 #include "nets/act.h"
 #include "store/replay.h"
-#include "store/transitions.h"
 
 #define CRITIC_SEED ((uint64_t)1 << 40) // added to the run's, so that critics' weights are no policy's
-#define DEVIATION_MIN 1e-3 // added to the data's deviations: arXiv:2106.06860, section 5
 
 // ---- Opening
 
@@ -28,28 +26,22 @@ static mg_err check_job(const mg_off_policy *l) {
                            (long long)l->config.offline_updates);
         return MG_OK;
     }
-    if (job->transitions->observations != l->observations || job->transitions->actions != l->actions)
+    if (job->transitions->obs != l->observations || job->transitions->act != l->actions)
         return mg_fail(MG_MISMATCH, "data: found %lld numbers of observations and %lld of actions, wanted %lld and "
-                                    "%lld: those of %s", (long long)job->transitions->observations,
-                       (long long)job->transitions->actions, (long long)l->observations, (long long)l->actions,
+                                    "%lld: those of %s", (long long)job->transitions->obs,
+                       (long long)job->transitions->act, (long long)l->observations, (long long)l->actions,
                        job->world->name);
     return MG_OK;
 }
 
 // From the data's observations; whoever starts from a policy goes on seeing as it did.
 static void set_input(const mg_off_policy *l) {
-    const mg_transitions *t    = l->job->transitions;
-    const int64_t         n    = l->observations;
-    double               *mean = MG_NEW(l->job->run, double, n), *deviation = MG_NEW(l->job->run, double, n);
-    for (int64_t i = 0; i < t->n; i++)
-        for (int64_t j = 0; j < n; j++) mean[j] += (double)mg_transitions_row(t, i).observation[j] / (double)t->n;
-    for (int64_t i = 0; i < t->n; i++)
-        for (int64_t j = 0; j < n; j++) {
-            const double off = (double)mg_transitions_row(t, i).observation[j] - mean[j];
-            deviation[j] += off * off / (double)t->n;
-        }
-    for (int64_t j = 0; j < n; j++) deviation[j] = sqrt(deviation[j]) + DEVIATION_MIN;
-    mg_mlp_set_input(l->actor, mean, deviation);
+    const int64_t n    = l->observations;
+    float        *seen = MG_NEW(l->job->run, float, 2 * n);
+    double       *wide = MG_NEW(l->job->run, double, 2 * n);
+    mg_transitions_scale(l->job->transitions, seen, seen + n);
+    for (int64_t j = 0; j < 2 * n; j++) wide[j] = (double)seen[j];
+    mg_mlp_set_input(l->actor, wide, wide + n);
 }
 
 static mg_err new_critic(mg_off_policy *l) {
@@ -152,7 +144,8 @@ mg_stepping mg_off_policy_stepping(mg_learner *learner) {
                          .looks      = l->config.evaluate_episodes,
                          .state      = &l->state,
                          .state_size = sizeof l->state,
-                         .written    = &l->state.written,
+                         .buffer     = &l->state.buffer,
+                         .block      = l->config.block,
                          .gradient_steps = l->state.updates};
 }
 
@@ -207,7 +200,7 @@ static bool ready(const mg_off_policy *l) {
     const bool    data = l->job->transitions && (strcmp(mode, "append") == 0 || strcmp(mode, "half") == 0);
     const int64_t wait = strcmp(mode, "warmup") == 0 ? l->config.warmup_steps : 0;
     if (l->state.steps <= start_steps(l) || l->state.steps <= wait) return false;
-    return data || mg_replay_rows(l->job->replay) >= l->config.batch;
+    return data || mg_replay_rows(l->job->replay) - mg_replay_low(l->job->replay) >= l->config.batch;
 }
 
 mg_err mg_off_policy_learn(mg_learner *learner) {

@@ -10,6 +10,7 @@
 #define MG_ALGOS_OFF_POLICY_H
 #include "algos/algo.h"
 #include "nets/mlp.h"
+#include "store/transitions.h"
 
 // Where a default is not the papers', its meaning says so. offline_updates and steps come before these, as each
 // algorithm has its own defaults for them.
@@ -46,19 +47,10 @@ typedef struct mg_off_policy_config {
 typedef struct mg_off_policy_state {
     int64_t steps;    // made in the world
     int64_t updates;  // gradient steps, offline ones too: what draws are keyed by
-    int64_t written;  // transitions, to the buffer, at the checkpoint
     int64_t online;   // 1: the passage to the world is behind
     double  variable, m, v, t; // a dual variable or log temperature, with Adam's moments and count
+    mg_buffer_mark buffer; // at the checkpoint
 } mg_off_policy_state;
-
-// A minibatch on the step arena.
-typedef struct mg_off_policy_batch {
-    int64_t  n;
-    float   *s, *next;   // [n, observations] normalised
-    float   *a;          // [n, actions] as they were done, within [-1, 1]
-    float   *r;          // [n]
-    uint8_t *terminated; // [n]; a truncated episode is bootstrapped
-} mg_off_policy_batch;
 
 // Sums since the block began, for its report.
 typedef struct mg_off_policy_sums {
@@ -94,16 +86,18 @@ mg_err mg_off_policy_open(mg_off_policy *l, const mg_job *job, const mg_off_poli
                           mg_mlp_head head, bool deterministic, bool anchored) MG_MUST_USE;
 
 // The parts of a step.
-mg_off_policy_batch mg_off_policy_draw(const mg_off_policy *l);
+//
+// A minibatch on the step arena, of data and buffer as replay_mode says; its observations are normalised.
+mg_transitions mg_off_policy_draw(const mg_off_policy *l);
 // q [n, 2] of a network of critics, which `a` [n, stride] joins to s by its first `actions` columns. Constants.
 const float *mg_off_policy_values(const mg_off_policy *l, mg_model *critics, int64_t n, const float *s,
                                   const float *a, int64_t stride);
-// y = r + gamma (1 - terminated) next
-void mg_off_policy_target(const mg_off_policy_batch *b, double gamma, const double *next, float *y);
+// y = r + gamma (1 - terminal) next: a truncated episode is bootstrapped
+void mg_off_policy_target(const mg_transitions *b, double gamma, const double *next, float *y);
 // sum_k mean_i (Q_k(s_i, a_i) - y_i)^2, one step of Adam. Error: MG_NUMERIC, before anything moves.
-mg_err mg_off_policy_critic_step(mg_off_policy *l, const mg_off_policy_batch *b, const float *y) MG_MUST_USE;
+mg_err mg_off_policy_critic_step(mg_off_policy *l, const mg_transitions *b, const float *y) MG_MUST_USE;
 // Q_1, or with `nets` 2 both, of (s, a's first columns) on the tape; gradients reach `a` and no critic.
-mg_tensor *mg_off_policy_through(mg_off_policy *l, mg_tape *tape, const mg_off_policy_batch *b, mg_tensor *a,
+mg_tensor *mg_off_policy_through(mg_off_policy *l, mg_tape *tape, const mg_transitions *b, mg_tensor *a,
                                  int64_t nets);
 // The critic's layers without gradients, kept as it moves. Opened and closed with the learner.
 void mg_off_policy_constant_open(mg_off_policy *l);

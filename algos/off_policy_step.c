@@ -5,55 +5,34 @@
 #include <string.h>
 
 #include "store/replay.h"
-#include "store/transitions.h"
 
 // ---- Batches
 
-// How many of the batch come from data and buffer, and from how many rows of each.
-typedef struct mix {
-    int64_t data, ring; // rows to draw from
-    int64_t from_data;  // of the batch; -1: from both as one
-} mix;
-
-static mix mix_of(const mg_off_policy *l, int64_t n) {
-    const char *mode = l->config.replay_mode;
-    mix         x    = {.data = l->job->transitions ? l->job->transitions->n : 0,
-                        .ring = l->job->replay ? mg_replay_rows(l->job->replay) : 0, .from_data = -1};
-    if (!l->state.online) return (mix){x.data, 0, n};
-    if (strcmp(mode, "empty") == 0 || strcmp(mode, "warmup") == 0) return (mix){0, x.ring, 0};
-    if (strcmp(mode, "half") == 0 && x.data > 0) x.from_data = x.ring > 0 ? n / 2 : n;
-    return x;
+// How many of n come from the data; the rest from the buffer.
+static int64_t from_data(const mg_off_policy *l, mg_rng *rng, int64_t n) {
+    const char     *mode = l->config.replay_mode;
+    const mg_replay *ring = l->job->replay;
+    const int64_t   data = l->job->transitions ? l->job->transitions->n : 0;
+    const int64_t   held = ring ? mg_replay_rows(ring) - mg_replay_low(ring) : 0;
+    int64_t         k    = 0;
+    if (!l->state.online) return n;
+    if (data == 0 || strcmp(mode, "empty") == 0 || strcmp(mode, "warmup") == 0) return 0;
+    if (held == 0) return n;
+    if (strcmp(mode, "half") == 0) return n / 2;
+    for (int64_t i = 0; i < n; i++) k += (int64_t)mg_rng_below(rng, (uint64_t)(data + held)) < data;
+    return k;
 }
 
-static void take_row(const mg_off_policy *l, const mix *x, int64_t i, mg_rng *rng, mg_off_policy_batch *b) {
-    const int64_t observations = l->observations, actions = l->actions;
-    int64_t       k;
-    if (x->from_data >= 0)
-        k = i < x->from_data ? (int64_t)mg_rng_below(rng, (uint64_t)x->data)
-                             : x->data + (int64_t)mg_rng_below(rng, (uint64_t)x->ring);
-    else
-        k = (int64_t)mg_rng_below(rng, (uint64_t)(x->data + x->ring));
-    const mg_transition_row row = k < x->data ? mg_transitions_row(l->job->transitions, k)
-                                              : mg_replay_row(l->job->replay, k - x->data);
-    mg_mlp_normalise(l->actor, row.observation, 1, b->s + i * observations);
-    mg_mlp_normalise(l->actor, row.next, 1, b->next + i * observations);
-    memcpy(b->a + i * actions, row.action, sizeof(float) * (size_t)actions);
-    b->r[i]          = row.reward;
-    b->terminated[i] = row.terminated;
-}
-
-mg_off_policy_batch mg_off_policy_draw(const mg_off_policy *l) {
-    const int64_t       n = l->config.batch;
-    mg_arena           *a = l->job->step;
-    mg_off_policy_batch b = {.n = n,
-                             .s = mg_arena_alloc_raw(a, sizeof(float) * (size_t)(n * l->observations)),
-                             .next = mg_arena_alloc_raw(a, sizeof(float) * (size_t)(n * l->observations)),
-                             .a = mg_arena_alloc_raw(a, sizeof(float) * (size_t)(n * l->actions)),
-                             .r = mg_arena_alloc_raw(a, sizeof(float) * (size_t)n),
-                             .terminated = mg_arena_alloc_raw(a, (size_t)n)};
-    const mix x   = mix_of(l, n);
-    mg_rng    rng = mg_rng_stream(l->job->seed, MG_PURPOSE_BATCH, (uint64_t)l->state.updates);
-    for (int64_t i = 0; i < n; i++) take_row(l, &x, i, &rng, &b);
+mg_transitions mg_off_policy_draw(const mg_off_policy *l) {
+    const int64_t  n    = l->config.batch;
+    mg_rng         rng  = mg_rng_stream(l->job->seed, MG_PURPOSE_BATCH, (uint64_t)l->state.updates);
+    mg_transitions b    = mg_transitions_new(l->job->step, n, l->observations, l->actions);
+    const int64_t  k    = from_data(l, &rng, n);
+    mg_transitions data = mg_transitions_view(&b, 0, k), ring = mg_transitions_view(&b, k, n - k);
+    if (k > 0) mg_transitions_sample(l->job->transitions, &rng, &data);
+    if (k < n) mg_replay_sample(l->job->replay, &rng, &ring);
+    mg_mlp_normalise(l->actor, b.observation, n, b.observation);
+    mg_mlp_normalise(l->actor, b.next, n, b.next);
     return b;
 }
 
@@ -76,15 +55,15 @@ const float *mg_off_policy_values(const mg_off_policy *l, mg_model *critics, int
     return mg_f32(mg_mlp_forward(&tape, critics, joined(l, &tape, n, s, constant(tape.arena, n, stride, a))));
 }
 
-void mg_off_policy_target(const mg_off_policy_batch *b, double gamma, const double *next, float *y) {
+void mg_off_policy_target(const mg_transitions *b, double gamma, const double *next, float *y) {
     for (int64_t i = 0; i < b->n; i++)
-        y[i] = (float)((double)b->r[i] + (b->terminated[i] ? 0 : gamma * next[i]));
+        y[i] = (float)((double)b->reward[i] + (b->terminal[i] ? 0 : gamma * next[i]));
 }
 
-mg_err mg_off_policy_critic_step(mg_off_policy *l, const mg_off_policy_batch *b, const float *y) {
+mg_err mg_off_policy_critic_step(mg_off_policy *l, const mg_transitions *b, const float *y) {
     mg_tape    tape = mg_tape_make(l->job->step, l->job->team, true);
     mg_tensor *q    = mg_mlp_forward(&tape, l->critic,
-                                     joined(l, &tape, b->n, b->s, constant(tape.arena, b->n, l->actions, b->a)));
+                                     joined(l, &tape, b->n, b->observation, constant(tape.arena, b->n, l->actions, b->action)));
     const float *Q = mg_f32(q);
     float       *dq = mg_grad(q);
     double       loss = 0, mean = 0;
@@ -136,10 +115,10 @@ static const mg_mlp_layer *constant_layers(mg_off_policy *l) {
     return l->constant;
 }
 
-mg_tensor *mg_off_policy_through(mg_off_policy *l, mg_tape *tape, const mg_off_policy_batch *b, mg_tensor *a,
+mg_tensor *mg_off_policy_through(mg_off_policy *l, mg_tape *tape, const mg_transitions *b, mg_tensor *a,
                                  int64_t nets) {
     const mg_mlp_shape *s = &l->critic->config.mlp;
-    return mg_mlp(tape, joined(l, tape, b->n, b->s, a), constant_layers(l), s->depth + 1, nets,
+    return mg_mlp(tape, joined(l, tape, b->n, b->observation, a), constant_layers(l), s->depth + 1, nets,
                   s->tanh ? MG_TANH : MG_RELU);
 }
 

@@ -27,7 +27,8 @@ static void names_for(unsigned kind, char *out, size_t size) {
     size_t used = 0;
     out[0]      = 0;
     for (const mg_algo *const *a = mg_algos; *a && used < size; a++)
-        if ((*a)->acts_in & kind) used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " " : "", (*a)->name);
+        if ((*a)->acts_in & kind)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " " : "", (*a)->name);
 }
 
 mg_err mg_spaces_suit(const mg_algo *algo, const mg_env_class *world) {
@@ -51,22 +52,22 @@ mg_err mg_spaces_fit(const mg_model_config *policy, const mg_env_class *world, c
     const mg_space     *action = &world->action;
     const bool          chosen = action->kind == MG_SPACE_DISCRETE;
     if (policy->family != MG_FAMILY_MLP)
-        return mg_fail(MG_MISMATCH, "model: %s is a language model, wanted a perceptron for %s, which has no texts", name,
+        return mg_fail(MG_CONFIG, "model: %s is a language model, wanted a perceptron for %s, which has no texts", name,
                        world->name);
     if (s->head == MG_HEAD_NONE || s->nets != 1)
-        return mg_fail(MG_MISMATCH, "model: %s gives values, wanted a policy", name);
+        return mg_fail(MG_CONFIG, "model: %s gives values, wanted a policy", name);
     if (s->in != world->observation.n)
-        return mg_fail(MG_MISMATCH, "model: %s reads %lld numbers, wanted %lld: those that %s shows", name,
+        return mg_fail(MG_CONFIG, "model: %s reads %lld numbers, wanted %lld: those that %s shows", name,
                        (long long)s->in, (long long)world->observation.n, world->name);
     if (chosen != (s->head == MG_HEAD_CATEGORICAL))
-        return mg_fail(MG_MISMATCH, "model: %s has the head %s, wanted one that gives %s, which %s takes", name,
+        return mg_fail(MG_CONFIG, "model: %s has the head %s, wanted one that gives %s, which %s takes", name,
                        HEADS[s->head], chosen ? "choices" : "numbers", world->name);
     const int64_t gives = chosen ? s->out : mg_act_numbers(s);
     if (gives != action->n)
-        return mg_fail(MG_MISMATCH, "model: %s gives %lld %s, wanted %lld: those that %s takes", name, (long long)gives,
+        return mg_fail(MG_CONFIG, "model: %s gives %lld %s, wanted %lld: those that %s takes", name, (long long)gives,
                        chosen ? "choices" : "numbers", (long long)action->n, world->name);
     if (!chosen && s->action_scale != action->high)
-        return mg_fail(MG_MISMATCH, "model: %s gives numbers within %g, wanted %g: the range of %s", name,
+        return mg_fail(MG_CONFIG, "model: %s gives numbers within %g, wanted %g: the range of %s", name,
                        s->action_scale, action->high, world->name);
     return MG_OK;
 }
@@ -91,7 +92,7 @@ mg_err mg_spaces_policy(const mg_job *job, mg_mlp_head head, bool trained, mg_mo
     if (!err && fresh) mg_model_init(m, job->seed);
     if (!err) err = mg_spaces_fit(&m->config, job->world, fresh ? "network" : job->model_folder);
     if (!err && m->config.mlp.head != head)
-        err = mg_fail(MG_MISMATCH, "model: %s has the head %s, wanted %s", job->model_folder,
+        err = mg_fail(MG_CONFIG, "model: %s has the head %s, wanted %s", job->model_folder,
                       HEADS[m->config.mlp.head], HEADS[head]);
     if (!err) err = mg_model_compute(m, job->compute);
     if (err)

@@ -12,13 +12,13 @@ bool mg_spaces_vectors(const mg_env_class *world);
 // Is the algorithm for this world? Error: MG_CONFIG, with what the world has and the algorithm is for.
 mg_err mg_spaces_suit(const mg_algo *algo, const mg_env_class *world) MG_MUST_USE;
 
-// Does a policy fit a world of vectors? `name` (its folder) begins the sentence. Error: MG_MISMATCH, with the
+// Does a policy fit a world of vectors? `name` (its folder) begins the sentence. Error: MG_CONFIG, with the
 // numbers found and wanted.
 mg_err mg_spaces_fit(const mg_model_config *policy, const mg_env_class *world, const char *name) MG_MUST_USE;
 
 // The policy that the job starts from: its folder's, which must have that head, or a new one of the job's network
 // drawn from its seed, which computes as the job says. Owned by the caller.
-// Errors: MG_MISMATCH (another head, and as above), those of loading it.
+// Errors: MG_CONFIG (another head, and as above; a network that cannot be), those of loading it.
 mg_err mg_spaces_policy(const mg_job *job, mg_mlp_head head, bool trained, mg_model **out) MG_MUST_USE;
 
 // The word of a head, such as "gaussian".

@@ -56,8 +56,9 @@ typedef struct mg_turn {
 
 // What a perceptron policy did in a world of vectors, for whoever learns from it; of each turn, or of the last.
 typedef struct mg_vector_steps {
-    const float   *drawn;  // [n_turns, n] as its head drew them (nets/act.h), before the world's range cut them; or NULL
-    const int32_t *choice; // [n_turns] or NULL
+    const float   *drawn;  // [n_turns, n] as its head drew them (nets/act.h), before the world's range cut them; NULL:
+                           // it chooses
+    const int32_t *choice; // [n_turns]; NULL: it does not choose
     const double  *logp;   // [n_turns] of that; NULL: the head has none
     const float   *last;   // what was seen behind the last turn where watching stopped; NULL: the task was over
 } mg_vector_steps;

@@ -48,9 +48,13 @@ static mg_err play_round(const mg_rollout *r, mg_gate *gate, rounds *x, mg_start
     mg_episode *played = MG_NEW(arena, mg_episode, *n_who);
     mg_rng      rng    = mg_rng_stream(r->seed, MG_PURPOSE_REPLAY, draws);
     int64_t     cut = 0, again = 0;
-    mg_err err = r->script             ? mg_scripted_run(r, starts, *n_who, policy_version, draws, arena, played)
-                 : mg_vectors_world(r) ? mg_vectors_run(r, starts, *n_who, policy_version, draws, arena, scratch, played)
-                                       : mg_rollout_run(r, starts, *n_who, policy_version, draws, arena, scratch, played, &cut);
+    mg_err      err;
+    if (r->script)
+        err = mg_scripted_run(r, starts, *n_who, policy_version, draws, arena, played);
+    else if (mg_vectors_world(r))
+        err = mg_vectors_run(r, starts, *n_who, policy_version, draws, arena, scratch, played);
+    else
+        err = mg_rollout_run(r, starts, *n_who, policy_version, draws, arena, scratch, played, &cut);
     if (err) return err;
     out->cut_prompts += cut;
     for (int64_t k = 0; k < *n_who; k++) mg_collect_second_look(r, &rng, arena, &played[k], &out->replayed);

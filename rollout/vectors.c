@@ -141,8 +141,9 @@ mg_err mg_vectors_run(const mg_rollout *r, const mg_start *starts, int64_t n, in
     mg_err  err     = MG_OK;
     for (int64_t i = 0; i < n; i++)
         begin(r, &players[i], i, &starts[i], policy_version, b.in, arena, &episodes[i]);
-    do err = one_step(r, players, n, draws, &b, arena, scratch);
-    while (!err && b.live > 0);
+    do {
+        err = one_step(r, players, n, draws, &b, arena, scratch);
+    } while (!err && b.live > 0);
     for (int64_t i = 0; i < n; i++) finish(&players[i], &b, arena);
     return err;
 }

@@ -9,14 +9,17 @@
 #include "rollout/scripted.h"
 #include "rollout/stage.h"
 
+#define MARGIN_BLOCKS 64 // that the buffer holds beside its capacity: a checkpoint is due before there are more
+
 // What an episode leaves for the buffer; reused by all of a block.
 typedef struct staged {
-    int64_t room, n;  // transitions
-    float  *seen;     // [room + 1, observations]
-    float  *done;     // [room, actions] as the policy gave them, within [-1, 1]
-    float  *reward;   // [room]
-    float  *wide;     // [actions] as the world takes them
-    int64_t appended;
+    int64_t  room, n;  // transitions
+    float   *seen;     // [room + 1, observations]
+    float   *done;     // [room, actions] as the policy gave them, within [-1, 1]
+    float   *reward;   // [room]
+    uint8_t *terminal; // [room]
+    float   *wide;     // [actions] as the world takes them
+    int64_t  appended;
 } staged;
 
 static int64_t turns_max(const mg_env_class *class) {
@@ -26,24 +29,22 @@ static int64_t turns_max(const mg_env_class *class) {
 
 static staged staged_make(const mg_env_class *class, mg_arena *arena) {
     const int64_t room = turns_max(class), o = class->observation.n, a = class->action.n;
-    return (staged){.room   = room,
-                    .seen   = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)((room + 1) * o)),
-                    .done   = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)(room * a)),
-                    .reward = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)room),
-                    .wide   = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)a)};
+    return (staged){.room     = room,
+                    .seen     = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)((room + 1) * o)),
+                    .done     = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)(room * a)),
+                    .reward   = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)room),
+                    .terminal = mg_arena_alloc_raw(arena, (size_t)room),
+                    .wide     = mg_arena_alloc_raw(arena, sizeof(float) * (size_t)a)};
 }
 
-// The staged transitions from `appended` on.
-static void append(mg_control *c, staged *x, const mg_episode *e) {
-    const int64_t o = c->rollout->class->observation.n, a = c->rollout->class->action.n;
-    for (int64_t t = x->appended; t < x->n; t++) {
-        const bool last = t + 1 == e->n_turns;
-        mg_replay_append(c->replay, &(mg_transition_row){.observation = x->seen + t * o, .action = x->done + t * a,
-                                                         .next = x->seen + (t + 1) * o, .reward = x->reward[t],
-                                                         .terminated = last && e->terminated,
-                                                         .truncated = last && e->truncated});
-    }
+// The staged transitions from `appended` on. What is seen behind one step is what is seen before the next.
+static mg_err append(mg_control *c, staged *x) {
+    const int64_t        o = c->rollout->class->observation.n, a = c->rollout->class->action.n, from = x->appended;
+    const mg_transitions rows = {.n = x->n - from, .obs = o, .act = a, .observation = x->seen + from * o,
+                                 .action = x->done + from * a, .reward = x->reward + from,
+                                 .next = x->seen + (from + 1) * o, .terminal = x->terminal + from};
     x->appended = x->n;
+    return rows.n > 0 ? mg_replay_add(c->replay, &rows) : MG_OK;
 }
 
 static void keep_seen(const mg_control *c, staged *x, const mg_value *seen) {
@@ -62,6 +63,7 @@ static bool step(mg_control *c, mg_stage *s, staged *x, bool *goes) {
     turn->action = mg_record_value(&action, space, true, s->arena, &turn->action_size);
     *goes        = mg_stage_step(s, &action, &seen);
     if (s->broken || !mg_reward_value(&s->turns[s->episode->n_turns - 1].reward, &reward)) return false;
+    x->terminal[x->n] = s->episode->terminated;
     x->reward[x->n++] = (float)reward;
     keep_seen(c, x, &seen);
     return true;
@@ -79,8 +81,8 @@ static mg_err play(mg_control *c, mg_stage *s, staged *x, bool at_once) {
     while (goes && !err) {
         err = c->algo->act(c->learner, x->seen + x->n * o, true, x->done + x->n * a);
         if (err || !step(c, s, x, &goes)) break;
-        if (at_once && s->watch.finding.verdict == MG_CLEAN) append(c, x, s->episode);
-        err = c->algo->learn(c->learner);
+        if (at_once && s->watch.finding.verdict == MG_CLEAN) err = append(c, x);
+        if (!err) err = c->algo->learn(c->learner);
     }
     return err;
 }
@@ -116,15 +118,13 @@ static mg_err attempt(mg_control *c, int64_t update, staged *x, mg_start *next, 
     int64_t    kept;
     if (!again) mg_gate_group(c->gate, &e, 1, &keep, &kept);
     add(out, &e, room, arena);
-    if (keep) {
-        append(c, x, &e);
-        out->kept[out->n_kept++] = out->n_all - 1;
-    }
     if (again)
         next->attempt++;
     else
         next->episode++, next->group++, next->attempt = 0;
-    return MG_OK;
+    if (!keep) return MG_OK;
+    out->kept[out->n_kept++] = out->n_all - 1;
+    return append(c, x);
 }
 
 mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_collected *out) {
@@ -147,15 +147,23 @@ mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_colle
 
 // ---- The buffer
 
+// Rows that may lie between two checkpoints.
+static int64_t margin(const mg_control *c) {
+    return MARGIN_BLOCKS * c->algo->stepping(c->learner).block + 2 * turns_max(c->rollout->class);
+}
+
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) {
     const mg_env_class *class = c->rollout->class;
     const mg_stepping   s     = c->algo->stepping(c->learner);
     if (s.at_once && class->call)
         return mg_fail(MG_CONFIG, "%s.stage: found 'step', wanted 'episode': %s is another process, whose verdict of a "
                                   "step is not final", c->algo->name, class->name);
-    mg_err err = mg_replay_open(&c->replay, mg_path(arena, "%s/replay.bin", folder), s.replay, class->observation.n,
-                                class->action.n);
-    return err ? err : mg_replay_rewind(c->replay, *s.written);
+    const mg_replay_shape shape = {.obs = class->observation.n, .act = class->action.n, .capacity = s.replay,
+                                   .margin = margin(c)};
+    mg_err err = mg_replay_open(&c->replay, mg_path(arena, "%s/replay.bin", folder), &shape);
+    if (!err) err = mg_replay_rewind(c->replay, s.buffer->rows, s.buffer->rows > 0 ? s.buffer->head : NULL);
+    c->kept = s.buffer->rows;
+    return err;
 }
 
 void mg_control_close(mg_control *c) {
@@ -163,12 +171,24 @@ void mg_control_close(mg_control *c) {
     c->replay = NULL;
 }
 
-mg_err mg_control_fed(const mg_control *c, int64_t first, mg_fed_replay *out) {
+bool mg_control_full(const mg_control *c) {
+    if (!c->replay) return false;
+    const int64_t more = c->algo->stepping(c->learner).block + turns_max(c->rollout->class);
+    return mg_replay_rows(c->replay) - c->kept + more > margin(c);
+}
+
+mg_err mg_control_mark(mg_control *c) {
+    mg_buffer_mark *mark = c->algo->stepping(c->learner).buffer;
+    mark->rows = c->kept = mg_replay_rows(c->replay);
+    mg_replay_head(c->replay, mark->head);
+    return mg_replay_sync(c->replay);
+}
+
+bool mg_control_fed(const mg_control *c, int64_t first, mg_fed_replay *out) {
     const mg_rng rng = mg_rng_stream(c->rollout->seed, MG_PURPOSE_BATCH, (uint64_t)first);
-    *out = (mg_fed_replay){.low  = mg_replay_written(c->replay) - mg_replay_rows(c->replay),
-                           .high = mg_replay_written(c->replay),
-                           .key  = (uint64_t)rng.key[1] << 32 | rng.key[0]};
-    return MG_OK;
+    if (mg_replay_rows(c->replay) == 0 || c->algo->stepping(c->learner).gradient_steps == first) return false;
+    *out = mg_replay_fed(c->replay, (uint64_t)rng.key[1] << 32 | rng.key[0]);
+    return true;
 }
 
 // ---- Looks

@@ -23,6 +23,7 @@ typedef struct mg_control { // all borrowed but the buffer
     const mg_rollout *rollout;
     mg_gate          *gate;
     mg_replay        *replay; // owned
+    int64_t           kept;   // its rows at the last checkpoint
 } mg_control;
 
 // Opens the buffer of the run's folder, with the rows that the learner's bytes say. Errors: MG_IO, MG_CORRUPT,
@@ -35,8 +36,14 @@ void   mg_control_close(mg_control *c);
 // Errors: those of the learner; MG_EMPTY (MG_CONTROL_STILLBORN_MAX).
 mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_collected *out) MG_MUST_USE;
 
-// What the buffer gave this update, whose first gradient step was number `first`. Error: the buffer's.
-mg_err mg_control_fed(const mg_control *c, int64_t first, mg_fed_replay *out) MG_MUST_USE;
+// The buffer holds so many rows beside its capacity that it can go back to its last mark. Full: a block more might
+// be too many, so that a checkpoint is due whatever the settings say.
+bool mg_control_full(const mg_control *c); // without a buffer: false
+// Marks how far the buffer is in the learner's bytes; it is on the disk when this returns. Error: MG_IO.
+mg_err mg_control_mark(mg_control *c) MG_MUST_USE;
+
+// What of the buffer this update may have drawn, whose first gradient step was number `first`. False: nothing.
+bool mg_control_fed(const mg_control *c, int64_t first, mg_fed_replay *out);
 
 // Plays the policy without exploring, on the same seeds at every look, outside record and gate: return,
 // return_deviation and return_length over the episodes that went well, look_faults where some did not.

@@ -260,7 +260,7 @@ static mg_err load_tokenizer(const mg_settings *s, mg_job *job, mg_tokenizer **t
     mg_model_config c;
     mg_err err = mg_model_config_read(s->run.model, &c);
     if (!err && c.family == MG_FAMILY_MLP)
-        err = mg_fail(MG_MISMATCH, "model: %s is a perceptron, which reads vectors; wanted a language model: the world "
+        err = mg_fail(MG_CONFIG, "model: %s is a perceptron, which reads vectors; wanted a language model: the world "
                                    "has texts", s->run.model);
     if (!err) err = mg_tokenizer_load(&t, mg_path(job->run, "%s/tokenizer.json", s->run.model));
     if (err) return err;
@@ -426,7 +426,7 @@ static mg_err open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **
     *tokenizer        = NULL;
     job->rule         = (mg_prompt_rule){0};
     job->response_max = 0;
-    job->mlp          = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
+    job->mlp = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
     if (s->run.model[0] == 0) return MG_OK;
     mg_err err = mg_model_config_read(s->run.model, &c);
     return err ? err : mg_spaces_fit(&c, job->world, s->run.model);

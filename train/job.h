@@ -131,8 +131,8 @@ mg_err mg_prompt_fit(mg_prompt_rule *rule, int64_t response_max, int64_t context
 // mg_job_policy reads what belongs to the policy. Of a language model (no world, or one of texts) that is a
 // tokenizer, owned by the caller, which for a fresh model is trained here on the job's data. In a world of vectors
 // there is none (NULL): a perceptron's folder is held against the world's spaces.
-// Errors: MG_CONFIG (a key that does nothing in this kind of world), MG_MISMATCH (model and tokenizer, or model and
-// world do not fit), those of reading.
+// Errors: MG_CONFIG (a key that does nothing in this kind of world, a model that does not fit it), MG_MISMATCH (model
+// and tokenizer do not fit), those of reading.
 mg_err mg_job_data(mg_job *job, const mg_settings *s) MG_MUST_USE;
 mg_err mg_job_policy(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) MG_MUST_USE;
 // Both.

@@ -121,11 +121,10 @@ static mg_err open_learner(trainer *t) {
     return err;
 }
 
-// What the learner's steps leave behind beside its parts, with the buffer's length as it is; NULL: it makes none.
+// What the learner's steps leave behind beside its parts; NULL: it makes none.
 static const mg_stepping *stepping(trainer *t, mg_stepping *s) {
     if (!t->settings.algo->act) return NULL;
     *s = t->settings.algo->stepping(t->learner);
-    if (t->steps.replay) *s->written = mg_replay_written(t->steps.replay);
     return s;
 }
 
@@ -280,9 +279,9 @@ static mg_err feed(trainer *t, const mg_collected *c) {
     mg_err        err = MG_OK;
     for (int64_t k = 0; k < c->n_kept && !t->settings.algo->act && !err; k++)
         err = mg_store_fed(t->run.store, &c->all[c->kept[k]]);
-    if (!t->settings.algo->act || mg_replay_rows(t->steps.replay) == 0) return err;
-    err = mg_control_fed(&t->steps, t->gradient_steps, &r);
-    return err ? err : mg_store_fed_replay(t->run.store, &r);
+    if (!err && t->settings.algo->act && mg_control_fed(&t->steps, t->gradient_steps, &r))
+        err = mg_store_fed_replay(t->run.store, &r);
+    return err;
 }
 
 // One transaction: the metrics, every attempt, and which of them fed the update.
@@ -387,6 +386,7 @@ static mg_err checkpoint(trainer *t, int64_t done) {
     err = mg_events_flush(t->events);
     // A checkpoint says that the updates before it are on record: first they are.
     if (!err) err = mg_store_wait(t->run.store);
+    if (!err && t->steps.replay) err = mg_control_mark(&t->steps);
     if (!err)
         err = mg_checkpoint_save(&t->run, done, parts, n, stepping(t, &s), &t->gate,
                                  t->settings.run.checkpoints_kept, origin(t), &t->step_arena);
@@ -421,7 +421,7 @@ static mg_err loop(trainer *t, mg_metrics *last) {
         if (err) break;
         note_of(last, note, sizeof note);
         mg_progress_show(&progress, u + 1, note);
-        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates)
+        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates || mg_control_full(&t->steps))
             err = checkpoint(t, u + 1);
     }
     mg_progress_end(&progress);

@@ -1,6 +1,7 @@
 // train.h - the loop that drives any algorithm from its first update to its last.
 //
-//   resolve config -> read data -> open world -> read what the policy is -> open learner -> open run folder -> [load checkpoint]
+//   resolve config -> read data -> open world -> see what its policy is -> open learner -> open run folder
+//                  -> [load checkpoint]
 //   each update:  starts -> episodes -> gate -> update -> metrics, episodes and ledger stored
 //                 -> checkpoint when due
 //   end:          model/ (Hugging Face layout), report.html

@@ -5,8 +5,8 @@
 // separate critic. DR-PO is this with other starts, so its learner is made here too.
 #ifndef MG_ALGOS_PPO_PPO_H
 #define MG_ALGOS_PPO_PPO_H
-#include "algos/episodes.h"
 #include "algos/losses.h"
+#include "algos/steps.h"
 #include "algos/tokens.h"
 #include "rewards/reward_model.h"
 
@@ -69,7 +69,7 @@ mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
 // The steps of mg_ppo_update, in order. What it computes before its first gradient step; flat
 // arrays as in episodes.h, on the step arena.
 typedef struct mg_ppo_batch {
-    mg_episode_tokens t;
+    mg_steps t;
     uint8_t *in_mdp;  // [count] token is a step of the decision process
     uint8_t *trained; // [count] token enters the policy loss
     double  *ref;     // [count] log pi_ref

@@ -37,7 +37,7 @@ static mg_tensor *drawn(const mg_off_policy *b, mg_tape *tape, uint32_t which, i
 }
 
 // y = r + gamma (1 - d) (min_k Q'_k(s', a') - alpha log pi(a' | s')),  a' ~ pi(s')
-static mg_err critics(mg_sac *l, const mg_off_policy_batch *b, double alpha) {
+static mg_err critics(mg_sac *l, const mg_transitions *b, double alpha) {
     mg_off_policy *base   = &l->base;
     mg_tape        tape   = mg_tape_make(base->job->step, base->job->team, false);
     const int64_t  stride = base->actions + 1;
@@ -52,10 +52,10 @@ static mg_err critics(mg_sac *l, const mg_off_policy_batch *b, double alpha) {
 }
 
 // J_pi = mean alpha log pi(a | s) - min_k Q_k(s, a),  a ~ pi(s)
-static mg_err policy(mg_sac *l, const mg_off_policy_batch *b, double alpha, double *logp) {
+static mg_err policy(mg_sac *l, const mg_transitions *b, double alpha, double *logp) {
     mg_off_policy *base = &l->base;
     mg_tape        tape = mg_tape_make(base->job->step, base->job->team, true);
-    mg_tensor     *pi   = drawn(base, &tape, 1, b->n, b->s);
+    mg_tensor     *pi   = drawn(base, &tape, 1, b->n, b->observation);
     mg_tensor     *q    = mg_off_policy_through(base, &tape, b, pi, 2);
     const float   *Q = mg_f32(q), *a = mg_f32(pi);
     float         *dq = mg_grad(q), *da = mg_grad(pi);
@@ -77,7 +77,7 @@ static mg_err policy(mg_sac *l, const mg_off_policy_batch *b, double alpha, doub
 // Algorithm 1, the body of its inner loop.
 static mg_err step(mg_off_policy *base) {
     mg_sac                   *l     = (mg_sac *)base;
-    const mg_off_policy_batch b     = mg_off_policy_draw(base);
+    const mg_transitions b     = mg_off_policy_draw(base);
     const double              alpha = exp(base->state.variable);
     double                    logp  = 0;
     mg_err                    err   = critics(l, &b, alpha);

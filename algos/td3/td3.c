@@ -24,7 +24,7 @@ static const float *actions_of(const mg_off_policy *b, mg_model *policy, int64_t
 }
 
 // a~ = clip(pi'(s') + clip(eps, -c, c), -1, 1),  eps ~ N(0, policy_noise)
-static float *smoothed(const mg_td3 *l, const mg_off_policy_batch *b) {
+static float *smoothed(const mg_td3 *l, const mg_transitions *b) {
     const mg_off_policy *base = &l->base;
     const mg_td3_config *c    = &l->config;
     float *a   = (float *)actions_of(base, base->actor_target, b->n, b->next);
@@ -38,7 +38,7 @@ static float *smoothed(const mg_td3 *l, const mg_off_policy_batch *b) {
 }
 
 // y = r + gamma (1 - d) min_k Q'_k(s', a~);  both critics towards y
-static mg_err critics(mg_td3 *l, const mg_off_policy_batch *b) {
+static mg_err critics(mg_td3 *l, const mg_transitions *b) {
     mg_off_policy *base = &l->base;
     const float   *q = mg_off_policy_values(base, base->critic_target, b->n, b->next, smoothed(l, b), base->actions);
     double        *least = MG_NEW(base->job->step, double, b->n);
@@ -49,20 +49,20 @@ static mg_err critics(mg_td3 *l, const mg_off_policy_batch *b) {
 }
 
 // grad_phi of the loss at Q_1(s, pi_phi(s))
-static mg_err policy(mg_td3 *l, const mg_off_policy_batch *b) {
+static mg_err policy(mg_td3 *l, const mg_transitions *b) {
     mg_off_policy *base = &l->base;
     mg_tape        tape = mg_tape_make(base->job->step, base->job->team, true);
-    mg_tensor      s    = {.dtype = MG_F32, .rows = b->n, .cols = base->observations, .data = b->s};
+    mg_tensor      s    = {.dtype = MG_F32, .rows = b->n, .cols = base->observations, .data = b->observation};
     mg_tensor     *pi   = mg_activation(&tape, mg_mlp_forward(&tape, base->actor, &s), MG_TANH);
     mg_tensor     *q    = mg_off_policy_through(base, &tape, b, pi, 1);
     const unsigned anchors = base->state.online ? l->anchors : 0;
     const mg_actor_terms x = {
-        .n = b->n, .actions = base->actions, .q = mg_f32(q), .pi = mg_f32(pi), .data = b->a,
-        .target = anchors & MG_TD3_TARGET ? actions_of(base, base->actor_target, b->n, b->s) : NULL,
-        .frozen = anchors & MG_TD3_FROZEN ? actions_of(base, base->anchor, b->n, b->s) : NULL,
+        .n = b->n, .actions = base->actions, .q = mg_f32(q), .pi = mg_f32(pi), .data = b->action,
+        .target = anchors & MG_TD3_TARGET ? actions_of(base, base->actor_target, b->n, b->observation) : NULL,
+        .frozen = anchors & MG_TD3_FROZEN ? actions_of(base, base->anchor, b->n, b->observation) : NULL,
         .dq = mg_grad(q), .dpi = mg_grad(pi)};
     const double loss = base->state.online ? l->loss(l, &x) : mg_actor_loss_bc(&x, l->config.bc_alpha, 1);
-    base->sums.data_distance += mg_action_distance(b->n, base->actions, x.pi, b->a);
+    base->sums.data_distance += mg_action_distance(b->n, base->actions, x.pi, b->action);
     if (isfinite(loss)) mg_tape_backward(&tape);
     return mg_off_policy_actor_step(base, loss);
 }
@@ -70,7 +70,7 @@ static mg_err policy(mg_td3 *l, const mg_off_policy_batch *b) {
 // Algorithm 1, the body of its loop behind "sample mini-batch".
 static mg_err step(mg_off_policy *base) {
     mg_td3                   *l   = (mg_td3 *)base;
-    const mg_off_policy_batch b   = mg_off_policy_draw(base);
+    const mg_transitions b   = mg_off_policy_draw(base);
     mg_err                    err = critics(l, &b);
     if (err || (base->state.updates + 1) % l->config.policy_delay != 0) return err;
     err = policy(l, &b);
