@@ -50,7 +50,7 @@ static mg_store *opened(const char *path) {
 }
 
 // Opened to write, in a new life behind `from` updates.
-static mg_store *living(const char *path, int64_t from) {
+static inline mg_store *living(const char *path, int64_t from) {
     mg_store *s = opened(path);
     OK(mg_store_life(s, from, "test"));
     return s;

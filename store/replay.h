@@ -59,6 +59,9 @@ mg_err mg_replay_add(mg_replay *r, const mg_transitions *t) MG_MUST_USE;
 // for robots' sizes.
 void mg_replay_sample(const mg_replay *r, mg_rng *rng, mg_transitions *batch);
 
+// Copies rows [from, from + out->n) of the window, oldest first. Equal sizes.
+void mg_replay_read(const mg_replay *r, int64_t from, mg_transitions *out);
+
 // The window and its hash for the ledger; key: of the stream that samples are drawn from.
 mg_fed_replay mg_replay_fed(const mg_replay *r, uint64_t key);
 

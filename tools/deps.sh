@@ -4,7 +4,7 @@
 set -eu
 
 needed="gcc libc6-dev pkg-config meson ninja-build libdnnl-dev libcmocka-dev libjansson-dev libyaml-dev
-libpcre2-dev libutf8proc-dev libsqlite3-dev libssl-dev libglib2.0-dev"
+libpcre2-dev libutf8proc-dev libsqlite3-dev libhdf5-dev libssl-dev libglib2.0-dev"
 case "${1:-}" in
 clang)  needed="$needed clang libclang-rt-14-dev" ;;
 python) needed="$needed python3 python3-venv" ;;
