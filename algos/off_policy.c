@@ -27,7 +27,7 @@ static mg_err check_job(const mg_off_policy *l) {
         return MG_OK;
     }
     if (job->transitions->obs != l->observations || job->transitions->act != l->actions)
-        return mg_fail(MG_MISMATCH, "data: found %lld numbers of observations and %lld of actions, wanted %lld and "
+        return mg_fail(MG_CONFIG, "data: found %lld numbers of observations and %lld of actions, wanted %lld and "
                                     "%lld: those of %s", (long long)job->transitions->obs,
                        (long long)job->transitions->act, (long long)l->observations, (long long)l->actions,
                        job->world->name);
@@ -57,13 +57,13 @@ static mg_err new_critic(mg_off_policy *l) {
 static mg_err load_critic(mg_off_policy *l) {
     const char *folder = mg_path(l->job->run, "%s/critic", l->job->model_folder);
     if (!mg_file_exists(folder))
-        return mg_fail(MG_MISMATCH, "model: %s has no critics (critic/), wanted what td3, td3_bc, td3_c or sac leave: "
+        return mg_fail(MG_CONFIG, "model: %s has no critics (critic/), wanted what td3, td3_bc, td3_c or sac leave: "
                                     "a policy of another algorithm cannot be gone on with", l->job->model_folder);
     mg_err err = mg_model_load(&l->critic, folder, true);
     if (err) return err;
     const mg_model_config *c = &l->critic->config;
     if (c->family != MG_FAMILY_MLP || c->mlp.in != l->observations + l->actions || c->mlp.out != 1 || c->mlp.nets != 2)
-        return mg_fail(MG_MISMATCH, "model: %s is no pair of critics that read %lld observations and %lld numbers of "
+        return mg_fail(MG_CONFIG, "model: %s is no pair of critics that read %lld observations and %lld numbers of "
                                     "an action", folder, (long long)l->observations, (long long)l->actions);
     return MG_OK;
 }
@@ -159,10 +159,12 @@ static void go_online(mg_off_policy *l) {
         memcpy(l->anchor->weights, l->actor->weights, sizeof(float) * (size_t)l->actor->n_weights);
         mg_model_touch(l->anchor);
     }
-    if (l->config.offline_updates == 0 || strcmp(l->config.moments, "reset") != 0) return;
+    if (l->config.offline_updates == 0) return;
+    const bool reset = strcmp(l->config.moments, "reset") == 0;
+    mg_log(MG_LOG_INFO, "from data to the world: Adam's moments %s", reset ? "begin at 0" : "are carried on");
+    if (!reset) return;
     mg_adamw_reset(&l->actor_opt);
     mg_adamw_reset(&l->critic_opt);
-    mg_log(MG_LOG_INFO, "online: Adam's moments begin at 0");
 }
 
 // ---- Steps

@@ -80,8 +80,8 @@ struct mg_off_policy {
 
 // Opens actor, critics and targets: of job->model_folder with critic/ below, or new ones. head: the policy's.
 // deterministic: it has a target too. anchored: and a copy as it was at the passage to the world.
-// Errors: MG_CONFIG (no data where there must be; a world of choices), MG_MISMATCH (a policy of another algorithm,
-// one without critics, data of other spaces), and those of loading.
+// Errors: MG_CONFIG (no data where there must be; a world of choices; a policy of another algorithm, one without
+// critics, data of other spaces), and those of loading.
 mg_err mg_off_policy_open(mg_off_policy *l, const mg_job *job, const mg_off_policy_config *config,
                           mg_mlp_head head, bool deterministic, bool anchored) MG_MUST_USE;
 
