@@ -14,7 +14,8 @@
     F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
-    F(name, world, synopsis, 0, 0, "synopsis|support-desk|cartpole|lock: where a policy acts")    \
+    F(name, world, synopsis, 0, 0,                                                                \
+      "synopsis|support-desk|cartpole|pendulum|hopper|half-cheetah|walker2d|ant|lock: where a policy acts") \
     F(name, compute, f32, 0, 0,                                                                   \
       "f32|bf16: what products round their factors to, in every model of the run; the rest is f32") \
     F(int, threads, 0, 0, 256, "worker threads; 0: as many as the process may use")               \
@@ -72,7 +73,12 @@ typedef struct mg_network_config {
     F(real, mutant_rate, 1, 0, 1, "share of episodes that have it")                               \
     F(name, mutant_when, always, 0, 0,                                                            \
       "always|load|late: only where `load` is above 8, only after 200 episodes of an environment") \
-    F(int, load, 0, 0, 1000000, "calls in flight beside the run's own that the world is told of")
+    F(int, load, 0, 0, 1000000, "calls in flight beside the run's own that the world is told of") \
+    F(name, version, v5, 0, 0, "v5|v4: which of Gymnasium's definitions a robot is")              \
+    F(real, shift_mass, 1, 0.01, 100, "a plant of that many times the mass, inertia included")    \
+    F(real, shift_friction, 1, 0.01, 100, "that many times the sliding friction")                 \
+    F(real, shift_gravity, 1, 0.01, 100, "that many times the gravity")                           \
+    F(int, action_delay, 0, 0, 16, "steps until an action acts; nothing acts before the first")
 
 typedef struct mg_environment_config {
     MG_CONFIG_STRUCT(MG_ENVIRONMENT_FIELDS)
