@@ -215,7 +215,8 @@ static mg_err look(const mg_control *c, mg_env *e, uint64_t seed, const staged *
 
 static void report(const double *returns, const int64_t *lengths, int64_t n, int64_t faults, mg_metrics *m) {
     double mean = 0, square = 0, length = 0;
-    for (int64_t i = 0; i < n; i++) mean += returns[i] / (double)n, length += (double)lengths[i] / (double)n;
+    for (int64_t i = 0; i < n; i++) mean += returns[i], length += (double)lengths[i];
+    mean /= (double)n, length /= (double)n;
     for (int64_t i = 0; i < n; i++) square += (returns[i] - mean) * (returns[i] - mean);
     mg_metrics_add(m, "return", mean);
     mg_metrics_add(m, "return_deviation", n > 1 ? sqrt(square / (double)(n - 1)) : 0);
