@@ -1,6 +1,6 @@
 // hdf5_fuzz.c - strangers' bytes as a logged data set.
 //
-// Build and run with clang's libFuzzer (-fork=1 -ignore_crashes=1 goes on behind faults of the library itself):
+// Build with clang's libFuzzer and run with -detect_leaks=0: the library loses memory over some broken headers.
 //   clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. $(pkg-config --cflags hdf5) fuzz/hdf5_fuzz.c
 //       store/d4rl.c store/hdf5.c store/hdf5_write.c store/logged.c store/minari.c store/transitions.c store/data_card.c
 //       core/arena.c core/err.c core/file.c core/rng.c $(pkg-config --libs hdf5) -ljansson -lm -o hdf5_fuzz
