@@ -281,8 +281,8 @@ static void test_another_file_is_refused(void **state) {
     refuse(f, &shape, MG_BUSY, "another process");
     mg_replay_close(r);
     s.margin = 41;
-    refuse(f, &s, MG_MISMATCH,
-           "found obs 3, act 2, capacity 100, margin 40, wanted obs 3, act 2, capacity 100, margin 41");
+    refuse(f, &s, MG_MISMATCH, "found obs 3, act 2, capacity 100, margin 40, wanted obs 3, act 2, "
+                               "capacity 100, margin 41");
     assert_int_equal(truncate(f->path, 4096 + 141 * 96 - 1), 0);
     refuse(f, &shape, MG_CORRUPT, "found 17631 bytes, wanted 17632");
     assert_int_equal(truncate(f->path, 7), 0);

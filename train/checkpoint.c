@@ -27,6 +27,45 @@ static void gate_file_make(gate_file *f, const mg_gate *gate) {
     SHA256((const uint8_t *)&f->gate, sizeof f->gate, f->hash);
 }
 
+// learner.bin: a learner's plain bytes (algo.h, mg_stepping) behind what tells whether they can be taken.
+typedef struct learner_file {
+    char    format[32];
+    uint8_t hash[32]; // SHA-256 of the bytes behind
+} learner_file;
+
+static char *learner_file_make(const mg_stepping *s, mg_arena *a, size_t *size) {
+    *size              = sizeof(learner_file) + s->state_size;
+    char         *file = mg_arena_alloc(a, *size);
+    learner_file *head = (learner_file *)file;
+    snprintf(head->format, sizeof head->format, "mg learner 1, %zu bytes", s->state_size);
+    memcpy(head + 1, s->state, s->state_size);
+    SHA256((const uint8_t *)(head + 1), s->state_size, head->hash);
+    return file;
+}
+
+static mg_err save_learner(const mg_stepping *s, const char *path, mg_arena *a) {
+    size_t      size;
+    const char *file = learner_file_make(s, a, &size);
+    return mg_file_write(path, file, size);
+}
+
+static mg_err load_learner(const mg_stepping *s, const char *path, mg_arena *a) {
+    char               *bytes;
+    size_t              size, wanted;
+    const learner_file *own = (const learner_file *)learner_file_make(s, a, &wanted);
+    mg_err              err = mg_file_read(path, wanted, a, &bytes, &size);
+    if (err) return err;
+    const learner_file *file = (const learner_file *)bytes;
+    uint8_t             hash[32];
+    if (size != wanted || memcmp(file->format, own->format, sizeof file->format))
+        return mg_fail(MG_MISMATCH, "%s: the counters of another algorithm or build", path);
+    SHA256((const uint8_t *)(file + 1), s->state_size, hash);
+    if (memcmp(file->hash, hash, sizeof hash))
+        return mg_fail(MG_CORRUPT, "%s: its hash is not that of what it holds", path);
+    memcpy(s->state, file + 1, s->state_size);
+    return MG_OK;
+}
+
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
     (void)st, (void)type, (void)at;
     return remove(path);
@@ -40,19 +79,9 @@ static const char *part_folder(mg_arena *a, const char *top, const mg_part *p) {
 }
 
 static mg_err save_part(const mg_part *p, const char *folder, const char *origin, mg_arena *a) {
-    const mg_adamw *o     = p->optimiser;
-    const int64_t   steps = o->steps;
-    mg_err          err   = mg_folder_make(folder);
+    mg_err err = mg_folder_make(folder);
     if (!err) err = mg_model_save(p->model, folder, MG_FILE_F32, origin);
-    if (err) return err;
-    const mg_file_tensor state[] = {
-        {.name = "m", .dtype = MG_FILE_F32, .dims = 1, .shape = {o->n_weights}, .count = o->n_weights,
-         .data = o->m},
-        {.name = "v", .dtype = MG_FILE_F32, .dims = 1, .shape = {o->n_weights}, .count = o->n_weights,
-         .data = o->v},
-        {.name = "steps", .dtype = MG_FILE_I64, .dims = 1, .shape = {1}, .count = 1, .data = &steps},
-    };
-    err = mg_safetensors_write(mg_path(a, "%s/optimiser.safetensors", folder), state, 3);
+    if (!err && p->optimiser) err = mg_adamw_save(p->optimiser, mg_path(a, "%s/optimiser.safetensors", folder));
     return err ? err : mg_folder_sync(folder);
 }
 
@@ -117,7 +146,8 @@ mg_err mg_folder_replace(const char *fresh, const char *path) {
 }
 
 mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n,
-                          const mg_gate *gate, int64_t kept, const char *origin, mg_arena *a) {
+                          const mg_stepping *stepping, const mg_gate *gate, int64_t kept, const char *origin,
+                          mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
     const char  *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)updates_done);
     const char  *half = mg_path(a, "%s" HALF, path);
@@ -128,6 +158,7 @@ mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts,
     gate_file *account = MG_NEW(a, gate_file, 1);
     gate_file_make(account, gate);
     if (!err) err = mg_file_write(mg_path(a, "%s/gate.bin", half), account, sizeof *account);
+    if (!err && stepping) err = save_learner(stepping, mg_path(a, "%s/learner.bin", half), a);
     if (!err) err = mg_folder_replace(half, path);
     if (err) {
         char *sentence = mg_arena_strdup(a, mg_err_detail());
@@ -141,23 +172,6 @@ mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts,
     return err;
 }
 
-static mg_err load_optimiser(const char *path, mg_adamw *o) {
-    mg_safetensors *file;
-    mg_err          err = mg_safetensors_open(&file, path);
-    if (err) return err;
-    const mg_file_tensor *m = mg_safetensors_find(file, "m"), *v = mg_safetensors_find(file, "v");
-    const mg_file_tensor *steps = mg_safetensors_find(file, "steps");
-    if (!m || !v || !steps || m->count != o->n_weights || v->count != o->n_weights ||
-        steps->dtype != MG_FILE_I64 || steps->count != 1)
-        err = mg_fail(MG_MISMATCH, "%s: wanted m, v [%lld] and steps [1]", path,
-                      (long long)o->n_weights);
-    if (!err) err = mg_file_tensor_to_f32(m, o->m);
-    if (!err) err = mg_file_tensor_to_f32(v, o->v);
-    if (!err) memcpy(&o->steps, steps->data, sizeof o->steps);
-    mg_safetensors_close(file);
-    return err;
-}
-
 static mg_err load_part(const mg_part *p, const char *folder, mg_arena *a) {
     mg_model *saved;
     mg_err    err = mg_model_load(&saved, folder, false);
@@ -168,7 +182,7 @@ static mg_err load_part(const mg_part *p, const char *folder, mg_arena *a) {
     } else {
         memcpy(p->model->weights, saved->weights, sizeof(float) * (size_t)saved->n_weights);
         mg_model_touch(p->model);
-        err = load_optimiser(mg_path(a, "%s/optimiser.safetensors", folder), p->optimiser);
+        if (p->optimiser) err = mg_adamw_load(p->optimiser, mg_path(a, "%s/optimiser.safetensors", folder));
     }
     mg_model_free(saved);
     return err;
@@ -190,13 +204,15 @@ static mg_err load_gate(const char *path, mg_gate *gate, mg_arena *a) {
     return MG_OK;
 }
 
-mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_gate *gate, mg_arena *a) {
+mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, const mg_stepping *stepping, mg_gate *gate,
+                          mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
     const char  *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)r->updates_done);
     mg_err       err  = MG_OK;
     for (int i = 0; i < n && !err; i++)
         err = load_part(&parts[i], part_folder(a, path, &parts[i]), a);
     if (!err) err = load_gate(mg_path(a, "%s/gate.bin", path), gate, a);
+    if (!err && stepping) err = load_learner(stepping, mg_path(a, "%s/learner.bin", path), a);
     mg_arena_reset(a, mark);
     return err;
 }

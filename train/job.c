@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "store/jsonl.h"
+#include "train/logged.h"
 
 #define MG_CONFIG_OF mg_run_config
 static const mg_field run_fields[] = {MG_CONFIG_TABLE(MG_RUN_FIELDS) MG_CONFIG_END};
@@ -357,7 +358,9 @@ static mg_err refuse_idle(const mg_section *section, size_t values_size, const c
 }
 
 static mg_err check_vectors(const mg_job *job, const mg_settings *s) {
-    static const char run[] = " reward_model data preferences template prompt_max cut_prompts response_max ";
+    // Learners that step by step fill a buffer can have logged data beside it.
+    const char *run = s->algo->act ? " reward_model preferences template prompt_max cut_prompts response_max "
+                                   : " reward_model data preferences template prompt_max cut_prompts response_max ";
     static const char network[] = " family tokenizer vocab d_model d_ff layers heads kv_heads context rope_theta tied "
                                   "init_std ";
     mg_model_config   c;
@@ -408,7 +411,7 @@ mg_err mg_job_data(mg_job *job, const mg_settings *s) {
                                  .cut = s->run.cut_prompts, .stop = 0};
     mg_err err = kind_known(s) ? check_kind(job, s) : check_needs(s);
     if (!err) err = check_folders(s);
-    return err || vectors(job) ? err : read_data(s, job);
+    return err || vectors(job) || s->algo->act ? err : read_data(s, job);
 }
 
 static mg_err open_words(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
@@ -425,19 +428,19 @@ static mg_err open_words(mg_job *job, const mg_settings *s, mg_tokenizer **token
     return MG_OK;
 }
 
-static void open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
+static mg_err open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     const mg_network_config *n = &s->network;
     *tokenizer        = NULL;
     job->rule         = (mg_prompt_rule){0};
     job->response_max = 0;
     job->mlp = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
+    return s->run.data[0] ? mg_job_logged(job, s->run.data) : MG_OK;
 }
 
 mg_err mg_job_policy(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     mg_err err = kind_known(s) ? MG_OK : check_kind(job, s);
     if (err || !vectors(job)) return err ? err : open_words(job, s, tokenizer);
-    open_perceptron(job, s, tokenizer);
-    return MG_OK;
+    return open_perceptron(job, s, tokenizer);
 }
 
 mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {

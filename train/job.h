@@ -11,7 +11,9 @@
     F(int, seed, 1, 0, 4294967295, "every random draw follows from it")                           \
     F(text, model, "", 0, 0, "model or run to start from; empty: a new model as in network.*")    \
     F(text, reward_model, "", 0, 0, "reward model's folder or run; empty: the world's own reward") \
-    F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
+    F(text, data, "", 0, 0,                                                                        \
+      "folder with train.jsonl and validation.jsonl (prompt, completion); for td3, td3_bc, td3_c and sac a file or "\
+      "folder of logged transitions in D4RL's or Minari's layout")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
     F(name, world, synopsis, 0, 0,                                                                \

@@ -28,18 +28,18 @@ void   mg_run_close(mg_run *r);
 // checkpoints/NNNNNN/: per part a model folder (the policy at the top, others below) with
 // optimiser.safetensors, written beside the place and renamed into it, so that a checkpoint is whole
 // or absent. Older ones beyond `kept` are removed after. Error: MG_IO; older checkpoints survive.
-// gate.bin is the gate's account so far, in this build's bytes.
+// gate.bin is the gate's account so far, in this build's bytes; learner.bin what `stepping` (NULL: none) keeps.
 mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n,
-                          const mg_gate *gate, int64_t kept, const char *origin,
+                          const mg_stepping *stepping, const mg_gate *gate, int64_t kept, const char *origin,
                           mg_arena *scratch) MG_MUST_USE;
 
 // Updates behind the newest whole checkpoint of a run's folder; 0: none. Files and folders that are
 // not named like a checkpoint are neither looked at nor removed.
 int64_t mg_checkpoint_newest(const char *folder, mg_arena *scratch);
 
-// Restores parts and gate from the newest checkpoint (r->updates_done > 0); after an error they are
-// spoilt. Errors: MG_IO, MG_CORRUPT, MG_MISMATCH.
-mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_gate *gate,
+// Restores parts, gate and a learner's own bytes from the newest checkpoint (r->updates_done > 0); after an error
+// they are spoilt. Errors: MG_IO, MG_CORRUPT, MG_MISMATCH.
+mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, const mg_stepping *stepping, mg_gate *gate,
                           mg_arena *scratch) MG_MUST_USE;
 
 // Puts the folder `fresh` where `path` is, or is to be; what was there is removed. Error: MG_IO.

@@ -7,7 +7,7 @@
 //    the gradient's norm limit;
 //  - the default mask_mode "strict" leaves forced tokens and everything after the stop out of the
 //    KL reward, whitening, GAE and both losses; "code" is what the published code does;
-//  - sums are normalised over the whole minibatch, not per micro-batch;
+//  - sums are normalised over the whole minibatch;
 //  - the gradient's norm is limited; minibatches of texts are blocks of the batch in its order;
 //  - episodes of several turns: what the environment says is no step; each turn's reward counts at
 //    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped;
@@ -159,11 +159,10 @@ mg_err mg_ppo_policy_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, i
                               mg_ppo_sums *sums) {
     mg_arena     *step  = l->job->step;
     const size_t  mark  = mg_arena_mark(step);
-    const int64_t slice = mg_steps_slice(&b->t, l->config.microbatch);
     const double  steps = count_of(b->trained, b->t.part[begin], b->t.part[end]);
     if (steps == 0) return MG_OK;
-    for (int64_t i = begin; i < end; i += slice) {
-        const int64_t stop = i + slice < end ? i + slice : end;
+    for (int64_t i = begin, stop; i < end; i = stop) {
+        stop = mg_steps_portion(&b->t, i, end);
         const int64_t at = b->t.part[i], n = b->t.part[stop] - at;
         mg_tape       tape = mg_tape_make(step, l->job->team, true);
         float        *H    = MG_NEW(step, float, n);
@@ -186,11 +185,10 @@ mg_err mg_ppo_value_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, in
                              mg_ppo_sums *sums) {
     mg_arena     *step  = l->job->step;
     const size_t  mark  = mg_arena_mark(step);
-    const int64_t slice = mg_steps_slice(&b->t, l->config.microbatch);
     const double  steps = count_of(b->in_mdp, b->t.part[begin], b->t.part[end]);
     if (steps == 0) return MG_OK;
-    for (int64_t i = begin; i < end; i += slice) {
-        const int64_t stop = i + slice < end ? i + slice : end;
+    for (int64_t i = begin, stop; i < end; i = stop) {
+        stop = mg_steps_portion(&b->t, i, end);
         const int64_t at = b->t.part[i], n = b->t.part[stop] - at;
         mg_tape       tape = mg_tape_make(step, l->job->team, true);
         mg_tensor    *V;

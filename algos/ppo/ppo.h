@@ -20,7 +20,7 @@
     F(int, epochs, 2, 1, 64, "passes over each batch (paper: 4)")                                 \
     F(int, minibatches, 1, 1, 256, "gradient steps per pass")                                     \
     F(int, microbatch, 32, 1, 65536,                                                              \
-      "answers computed at once (steps of vectors: always 8192); changes memory, not the method") \
+      "answers read at once where no gradient is asked for; changes memory, not a bit of the result") \
     F(real, lr, 2e-4, 0, 1, "policy step size (paper: 3e-6 for 2.8 B parameters)")                \
     F(real, critic_lr, 3e-4, 0, 1, "critic step size")                                            \
     F(name, schedule, linear, 0, 0, "linear|constant|cosine: course of both step sizes")          \
