@@ -81,6 +81,9 @@ static void wrong_wishes_are_refused(void **state) {
     cli_refused(2, "train examples/cartpole_ppo.yaml --reward_model base --out x", "reward_model: found 'base",
                 "does nothing in cartpole");
     cli_refused(2, "train one/run.yaml --resume --network.width 32", "the run was begun with");
+    cli_refused(2, "eval one --data data", "one acts in cartpole", "rollout judges it");
+    cli_status(cli("export one --out exported"), 0);
+    cli_refused(2, "eval exported --data data", "exported is a perceptron", "rollout judges it");
     assert_false(mg_file_exists("x"));
 }
 

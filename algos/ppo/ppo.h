@@ -59,6 +59,9 @@ typedef struct mg_ppo {
 
 extern const mg_algo mg_algo_ppo;
 
+bool mg_ppo_strict(const mg_ppo *l);  // mask_mode
+bool mg_ppo_vectors(const mg_ppo *l); // perceptrons in a world of vectors; else transformers
+
 // The parts that drpo/ builds on.
 mg_err mg_ppo_open(mg_ppo *l, const mg_job *job, const mg_ppo_config *config) MG_MUST_USE;
 void   mg_ppo_close(mg_ppo *l);
