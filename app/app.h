@@ -39,6 +39,9 @@ void mg_catch_signals(void);
 // Makes the world that settings name over the job's training rows (mg_world_maker).
 mg_err mg_app_world(const mg_settings *s, const mg_job *job, mg_world *out) MG_MUST_USE;
 
+// The class of a bundled world, known before it is made; NULL for a process (mg_world_class).
+const mg_env_class *mg_app_world_class(const mg_settings *s);
+
 // A world by its name over `rows`, with the gold reward learnt from the training rows.
 // Error: MG_CONFIG (no such world), and those of making it.
 mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train,

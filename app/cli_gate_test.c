@@ -112,8 +112,16 @@ static void the_oracle_returns_one(void **state) {
     cli_refused(2, "rollout --environment.command ./env.sh --world cartpole --policy random --out x",
                 "world: found 'cartpole' beside environment.command");
     // A language model cannot act where there are no texts, and says so before it makes a run.
-    cli_refused(2, "rollout --world cartpole --model base --out x", "cartpole", "--policy");
+    cli_refused(2, "rollout --world cartpole --model base --out x", "cartpole", "no texts");
     cli_refused(2, "train --algo ppo --world cartpole --threads 1 --model base --out x", "cartpole", "no texts");
+    cli_refused(2, "train --algo sft --world cartpole --out x", "world: cartpole has no texts", "sft trains no other");
+    cli_refused(2, "train --algo drpo --world cartpole --out x", "for vectors are ppo");
+    cli_refused(2, "train --algo ppo --world cartpole --prompt_max 3 --out x", "prompt_max: found '3', wanted '72'",
+                "does nothing in cartpole");
+    cli_refused(2, "train --algo ppo --world cartpole --network.heads 4 --out x", "network.heads: found '4'");
+    cli_refused(2, "train --algo ppo --world cartpole --data base --out x", "data: found 'base'", "worlds of texts");
+    cli_refused(2, "train --algo ppo --world support-desk --model base --network.width 32 --out x",
+                "network.width: found '32', wanted '64'", "does nothing in support-desk");
     assert_false(mg_file_exists("x"));
 }
 

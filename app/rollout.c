@@ -114,7 +114,8 @@ typedef struct means {
 } means;
 
 static void print(const rollout *x, const means *m) {
-    const mg_gate *g = &x->where.gate;
+    const mg_gate *g      = &x->where.gate;
+    const bool     speaks = x->where.how.tokenizer != NULL; // a language model
     printf("%lld attempts at %lld tasks in %s: %lld clean, %lld suspect, %lld quarantined; %lld failed on the "
            "harness's side\n", (long long)g->attempts, (long long)x->begun, x->run.folder,
            (long long)x->verdicts[MG_CLEAN], (long long)x->verdicts[MG_SUSPECT],
@@ -129,11 +130,11 @@ static void print(const rollout *x, const means *m) {
         const mg_mean *m;
     } rows[] = {{"return", &m->total}, {"length", &m->length}, {"terminated", &m->terminated},
                 {"stopped", &m->stopped}};
-    for (int i = 0; i < 3 + (x->where.how.model != NULL); i++)
+    for (int i = 0; i < 3 + speaks; i++)
         if (!isnan(rows[i].m->mean))
             printf("  %-14s %.4f  [%.4f, %.4f]\n", rows[i].name, rows[i].m->mean, rows[i].m->low,
                    rows[i].m->high);
-    if (x->where.how.model) printf("  %-14s %.0f\n", "tokens/s", x->tokens / x->seconds);
+    if (speaks) printf("  %-14s %.0f\n", "tokens/s", x->tokens / x->seconds);
     printf("  report         %s/report.html\n", x->run.folder);
 }
 
@@ -227,7 +228,7 @@ static int run(int argc, char **argv) {
     const char      *episodes = NULL, *per_task = NULL, *temperature = NULL, *from = NULL, *to = NULL;
     mg_args          args;
     const mg_option  options[] = {
-        {"model", &asked.model, NULL, "RUN|MODEL  a language model as the policy"},
+        {"model", &asked.model, NULL, "RUN|MODEL  a language model as the policy, or of vectors a perceptron"},
         {"policy", &asked.script, NULL,
          "SCRIPT  one that the world brings along, or random (of discrete or admissible actions)"},
         {"out", &asked.out, NULL, "FOLDER  the run folder to make"},
@@ -236,7 +237,8 @@ static int run(int argc, char **argv) {
         {"from", &from, NULL, "N  of the world's tasks only those from number N on (default 0)"},
         {"to", &to, NULL, "N  of the world's tasks only those up to N, which is left out (default: all)"},
         {"split", &asked.split, NULL, "NAME  of a world made of data: train, validation or test (default test)"},
-        {"temperature", &temperature, NULL, "T  of sampling, 0: greedy (default: the run's, else 0.7)"},
+        {"temperature", &temperature, NULL,
+         "T  of sampling, 0: greedy (default: the run's, else 0.7; a perceptron's 0, and above it as its head draws)"},
         {0}};
     asked.temperature = -1;
     mg_err err = mg_args_parse(&args, argc, argv, options, true);

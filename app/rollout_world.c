@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "algos/spaces.h"
 #include "app/asked.h"
 #include "core/file.h"
 #include "rollout/scripted.h"
@@ -75,27 +76,34 @@ static mg_err choose_items(mg_rollout_world *w, int64_t from, int64_t to) {
     return MG_OK;
 }
 
+// How a policy acts unless it is said: a language model as its run sampled, a perceptron by its mode.
+static mg_sampling sampling_of(const mg_rollout_world *w, double asked) {
+    const double own = mg_asked_temperature(&w->settings);
+    if (w->model->nets) return (mg_sampling){.temperature = asked >= 0 ? asked : 0};
+    return (mg_sampling){.temperature = asked >= 0 ? asked : own >= 0 ? own : 0.7, .top_p = 1,
+                         .stop = w->job.rule.stop, .new_max = w->job.response_max};
+}
+
 static mg_err open_model(mg_rollout_world *w, const mg_rollout_asked *a) {
     const mg_env_class *c = w->world.class;
-    if (c->observation.kind != MG_SPACE_TEXT || c->action.kind != MG_SPACE_TEXT)
-        return mg_fail(MG_CONFIG, "--model: %s has no texts for a language model; --policy names a script",
+    if (!mg_spaces_texts(c) && !mg_spaces_vectors(c))
+        return mg_fail(MG_CONFIG, "--model: %s has neither texts nor vectors for a model; --policy names a script",
                        c->name);
-    const double own         = mg_asked_temperature(&w->settings);
-    const double temperature = a->temperature >= 0 ? a->temperature : own >= 0 ? own : 0.7;
     if (!mg_file_exists(mg_path(&w->arena, "%s/config.json", w->settings.run.model)))
         return mg_fail(MG_CONFIG, "%s: found nothing, wanted a run or model folder", a->model);
     // Whatever it was trained by, here it only acts: no data are needed.
     mg_settings acting  = w->settings;
-    acting.algo         = mg_algo_find("grpo");
+    acting.algo         = mg_algo_find(mg_spaces_texts(c) ? "grpo" : "ppo");
     acting.run.data     = acting.run.preferences = acting.run.reward_model = "";
-    w->job              = (mg_job){.run = &w->arena, .step = &w->step, .team = w->job.team};
+    acting.sections[0].values = &acting.run;
+    w->job              = (mg_job){.run = &w->arena, .step = &w->step, .team = w->job.team, .world = c};
     mg_err err          = mg_job_open(&w->job, &acting, &w->tokenizer);
     if (!err) err = mg_model_load(&w->model, acting.run.model, false);
     if (!err) err = mg_model_compute(w->model, w->job.compute);
+    if (err) return err;
     w->how.model = w->model, w->how.tokenizer = w->tokenizer, w->how.rule = w->job.rule;
-    w->how.sampling = (mg_sampling){.temperature = temperature, .top_p = 1, .stop = w->job.rule.stop,
-                                    .new_max = w->job.response_max};
-    return err;
+    w->how.sampling = sampling_of(w, a->temperature);
+    return MG_OK;
 }
 
 static mg_err open_policy(mg_rollout_world *w, const mg_rollout_asked *a) {

@@ -111,7 +111,8 @@ static int run(int argc, char **argv) {
         err = mg_fail(MG_CONFIG, "%s: found nothing, wanted a configuration file", args.words[0]);
     const mg_train_options o = {
         .config = args.n_words ? args.words[0] : NULL, .overrides = args.overrides,
-        .n_overrides = args.n_overrides, .resume = resume, .make_world = mg_app_world, .end_world = mg_app_world_free,
+        .n_overrides = args.n_overrides, .resume = resume, .make_world = mg_app_world,
+        .world_class = mg_app_world_class, .end_world = mg_app_world_free,
         .stop = &mg_stop, .wall_time = (double)time(NULL)};
     if (!err && dry) return mg_exit_status(dry_run(&o));
     if (!err) err = mg_train(&o, &result);

@@ -6,6 +6,8 @@
 #include "transport/process.h"
 #include "worlds/cartpole.h"
 #include "worlds/lock.h"
+#include "worlds/pendulum.h"
+#include "worlds/robots.h"
 #include "worlds/support_desk.h"
 #include "worlds/synopsis.h"
 
@@ -40,7 +42,7 @@ mg_reward mg_app_gold(const mg_world *w, const char *prompt, const char *answer)
                           strlen(answer));
 }
 
-// ---- support-desk, cartpole, lock
+// ---- support-desk, cartpole, pendulum, robots, lock
 
 static bool pays(const material *m, const char *reward) { return m->how && strcmp(m->how->reward, reward) == 0; }
 
@@ -64,6 +66,32 @@ static mg_err support_desk_make(const material *m, mg_arena *arena, mg_world *ou
 static mg_err cartpole_make(const material *m, mg_arena *arena, mg_world *out) {
     (void)m, (void)arena;
     *out = (mg_world){.class = &mg_cartpole_class};
+    return MG_OK;
+}
+
+static const mg_shift *shift_of(const material *m, mg_arena *arena) {
+    mg_shift *shift = MG_NEW(arena, mg_shift, 1);
+    *shift          = MG_SHIFT_NONE;
+    if (m->how)
+        *shift = (mg_shift){m->how->shift_mass, m->how->shift_friction, m->how->shift_gravity, m->how->action_delay};
+    return shift;
+}
+
+static mg_err pendulum_make(const material *m, mg_arena *arena, mg_world *out) {
+    *out = (mg_world){.class = &mg_pendulum_class, .world = shift_of(m, arena)};
+    return MG_OK;
+}
+
+static void robot_end(mg_world *w) { mg_robot_close(w->owner); }
+
+static int version_of(const mg_environment_config *how) { return how && strcmp(how->version, "v4") == 0 ? 4 : 5; }
+
+static mg_err robot_make(const char *name, const material *m, mg_arena *arena, mg_world *out) {
+    mg_robot_world *w       = MG_NEW(arena, mg_robot_world, 1);
+    const int       version = version_of(m->how);
+    mg_err          err     = mg_robot_open(w, name, version, shift_of(m, arena), NULL);
+    if (err) return err;
+    *out = (mg_world){.class = mg_robot_class(name, version), .world = w, .owner = w, .end = robot_end};
     return MG_OK;
 }
 
@@ -124,15 +152,26 @@ static mg_err process_make(const mg_settings *s, mg_arena *arena, mg_world *out)
 // ---- by name
 
 static const struct {
-    const char *name; // its class has the same
+    const mg_env_class *class; // by whose name it is found
     mg_err (*make)(const material *m, mg_arena *arena, mg_world *out);
-} kinds[] = {{"synopsis", synopsis_make}, {"support-desk", support_desk_make}, {"cartpole", cartpole_make},
-           {"lock", lock_make}};
+} kinds[] = {{&mg_synopsis_class, synopsis_make},
+             {&mg_support_desk_class, support_desk_make},
+             {&mg_cartpole_class, cartpole_make},
+             {&mg_pendulum_class, pendulum_make},
+             {&mg_lock_class, lock_make}};
 
 static mg_err make(const char *name, const material *m, mg_arena *arena, mg_world *out) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].name, name) == 0) return kinds[i].make(m, arena, out);
+        if (strcmp(kinds[i].class->name, name) == 0) return kinds[i].make(m, arena, out);
+    if (mg_robot_class(name, version_of(m->how))) return robot_make(name, m, arena, out);
     return mg_fail(MG_CONFIG, "world: found '%s', wanted one of those in app/world.c", name);
+}
+
+const mg_env_class *mg_app_world_class(const mg_settings *s) {
+    if (s->environment.command[0]) return NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].class->name, s->run.world) == 0) return kinds[i].class;
+    return mg_robot_class(s->run.world, version_of(&s->environment));
 }
 
 mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train,
@@ -140,31 +179,45 @@ mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train
     return make(name, &(material){.train = train, .n_train = n_train, .rows = rows, .n = n}, arena, out);
 }
 
+static bool listed(const char *list, const char *word) {
+    const size_t n = strlen(word);
+    for (const char *at = list; n > 0 && (at = strstr(at, word)); at += n)
+        if ((at == list || at[-1] == ' ') && (at[n] == ',' || at[n] == 0)) return true;
+    return false;
+}
+
 // A key that does nothing here is a mistake about where the run acts.
 static mg_err refuse_idle_keys(const mg_settings *s) {
     const mg_environment_config *e = &s->environment;
     const bool  command = e->command[0] != 0;
     const char *world   = command ? "" : s->run.world;
-    char        rate[32], load[32];
+    char        rate[32], load[32], mass[32], friction[32], gravity[32], delay[32];
     if (command && strcmp(s->run.world, "synopsis"))
         return mg_fail(MG_CONFIG, "world: found '%s' beside environment.command, wanted one of them: the process "
                                   "is the world", s->run.world);
     snprintf(rate, sizeof rate, "%g", e->mutant_rate), snprintf(load, sizeof load, "%lld", (long long)e->load);
+    snprintf(mass, sizeof mass, "%.9g", e->shift_mass);
+    snprintf(friction, sizeof friction, "%.9g", e->shift_friction);
+    snprintf(gravity, sizeof gravity, "%.9g", e->shift_gravity);
+    snprintf(delay, sizeof delay, "%lld", (long long)e->action_delay);
+#define ROBOTS "hopper, half-cheetah, walker2d, ant"
     const struct {
-        const char *key, *found, *idle, *worlds[2]; // where it does something
-    } keys[] = {{"form", e->form, "words", {"support-desk"}},
-                {"reward", e->reward, "graded", {"support-desk", "lock"}},
-                {"mutant", e->mutant, "none", {"support-desk"}},
-                {"mutant_rate", rate, "1", {"support-desk"}},
-                {"mutant_when", e->mutant_when, "always", {"support-desk"}},
-                {"load", load, "0", {"support-desk"}}};
+        const char *key, *found, *idle, *worlds; // where it does something
+    } keys[] = {{"form", e->form, "words", "support-desk"},
+                {"reward", e->reward, "graded", "support-desk, lock"},
+                {"mutant", e->mutant, "none", "support-desk"},
+                {"mutant_rate", rate, "1", "support-desk"},
+                {"mutant_when", e->mutant_when, "always", "support-desk"},
+                {"load", load, "0", "support-desk"},
+                {"version", e->version, "v5", ROBOTS},
+                {"shift_mass", mass, "1", "pendulum, " ROBOTS},
+                {"shift_friction", friction, "1", ROBOTS},
+                {"shift_gravity", gravity, "1", "pendulum, " ROBOTS},
+                {"action_delay", delay, "0", "pendulum, " ROBOTS}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *const *at    = keys[i].worlds;
-        const bool         known = strcmp(world, at[0]) == 0 || (at[1] && strcmp(world, at[1]) == 0);
-        if (known || strcmp(keys[i].found, keys[i].idle) == 0) continue;
-        return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is of %s%s%s, and does nothing in %s",
-                       keys[i].key, keys[i].found, keys[i].idle, at[0], at[1] ? " and " : "", at[1] ? at[1] : "",
-                       command ? e->command : world);
+        if (listed(keys[i].worlds, world) || strcmp(keys[i].found, keys[i].idle) == 0) continue;
+        return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is of %s, and does nothing in %s",
+                       keys[i].key, keys[i].found, keys[i].idle, keys[i].worlds, command ? e->command : world);
     }
     return MG_OK;
 }

@@ -16,6 +16,7 @@ ROWS = {  # row: module, what its prepare() is given before the number of thread
     "generate_64": ("peer_generate", [64]),
     "generate_llama_cpp": ("peer_llama_cpp", []),
     "grpo": ("peer_grpo", []),
+    "td3": ("peer_td3", []),
 }
 
 # glibc hands large blocks back to the system and asks for them again; PyTorch is faster when it does not.

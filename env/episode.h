@@ -54,6 +54,15 @@ typedef struct mg_turn {
     mg_call     call;
 } mg_turn;
 
+// What a perceptron policy did in a world of vectors, for whoever learns from it; of each turn, or of the last.
+typedef struct mg_vector_steps {
+    const float   *drawn;  // [n_turns, n] as its head drew them (nets/act.h), before the world's range cut them; NULL:
+                           // it chooses
+    const int32_t *choice; // [n_turns]; NULL: it does not choose
+    const double  *logp;   // [n_turns] of that; NULL: the head has none
+    const float   *last;   // what was seen behind the last turn where watching stopped; NULL: the task was over
+} mg_vector_steps;
+
 // Arrays are owned by the arena of whoever made the episode (one update's).
 typedef struct mg_episode {
     mg_start start;
@@ -66,6 +75,8 @@ typedef struct mg_episode {
     float   *logp;           // [n_tokens] of the policy's tokens and a prefix's when sampled; 0 elsewhere,
                              // also in a demonstration's turns
     int64_t  n_tokens;
+
+    const mg_vector_steps *vectors; // NULL: texts, or a script's
 
     mg_turn *turns;          // [n_turns]
     int64_t  n_turns;

@@ -112,6 +112,9 @@ static const mg_file_tensor *find(const shards *s, const char *name) {
 
 // The matrices that every model of this shape has, in doubles: strangers' numbers may overflow.
 static double weights_at_least(const mg_model_config *c) {
+    const mg_mlp_shape *m = &c->mlp;
+    if (c->family == MG_FAMILY_MLP)
+        return (double)m->nets * (double)m->width * (double)m->width * (double)(m->depth > 0 ? m->depth - 1 : 0);
     double d = (double)c->d_model, heads = (double)(2 * c->n_heads + 2 * c->n_kv_heads);
     double layer = d * heads * (double)c->head_width + 3 * d * (double)c->d_ff;
     return d * (double)c->vocab + layer * (double)c->n_layers;

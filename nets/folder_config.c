@@ -205,6 +205,60 @@ static void check_features(source *s) {
     }
 }
 
+// --- perceptrons -----------------------------------------------------------------------------
+
+#define MLP_ARCHITECTURE "MartingaleMLP"
+#define MLP_TYPE         "martingale_mlp"
+
+static const char *const HEADS[] = {[MG_HEAD_NONE] = "none", [MG_HEAD_TANH] = "tanh",
+                                    [MG_HEAD_TANH_GAUSSIAN] = "tanh_gaussian", [MG_HEAD_GAUSSIAN] = "gaussian",
+                                    [MG_HEAD_CATEGORICAL] = "categorical"};
+enum { N_HEADS = sizeof HEADS / sizeof *HEADS };
+
+static bool is_mlp(const source *s) {
+    const char *name = json_string_value(json_array_get(get(s, "architectures"), 0));
+    return name && strcmp(name, MLP_ARCHITECTURE) == 0;
+}
+
+// One of a few words, by its place among them.
+static int get_word(source *s, const char *key, const char *const *words, int n, const char *wanted) {
+    const char *found = json_string_value(get(s, key));
+    for (int i = 0; i < n; i++)
+        if (found && strcmp(found, words[i]) == 0) return i;
+    refuse(s, MG_CORRUPT, key, wanted);
+    return 0;
+}
+
+static int64_t get_count(source *s, const char *key) { // 0 may be
+    const json_t *value = get(s, key);
+    if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > INT32_MAX)
+        refuse(s, MG_CORRUPT, key, "a whole number from 0 to 2147483647");
+    return json_integer_value(value);
+}
+
+static void read_mlp(source *s, mg_model_config *c) {
+    static const char *const hidden[] = {"relu", "tanh"};
+    c->family = MG_FAMILY_MLP;
+    c->mlp    = (mg_mlp_shape){.in    = get_size(s, "inputs", REQUIRED),
+                               .out   = get_size(s, "outputs", REQUIRED),
+                               .width = get_size(s, "width", REQUIRED),
+                               .depth = get_count(s, "depth"),
+                               .nets  = get_size(s, "nets", REQUIRED),
+                               .free  = get_count(s, "free"),
+                               .tanh  = get_word(s, "hidden_act", hidden, 2, "\"relu\" or \"tanh\"") == 1,
+                               .head  = (mg_mlp_head)get_word(s, "head", HEADS, N_HEADS,
+                                                              "none, tanh, tanh_gaussian, gaussian or categorical"),
+                               .action_scale = get_real(s, "action_scale", 1e-9, 1e9, NAN)};
+}
+
+static void read_transformer(source *s, mg_model_config *c) {
+    if (!s->err) read_kind(s, c);
+    if (!s->err) check_features(s);
+    if (!s->err) read_shape(s, c);
+    if (!s->err) read_numbers(s, c);
+    if (!s->err) read_rope(s, c);
+}
+
 mg_err mg_folder_config_parse(const char *path, const char *text, size_t size,
                               mg_model_config *out) {
     json_error_t e;
@@ -214,17 +268,25 @@ mg_err mg_folder_config_parse(const char *path, const char *text, size_t size,
     if (!json_is_object(s.object)) s.err = mg_fail(MG_CORRUPT, "%s: not an object", path);
 
     mg_model_config c = {0};
-    if (!s.err) read_kind(&s, &c);
-    if (!s.err) check_features(&s);
-    if (!s.err) read_shape(&s, &c);
-    if (!s.err) read_numbers(&s, &c);
-    if (!s.err) read_rope(&s, &c);
+    if (!s.err && is_mlp(&s))
+        read_mlp(&s, &c);
+    else
+        read_transformer(&s, &c);
     json_decref(s.object);
     if (!s.err) *out = c;
     return s.err;
 }
 
 // --- writing ---------------------------------------------------------------------------------
+
+static json_t *mlp_json(const mg_mlp_shape *m, mg_file_dtype dtype) {
+    return json_pack("{s:[s], s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:f}", "architectures",
+                     MLP_ARCHITECTURE, "model_type", MLP_TYPE, "torch_dtype",
+                     dtype == MG_FILE_F32 ? "float32" : "bfloat16", "inputs", (json_int_t)m->in, "outputs",
+                     (json_int_t)m->out, "width", (json_int_t)m->width, "depth", (json_int_t)m->depth, "nets",
+                     (json_int_t)m->nets, "free", (json_int_t)m->free, "hidden_act", m->tanh ? "tanh" : "relu",
+                     "head", HEADS[m->head], "action_scale", m->action_scale);
+}
 
 static json_t *id_json(int32_t id) { return id < 0 ? json_null() : json_integer(id); }
 
@@ -276,18 +338,23 @@ static char *dump(const json_t *o) {
     return text;
 }
 
+// Takes o, which may be NULL.
+static mg_err text_of(json_t *o, char **text) {
+    char *made = o ? dump(o) : NULL;
+    json_decref(o);
+    if (!made) return mg_fail(MG_NOMEM, "config.json");
+    *text = made;
+    return MG_OK;
+}
+
 mg_err mg_folder_config_text(const mg_model_config *c, mg_file_dtype dtype, char **text) {
     MG_ASSERT(dtype == MG_FILE_F32 || dtype == MG_FILE_BF16);
+    if (c->family == MG_FAMILY_MLP) return text_of(mlp_json(&c->mlp, dtype), text);
     int k = 0;
     while (KINDS[k].family != c->family || KINDS[k].scalar_head != c->scalar_head) k++;
     bool llama = c->family == MG_FAMILY_LLAMA;
     if (llama ? c->qkv_bias != c->o_bias : !c->qkv_bias || c->o_bias || c->mlp_bias)
         return mg_fail(MG_UNSUPPORTED, "config.json: %s has no such biases (qkv %d, o %d, mlp %d)",
                        KINDS[k].architecture, c->qkv_bias, c->o_bias, c->mlp_bias);
-    json_t *o = config_json(c, &KINDS[k], dtype);
-    char   *made = o ? dump(o) : NULL;
-    json_decref(o);
-    if (!made) return mg_fail(MG_NOMEM, "config.json");
-    *text = made;
-    return MG_OK;
+    return text_of(config_json(c, &KINDS[k], dtype), text);
 }

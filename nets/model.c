@@ -10,11 +10,40 @@
 
 // ---- parameters ----
 
+typedef struct size_range {
+    const char *key;
+    int64_t     found, min, max;
+} size_range;
+
+static mg_err check_ranges(const size_range *sizes, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (sizes[i].found < sizes[i].min || sizes[i].found > sizes[i].max)
+            return mg_fail(MG_CONFIG, "%s: found %lld, wanted %lld..%lld", sizes[i].key,
+                           (long long)sizes[i].found, (long long)sizes[i].min,
+                           (long long)sizes[i].max);
+    return MG_OK;
+}
+
+static mg_err check_mlp(const mg_mlp_shape *s) {
+    const size_range sizes[] = {
+        {"inputs", s->in, 1, 1 << 20},   {"outputs", s->out, 1, 1 << 20}, {"width", s->width, 1, 1 << 16},
+        {"depth", s->depth, 0, LAYERS_MAX}, {"nets", s->nets, 1, 256},    {"free", s->free, 0, 1 << 20},
+    };
+    mg_err err = check_ranges(sizes, sizeof sizes / sizeof *sizes);
+    if (err) return err;
+    if (s->head == MG_HEAD_TANH_GAUSSIAN && s->out % 2)
+        return mg_fail(MG_CONFIG, "outputs: found %lld, wanted an even number: means and deviations",
+                       (long long)s->out);
+    if (s->head == MG_HEAD_GAUSSIAN && s->free != s->out)
+        return mg_fail(MG_CONFIG, "free: found %lld, wanted %lld: one deviation for each output", (long long)s->free,
+                       (long long)s->out);
+    if (!(s->action_scale > 0 && isfinite(s->action_scale)))
+        return mg_fail(MG_CONFIG, "action_scale: found %g, wanted a number above 0", s->action_scale);
+    return MG_OK;
+}
+
 static mg_err check_sizes(const mg_model_config *c) {
-    const struct {
-        const char *key;
-        int64_t     found, min, max;
-    } sizes[] = {
+    const size_range sizes[] = {
         {"vocab_size", c->vocab, 1, 1 << 24},
         {"hidden_size", c->d_model, 1, 1 << 20},
         {"intermediate_size", c->d_ff, 1, 1 << 22},
@@ -24,11 +53,8 @@ static mg_err check_sizes(const mg_model_config *c) {
         {"head_dim", c->head_width, 2, 1 << 16},
         {"max_position_embeddings", c->context_max, 1, 1 << 30},
     };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (sizes[i].found < sizes[i].min || sizes[i].found > sizes[i].max)
-            return mg_fail(MG_CONFIG, "%s: found %lld, wanted %lld..%lld", sizes[i].key,
-                           (long long)sizes[i].found, (long long)sizes[i].min,
-                           (long long)sizes[i].max);
+    mg_err err = check_ranges(sizes, sizeof sizes / sizeof *sizes);
+    if (err) return err;
     if (c->n_heads % c->n_kv_heads)
         return mg_fail(MG_CONFIG, "num_key_value_heads: found %lld, wanted a divisor of %lld heads",
                        (long long)c->n_kv_heads, (long long)c->n_heads);
@@ -114,9 +140,30 @@ static mg_model_layer add_layer(builder *b, long long i) {
     return l;
 }
 
+static void build_mlp(builder *b) {
+    mg_model           *m = b->m;
+    const mg_mlp_shape *s = &m->config.mlp;
+    for (int64_t j = 0; j < s->nets; j++) {
+        for (int64_t i = 0; i <= s->depth; i++) {
+            const int64_t in = i == 0 ? s->in : s->width, out = i == s->depth ? s->out : s->width;
+            mg_mlp_layer  l;
+            l.W = add(b, out, in, false, "nets.%lld.%lld.weight", (long long)j, (long long)i);
+            l.b = add(b, out, 1, true, "nets.%lld.%lld.bias", (long long)j, (long long)i);
+            if (!b->dry) m->nets[j * (s->depth + 1) + i] = l;
+        }
+    }
+    m->mean  = add(b, s->in, 1, true, "input.mean");
+    m->scale = add(b, s->in, 1, true, "input.scale");
+    if (s->free > 0) m->free = add(b, s->free, 1, true, "free");
+}
+
 static builder build(mg_model *m, bool dry) {
     const mg_model_config *c = &m->config;
     builder                b = {.m = m, .dry = dry};
+    if (c->family == MG_FAMILY_MLP) {
+        build_mlp(&b);
+        return b;
+    }
     m->embed = add(&b, c->vocab, c->d_model, false, "model.embed_tokens.weight");
     for (int64_t i = 0; i < c->n_layers; i++) {
         const mg_model_layer l = add_layer(&b, i);
@@ -165,19 +212,22 @@ static void set_vectors(mg_model *m) {
         fill(m->layers[i].attn_norm, 1);
         fill(m->layers[i].mlp_norm, 1);
     }
-    fill(m->final_norm, 1);
+    fill(m->final_norm ? m->final_norm : m->scale, 1);
 }
 
 mg_err mg_model_new(mg_model **out, const mg_model_config *config, bool trained) {
-    mg_err err = check_sizes(config);
-    if (!err) err = check_numbers(config);
+    const bool mlp = config->family == MG_FAMILY_MLP;
+    mg_err     err = mlp ? check_mlp(&config->mlp) : check_sizes(config);
+    if (!err && !mlp) err = check_numbers(config);
     if (err) return err;
     mg_model *m = calloc(1, sizeof *m);
     if (!m) return mg_fail(MG_NOMEM, "a model");
     m->config             = *config;
     const builder b       = build(m, true);
     const size_t  weights = sizeof(float) * (size_t)b.n_weights;
+    const int64_t nets    = mlp ? config->mlp.nets * (config->mlp.depth + 1) : 0;
     const size_t  rest    = (size_t)b.n_params * (sizeof(mg_param) + NAME_MAX_SIZE) +
+                        (size_t)nets * sizeof(mg_mlp_layer) +
                         (size_t)config->n_layers * sizeof(mg_model_layer) +
                         (size_t)config->head_width * sizeof(double);
     const size_t slack = 64 * ((size_t)b.n_params + 8); // each piece begins on a cache line
@@ -193,6 +243,7 @@ mg_err mg_model_new(mg_model **out, const mg_model_config *config, bool trained)
     m->params    = MG_NEW(&m->arena, mg_param, b.n_params);
     m->layers    = MG_NEW(&m->arena, mg_model_layer, config->n_layers);
     m->frequency = MG_NEW(&m->arena, double, config->head_width / 2);
+    if (mlp) m->nets = MG_NEW(&m->arena, mg_mlp_layer, nets);
     build(m, false);
     set_frequency(m);
     set_vectors(m);
@@ -221,14 +272,27 @@ mg_err mg_model_compute(mg_model *m, mg_compute compute) {
     return MG_OK;
 }
 
+static void init_mlp(mg_model *m, uint64_t seed) {
+    const mg_mlp_shape *s = &m->config.mlp;
+    for (int64_t i = 0; i < s->nets * (s->depth + 1); i++) {
+        const mg_tensor *parts[2] = {m->nets[i].W, m->nets[i].b};
+        const double     bound    = 1 / sqrt((double)m->nets[i].W->cols);
+        mg_rng           rng      = mg_rng_stream(seed, MG_PURPOSE_INIT, (uint64_t)i);
+        for (int k = 0; k < 2; k++)
+            for (int64_t j = 0; j < mg_tensor_count(parts[k]); j++)
+                mg_f32(parts[k])[j] = (float)(bound * (2 * mg_rng_uniform(&rng) - 1));
+    }
+}
+
 void mg_model_init(mg_model *m, uint64_t seed) {
     set_vectors(m);
+    if (m->config.family == MG_FAMILY_MLP) init_mlp(m, seed);
     for (int64_t i = 0; i < m->n_params; i++) {
         const mg_param *p   = &m->params[i];
         mg_rng          rng = mg_rng_stream(seed, MG_PURPOSE_INIT, (uint64_t)i);
         const bool      score = m->config.scalar_head && &p->tensor == m->head;
         const double    std = score ? 1 / sqrt((double)m->config.d_model + 1) : m->config.init_std;
-        for (int64_t j = 0; !p->vector && j < mg_tensor_count(&p->tensor); j++)
+        for (int64_t j = 0; !p->vector && !m->nets && j < mg_tensor_count(&p->tensor); j++)
             mg_f32(&p->tensor)[j] = (float)(std * mg_rng_normal(&rng));
     }
     mg_model_touch(m);
@@ -319,7 +383,7 @@ static mg_tensor *feed_forward(mg_tape *t, mg_model *m, int64_t i, mg_tensor *h)
 
 mg_err mg_model_hidden(mg_tape *t, mg_model *m, const mg_batch *b, mg_cache *cache,
                        mg_tensor **out) {
-    MG_ASSERT(!cache || !t->record);
+    MG_ASSERT(!m->nets && (!cache || !t->record));
     for (int64_t s = 0; s < b->n_sequences; s++) {
         const int64_t end = b->sequences[s].position + b->sequences[s].n;
         if (end > m->config.context_max)

@@ -1,4 +1,7 @@
-// model.h - decoder-only transformers of the Llama and Qwen2 families.
+// model.h - the networks: decoder-only transformers of the Llama and Qwen2 families, and perceptrons.
+//
+// A perceptron (mlp.h) is what reads vectors instead of tokens; it shares everything here but the forward pass,
+// so optimisers, checkpoints and folders need not know which of them a model is.
 //
 // Llama: Touvron et al. 2023, arXiv:2302.13971; Qwen2: arXiv:2407.10671. Names and layouts of the
 // weights are those of Hugging Face's LlamaForCausalLM and Qwen2ForCausalLM, or with a scalar head
@@ -16,7 +19,26 @@
 #include "core/rng.h"
 #include "nets/batch.h"
 
-typedef enum mg_family { MG_FAMILY_LLAMA, MG_FAMILY_QWEN2 } mg_family;
+typedef enum mg_family { MG_FAMILY_LLAMA, MG_FAMILY_QWEN2, MG_FAMILY_MLP } mg_family;
+
+// What a perceptron's numbers mean, where it is a policy. Actions are in [-1, 1] before action_scale.
+typedef enum mg_mlp_head {
+    MG_HEAD_NONE,          // numbers as they are: values
+    MG_HEAD_TANH,          // tanh(out): one action, of a deterministic policy
+    MG_HEAD_TANH_GAUSSIAN, // mean and log deviation of what tanh is taken of; out is twice the action
+    MG_HEAD_GAUSSIAN,      // mean; the log deviations are `free`
+    MG_HEAD_CATEGORICAL,   // logits of out choices
+} mg_mlp_head;
+
+typedef struct mg_mlp_shape {
+    int64_t in, out;      // numbers read, numbers given by each net
+    int64_t width, depth; // of its hidden layers; depth 0: linear
+    int64_t nets;         // side by side on the same input, such as twin critics; 1 or more
+    int64_t free;         // numbers learnt beside the nets
+    bool    tanh;         // between layers; else ReLU
+    mg_mlp_head head;
+    double      action_scale; // of the world's action at 1
+} mg_mlp_shape;
 
 typedef struct mg_rope_scaling { // "llama3" of Hugging Face; factor 0: none
     double  factor, low_freq_factor, high_freq_factor;
@@ -39,6 +61,7 @@ typedef struct mg_model_config {
     bool      qkv_bias, o_bias, mlp_bias;
     bool      scalar_head; // one number per token instead of logits
     int32_t   bos, eos, pad; // ids, -1: none
+    mg_mlp_shape mlp;        // of MG_FAMILY_MLP, which uses nothing else of this
 } mg_model_config;
 
 // What products round their factors to. Sums, biases, norms, softmax, attention, weights at rest
@@ -71,6 +94,9 @@ typedef struct mg_model {
     double         *frequency; // [head_width/2], rotary
     mg_tensor      *embed, *final_norm, *head; // head: lm_head or score; the embedding when tied
     mg_model_layer *layers;
+    mg_mlp_layer   *nets;   // perceptron: [nets * (depth + 1)], net after net; else NULL
+    mg_tensor *mean, *scale; // perceptron: [in, 1] what is taken from inputs, and what they are then multiplied with
+    mg_tensor *free;         // perceptron: [free, 1], or NULL
 } mg_model;
 
 // Zero weights (norm gains 1). trained: with gradients. Owned by the caller, ended by
@@ -83,7 +109,9 @@ void   mg_model_free(mg_model *m);
 mg_err mg_model_compute(mg_model *m, mg_compute compute) MG_MUST_USE;
 
 // Random weights: N(0, init_std^2), biases 0, gains 1; a scalar head N(0, 1/(d+1)) as in the
-// summarize-from-feedback code family. A parameter's stream is its place in `params`.
+// summarize-from-feedback code family. A parameter's stream is its place in `params`. A perceptron's weights and
+// biases are even in +-1/sqrt(in of their layer), as PyTorch's nn.Linear makes them, the stream a layer's place in
+// `nets`; its inputs stay as they are, and `free` is 0.
 void mg_model_init(mg_model *m, uint64_t seed);
 
 // The same network with the body's weights copied and the head asked for: reward and value models

@@ -15,7 +15,7 @@
 //     But where all its products share nothing (mg_linear_shares_nothing), a forward pass of a few
 //     rows may run in many threads at once, each on a tape of its own without a team.
 // O6  The fast path calls the C library for sqrtf, logf, tanhf, cos and sin, one number at a time, and
-//     for no exponential: that of fast.h has the same bits in every lane, vector or tail.
+//     for no exponential but mg_squash's: that of fast.h has the same bits in every lane, vector or tail.
 // O7  A kind of product makes all that it will ever need when it is first seen; batches of other
 //     lengths make nothing.
 #ifndef MG_OPS_OPS_H
@@ -89,11 +89,35 @@ mg_tensor *mg_swiglu(mg_tape *t, mg_tensor *a, mg_tensor *b);
 typedef enum mg_activation_kind { MG_RELU, MG_TANH } mg_activation_kind;
 mg_tensor *mg_activation(mg_tape *t, mg_tensor *x, mg_activation_kind kind);
 
+// A whole perceptron: linear layers with `hidden` between them. n_nets of one shape stand side by side and read the
+// same x [rows, in]; layers [n_nets * n_layers], net after net; y [rows, n_nets * out], net j's columns from j * out.
+// W [out, in] and b [out, 1] of a layer are parameters, as mg_linear's.
+typedef struct mg_mlp_layer {
+    mg_tensor *W, *b;
+} mg_mlp_layer;
+mg_tensor *mg_mlp(mg_tape *t, mg_tensor *x, const mg_mlp_layer *layers, int64_t n_layers, int64_t n_nets,
+                  mg_activation_kind hidden);
+
+// y_i = [a_i, the first n numbers of b_i].  a [rows, p], b [rows, q], n at most q; y [rows, p + n].
+mg_tensor *mg_concat(mg_tape *t, mg_tensor *a, mg_tensor *b, int64_t n);
+
+// A draw of a Gaussian squeezed by tanh, and its log-density (Haarnoja et al. 2018, arXiv:1812.05905, appendix C):
+//   z_i = [mean, l],  u_j = mean_j + exp(clamp(l_j, low, high)) noise_ij,  a = tanh u
+//   logp = sum_j log N(u_j; mean_j, exp l_j) - log(1 - a_j^2)
+// z [rows, 2 A]; noise [rows, A], of N(0, 1), outlives the tape; y_i = [a, logp], [rows, A + 1]. No gradient
+// goes through a clamped l.
+mg_tensor *mg_squash(mg_tape *t, mg_tensor *z, const float *noise, double low, double high);
+
 // logp_i = log softmax(z_i / temperature)[target[i]].  z [n, vocab]; target [n] outlives the tape;
 // logp [n, 1]. entropy_out [n], or NULL: -sum_k p_k log p_k of the same distribution, in nats,
 // for reports only (no gradient).   dz_ik += dlogp_i (1[k == target] - p_ik) / temperature
 mg_tensor *mg_token_logp(mg_tape *t, mg_tensor *z, const int32_t *target, double temperature,
                          float *entropy_out);
+
+// logp_i = sum_j log N(x_ij; m_ij, exp(s_j)^2): independent normal distributions, whose log deviations s
+// [d, 1] are a parameter.  m [n, d]; x [n, d] outlives the tape; logp [n, 1].
+// With z_ij = (x_ij - m_ij) exp(-s_j):  dm_ij += dlogp_i z_ij exp(-s_j),  ds_j += sum_i dlogp_i (z_ij^2 - 1)
+mg_tensor *mg_gaussian_logp(mg_tape *t, mg_tensor *m, mg_tensor *s, const float *x);
 
 // mg_token_logp of mg_linear(x, W, NULL), with the same bits, but without keeping more logits than a
 // band's: a vocabulary may be wide. W is a parameter; the rest as above.

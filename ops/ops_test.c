@@ -31,7 +31,9 @@ static int32_t scattered[AUX]; // 0..4, with repetitions
 static int32_t targets[AUX];   // 0..1
 static int32_t ascending[AUX]; // 7, 8, ...
 static int32_t distant[AUX];   // positions far apart
+static float   actions[AUX];   // N(0, 1)
 static double  frequency[64];
+static float   normals[AUX];   // of N(0, 1)
 
 static mg_query_group    plan_groups[64];
 static mg_key_span       plan_spans[256];
@@ -79,7 +81,9 @@ static void make_shared(void) {
         targets[i]   = (int32_t)mg_rng_below(&rng, 2);
         ascending[i] = 7 + i;
         distant[i]   = (int32_t)mg_rng_below(&rng, 100000);
+        normals[i]   = (float)(1.5 * sin(1.0 + 2.3 * i));
     }
+    for (int i = 0; i < AUX; i++) actions[i] = (float)mg_rng_normal(&rng);
     for (int j = 0; j < 64; j++) frequency[j] = pow(10000, -j / 16.0);
     sequence     = plan_of(1, (int64_t[]){5}, (int[]){-1});
     tree         = plan_of(5, (int64_t[]){3, 2, 1, 2, 4}, (int[]){-1, 0, 1, 0, -1});
@@ -137,11 +141,21 @@ static mg_tensor *tanh_(mg_tape *t, mg_tensor **in, int64_t row) {
     (void)row;
     return mg_activation(t, in[0], MG_TANH);
 }
+static mg_tensor *concat(mg_tape *t, mg_tensor **in, int64_t row) {
+    (void)row;
+    return mg_concat(t, in[0], in[1], in[1]->cols - 1);
+}
+static mg_tensor *squash(mg_tape *t, mg_tensor **in, int64_t row) {
+    return mg_squash(t, in[0], normals + row * (in[0]->cols / 2), -1, 1); // some are clamped
+}
 static mg_tensor *token_logp(mg_tape *t, mg_tensor **in, int64_t row) {
     return mg_token_logp(t, in[0], targets + row, 1, NULL);
 }
 static mg_tensor *token_logp_warm(mg_tape *t, mg_tensor **in, int64_t row) {
     return mg_token_logp(t, in[0], targets + row, 0.7, NULL);
+}
+static mg_tensor *gaussian_logp(mg_tape *t, mg_tensor **in, int64_t row) {
+    return mg_gaussian_logp(t, in[0], in[1], actions + row * in[0]->cols);
 }
 static mg_tensor *linear_logp(mg_tape *t, mg_tensor **in, int64_t row) {
     return mg_linear_logp(t, in[0], in[1], targets + row, 0.7, NULL);
@@ -222,9 +236,14 @@ static const op_case small_cases[] = {
     {"swiglu 1x1", swiglu, {{1, 1}, {1, 1}}, 2, 4},
     {"relu 3x7", relu, {{3, 7}}, 1, 1},
     {"tanh 3x7", tanh_, {{3, 7}}, 1, 4},
+    {"concat 3x2, 4 of 5", concat, {{3, 2}, {3, 5}}, 2, 1},
+    {"squash 5x6", squash, {{5, 6}}, 1, 12},
+    {"squash 1x2", squash, {{1, 2}}, 1, 6},
     {"token_logp 5x7", token_logp, {{5, 7}}, 1, 7},
     {"token_logp 1x2", token_logp, {{1, 2}}, 1, 2},
     {"token_logp 3x33 warm", token_logp_warm, {{3, 33}}, 1, 33},
+    {"gaussian_logp 5x3", gaussian_logp, {{5, 3}, {3, 1}}, 1, 12},
+    {"gaussian_logp 1x33", gaussian_logp, {{1, 33}, {33, 1}}, 1, 66},
     {"linear_logp 5x7x3", linear_logp, {{5, 7}, {3, 7}}, 1, 21},
     {"linear_logp 33x2x5", linear_logp, {{33, 2}, {5, 2}}, 1, 33},
     {"attention sequence, 2 heads of 3", attention_sequence_2, {{5, 6}, {5, 6}, {5, 6}}, 0, 15},
@@ -259,8 +278,12 @@ static const op_case large_cases[] = {
     {"swiglu 200x301", swiglu, {{200, 301}, {200, 301}}, 2, 4},
     {"relu 200x301", relu, {{200, 301}}, 1, 1},
     {"tanh 200x301", tanh_, {{200, 301}}, 1, 4},
+    {"concat 700x11, 3 of 4", concat, {{700, 11}, {700, 4}}, 2, 1},
+    {"squash 600x12", squash, {{600, 12}}, 1, 60},
     {"token_logp 40x3001", token_logp_warm, {{40, 3001}}, 1, 3001},
     {"token_logp 3x40000", token_logp, {{3, 40000}}, 1, 40000},
+    {"gaussian_logp 1100x3", gaussian_logp, {{1100, 3}, {3, 1}}, 1, 1100},
+    {"gaussian_logp 23x130", gaussian_logp, {{23, 130}, {130, 1}}, 1, 260},
     {"linear_logp 700x16x200", linear_logp, {{700, 16}, {200, 16}}, 1, 716},
     {"linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016}, // three bands
     {"bf16 linear_logp 1030x16x5000", linear_logp, {{1030, 16}, {5000, 16}}, 1, 5016, true},
@@ -420,6 +443,14 @@ static void test_literals(void **state) {
         EXPECT(mg_swiglu(&tape, L(1, 2, log(3), 0), L(1, 2, 2, 5)), 1.5 * log(3), 0);
         EXPECT(mg_activation(&tape, L(1, 3, -1, 0, 2), MG_RELU), 0, 0, 2);
         EXPECT(mg_activation(&tape, L(1, 2, log(3) / 2, 0), MG_TANH), 0.5, 0);
+        EXPECT(mg_concat(&tape, L(2, 1, 1, 2), L(2, 2, 3, 4, 5, 6), 1), 1, 3, 2, 5);
+        // A deviation of 1/4 is clamped to 1/2: u = log 3 / 2 + 1/2 - 1/2, whose tanh is 1/2.
+        const float two_draws[] = {-1, 0};
+        EXPECT(mg_squash(&tape, L(1, 4, log(3) / 2 + 0.5, 0, log(0.25), 0), two_draws, log(0.5), 9), 0.5, 0,
+               -0.5 - log(0.5) - log(2 * M_PI) - log(0.75));
+        // z is 3 / 2 and 0, the deviations 2 and 1: -9/8 - log 2 - log 2 pi, by hand.
+        EXPECT(mg_gaussian_logp(&tape, L(1, 2, 1, 7), L(2, 1, log(2), 0), (float[]){4, 7}),
+               -1.125 - log(2) - 2 * 0.918938533204672742);
         EXPECT(mg_token_logp(&tape, L(2, 3, log(1), log(2), log(3), 500, 500, 500), last, 1, NULL),
                log(3.0 / 6), log(1.0 / 3));
         EXPECT(mg_token_logp(&tape, L(1, 3, log(1), log(2), log(3)), last, 0.5, NULL),

@@ -42,7 +42,10 @@ MG_NAIVE_DECLARE(rope)
 MG_NAIVE_DECLARE(swiglu)
 MG_NAIVE_DECLARE(activation)
 MG_NAIVE_DECLARE(token_logp)
+MG_NAIVE_DECLARE(gaussian_logp)
 MG_NAIVE_DECLARE(attention)
+MG_NAIVE_DECLARE(concat)
+MG_NAIVE_DECLARE(squash)
 #undef MG_NAIVE_DECLARE
 
 // The calls. Letters as in ops.h; members behind "fast" are that path's own notes for backward.
@@ -81,6 +84,16 @@ typedef struct mg_activation_call {
     mg_activation_kind kind;
 } mg_activation_call;
 
+typedef struct mg_concat_call {
+    mg_tensor *a, *b, *y;
+} mg_concat_call;
+
+typedef struct mg_squash_call {
+    mg_tensor   *z, *y;
+    const float *noise;
+    double       low, high;
+} mg_squash_call;
+
 typedef struct mg_token_logp_call {
     mg_tensor     *z, *logp;
     const int32_t *target;
@@ -89,6 +102,14 @@ typedef struct mg_token_logp_call {
     float         *lse;     // fast: log sum_k exp(z_ik / temperature), [n]
     bool           store;   // fast: z's gradient begins here
 } mg_token_logp_call;
+
+typedef struct mg_gaussian_logp_call {
+    mg_tensor   *m, *s, *logp;
+    const float *x;
+    float       *inverse;  // fast: exp(-s_j), [d]
+    float        constant; // fast: what does not depend on x and m
+    bool         store;    // fast: m's gradient begins here
+} mg_gaussian_logp_call;
 
 typedef struct mg_attention_call {
     mg_tensor               *q, *k, *v, *y;

@@ -6,14 +6,14 @@
 #include "harness/attribution.h"
 #include "rollout/replay.h"
 #include "rollout/scripted.h"
+#include "rollout/vectors.h"
 
 static void finding_of(const mg_episode *e, mg_finding *f) {
     *f = (mg_finding){.verdict = e->verdict, .code = mg_code_find(e->code), .turn = e->code_turn};
     snprintf(f->detail, sizeof f->detail, "%s", e->detail);
 }
 
-// A suspect, and a drawn share of the others, is played again; what comes out decides.
-static void second_look(const mg_rollout *r, mg_rng *rng, mg_arena *arena, mg_episode *e, int64_t *replayed) {
+void mg_collect_second_look(const mg_rollout *r, mg_rng *rng, mg_arena *arena, mg_episode *e, int64_t *replayed) {
     const bool repeatable = !r->manifest || r->manifest->determinism != MG_STOCHASTIC;
     mg_finding first, stands;
     mg_episode again;
@@ -48,11 +48,16 @@ static mg_err play_round(const mg_rollout *r, mg_gate *gate, rounds *x, mg_start
     mg_episode *played = MG_NEW(arena, mg_episode, *n_who);
     mg_rng      rng    = mg_rng_stream(r->seed, MG_PURPOSE_REPLAY, draws);
     int64_t     cut = 0, again = 0;
-    mg_err err = r->script ? mg_scripted_run(r, starts, *n_who, policy_version, draws, arena, played)
-                           : mg_rollout_run(r, starts, *n_who, policy_version, draws, arena, scratch, played, &cut);
+    mg_err      err;
+    if (r->script)
+        err = mg_scripted_run(r, starts, *n_who, policy_version, draws, arena, played);
+    else if (mg_vectors_world(r))
+        err = mg_vectors_run(r, starts, *n_who, policy_version, draws, arena, scratch, played);
+    else
+        err = mg_rollout_run(r, starts, *n_who, policy_version, draws, arena, scratch, played, &cut);
     if (err) return err;
     out->cut_prompts += cut;
-    for (int64_t k = 0; k < *n_who; k++) second_look(r, &rng, arena, &played[k], &out->replayed);
+    for (int64_t k = 0; k < *n_who; k++) mg_collect_second_look(r, &rng, arena, &played[k], &out->replayed);
     for (int64_t k = 0; k < *n_who; k++) {
         const int64_t i = who[k];
         x->episodes[i * x->attempts_max + x->attempts[i]++] = played[k];

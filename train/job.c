@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "algos/spaces.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "store/jsonl.h"
+#include "train/logged.h"
 
 #define MG_CONFIG_OF mg_run_config
 static const mg_field run_fields[] = {MG_CONFIG_TABLE(MG_RUN_FIELDS) MG_CONFIG_END};
@@ -258,6 +260,9 @@ static mg_err load_tokenizer(const mg_settings *s, mg_job *job, mg_tokenizer **t
     mg_tokenizer   *t = NULL;
     mg_model_config c;
     mg_err err = mg_model_config_read(s->run.model, &c);
+    if (!err && c.family == MG_FAMILY_MLP)
+        err = mg_fail(MG_CONFIG, "model: %s is a perceptron, which reads vectors; wanted a language model: the world "
+                                   "has texts", s->run.model);
     if (!err) err = mg_tokenizer_load(&t, mg_path(job->run, "%s/tokenizer.json", s->run.model));
     if (err) return err;
     if (mg_tokenizer_vocab_size(t) > c.vocab)
@@ -310,11 +315,7 @@ static mg_err check_needs(const mg_settings *s) {
     if (a->needs_preferences && !s->run.preferences[0])
         return mg_fail(MG_CONFIG, "preferences: found nothing, wanted a folder: %s learns from "
                                   "preference pairs", a->name);
-    if (s->run.model[0] || a->starts_fresh) return MG_OK;
-    char fresh[256];
-    mg_algo_names(true, fresh, sizeof fresh);
-    return mg_fail(MG_CONFIG, "model: found nothing, wanted a model folder: only %s can start from "
-                              "nothing", fresh);
+    return MG_OK;
 }
 
 static mg_err check_folders(const mg_settings *s) {
@@ -326,7 +327,81 @@ static mg_err check_folders(const mg_settings *s) {
     return err;
 }
 
-mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
+// ---- Keys that do nothing in this kind of world: a mistake about where the run acts.
+
+static void spell(const mg_field *f, const void *values, char *out, size_t size) {
+    const void *at = (const char *)values + f->offset;
+    switch (f->kind) {
+    case MG_FIELD_int: snprintf(out, size, "%lld", (long long)*(const int64_t *)at); break;
+    case MG_FIELD_real: snprintf(out, size, "%g", *(const double *)at); break;
+    case MG_FIELD_flag: snprintf(out, size, "%s", *(const bool *)at ? "true" : "false"); break;
+    case MG_FIELD_text:
+    case MG_FIELD_name: snprintf(out, size, "%s", *(const char *const *)at); break;
+    }
+}
+
+// Of a section, the keys with these names must be as they are by default.
+static mg_err refuse_idle(const mg_section *section, size_t values_size, const char *names, const mg_env_class *world,
+                          const char *kind, mg_arena *arena) {
+    void            *defaults = mg_arena_alloc(arena, values_size);
+    const mg_section plain    = {section->name, section->fields, defaults};
+    mg_config_defaults(&plain, 1, arena);
+    for (const mg_field *f = section->fields; f->name; f++) {
+        char found[256], wanted[256];
+        if (!strstr(names, mg_path(arena, " %s ", f->name))) continue;
+        spell(f, section->values, found, sizeof found), spell(f, defaults, wanted, sizeof wanted);
+        if (strcmp(found, wanted) == 0) continue;
+        return mg_fail(MG_CONFIG, "%s%s%s: found '%s', wanted '%s': it is of %s, and does nothing in %s", section->name,
+                       section->name[0] ? "." : "", f->name, found, wanted, kind, world->name);
+    }
+    return MG_OK;
+}
+
+static mg_err check_vectors(const mg_job *job, const mg_settings *s) {
+    // Learners that step by step fill a buffer can have logged data beside it.
+    const char *run = s->algo->act ? " reward_model preferences template prompt_max cut_prompts response_max "
+                                   : " reward_model data preferences template prompt_max cut_prompts response_max ";
+    static const char network[] = " family tokenizer vocab d_model d_ff layers heads kv_heads context rope_theta tied "
+                                  "init_std ";
+    mg_model_config   c;
+    // First the model: whoever names a language model has set its keys as well.
+    mg_err err = s->run.model[0] ? mg_settings_folder("model", s->run.model) : MG_OK;
+    if (!err && s->run.model[0]) err = mg_model_config_read(s->run.model, &c);
+    if (!err && s->run.model[0]) err = mg_spaces_fit(&c, job->world, s->run.model);
+    if (!err) err = refuse_idle(&s->sections[0], sizeof s->run, run, job->world, "worlds of texts", job->run);
+    if (!err)
+        err = refuse_idle(&s->sections[1], sizeof s->network, network, job->world, "language models", job->run);
+    return err;
+}
+
+static mg_err check_texts(mg_job *job, const mg_settings *s) {
+    static const mg_env_class texts = {.name = "texts"};
+    const bool                fresh = s->run.model[0] == 0;
+    char                      names[256];
+    mg_err                    err = mg_prompt_rule_check(&job->rule);
+    if (!err) err = check_needs(s);
+    mg_algo_names(true, names, sizeof names);
+    if (!err && fresh && !s->algo->starts_fresh)
+        err = mg_fail(MG_CONFIG, "model: found nothing, wanted a model folder: only %s can start from nothing", names);
+    if (!err)
+        err = refuse_idle(&s->sections[1], sizeof s->network, " width depth activation ",
+                          job->world ? job->world : &texts, "perceptrons", job->run);
+    if (!err && fresh) err = check_network(&s->network);
+    if (!err && fresh) err = mg_prompt_fit(&job->rule, s->run.response_max, s->network.context);
+    return err;
+}
+
+static bool vectors(const mg_job *job) { return job->world && mg_spaces_vectors(job->world); }
+
+static mg_err check_kind(mg_job *job, const mg_settings *s) {
+    return vectors(job) ? check_vectors(job, s) : check_texts(job, s);
+}
+
+// A process says what kind of world it is when it is started; of any other it is known before anything that
+// takes long.
+static bool kind_known(const mg_settings *s) { return s->environment.command[0] == 0; }
+
+mg_err mg_job_data(mg_job *job, const mg_settings *s) {
     job->seed          = (uint64_t)s->run.seed;
     job->compute       = compute_named(s->run.compute);
     job->response_max  = s->run.response_max;
@@ -334,16 +409,15 @@ mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) 
     job->reward_folder = s->run.reward_model;
     job->rule = (mg_prompt_rule){.template = s->run.template, .prompt_max = s->run.prompt_max,
                                  .cut = s->run.cut_prompts, .stop = 0};
+    mg_err err = kind_known(s) ? check_kind(job, s) : check_needs(s);
+    if (!err) err = check_folders(s);
+    return err || vectors(job) || s->algo->act ? err : read_data(s, job);
+}
+
+static mg_err open_words(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     const bool    fresh = s->run.model[0] == 0;
     mg_tokenizer *t     = NULL;
-    mg_err        err   = mg_prompt_rule_check(&job->rule);
-    if (!err) err = check_needs(s);
-    // Before anything that takes long.
-    if (!err && fresh) err = check_network(&s->network);
-    if (!err && fresh) err = mg_prompt_fit(&job->rule, s->run.response_max, s->network.context);
-    if (!err) err = check_folders(s);
-    if (!err) err = read_data(s, job);
-    if (!err) err = fresh ? train_tokenizer(s, job, &t) : load_tokenizer(s, job, &t);
+    mg_err        err   = fresh ? train_tokenizer(s, job, &t) : load_tokenizer(s, job, &t);
     if (err) return err;
     if (fresh) {
         job->rule.stop = mg_tokenizer_id(t, STOP_TOKEN);
@@ -352,4 +426,24 @@ mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) 
     }
     job->tokenizer = *tokenizer = t;
     return MG_OK;
+}
+
+static mg_err open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
+    const mg_network_config *n = &s->network;
+    *tokenizer        = NULL;
+    job->rule         = (mg_prompt_rule){0};
+    job->response_max = 0;
+    job->mlp = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
+    return s->run.data[0] ? mg_job_logged(job, s->run.data) : MG_OK;
+}
+
+mg_err mg_job_policy(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
+    mg_err err = kind_known(s) ? MG_OK : check_kind(job, s);
+    if (err || !vectors(job)) return err ? err : open_words(job, s, tokenizer);
+    return open_perceptron(job, s, tokenizer);
+}
+
+mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
+    mg_err err = mg_job_data(job, s);
+    return err ? err : mg_job_policy(job, s, tokenizer);
 }

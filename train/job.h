@@ -11,10 +11,13 @@
     F(int, seed, 1, 0, 4294967295, "every random draw follows from it")                           \
     F(text, model, "", 0, 0, "model or run to start from; empty: a new model as in network.*")    \
     F(text, reward_model, "", 0, 0, "reward model's folder or run; empty: the world's own reward") \
-    F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
+    F(text, data, "", 0, 0,                                                                        \
+      "folder with train.jsonl and validation.jsonl (prompt, completion); for td3, td3_bc, td3_c and sac a file or "\
+      "folder of logged transitions in D4RL's or Minari's layout")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
-    F(name, world, synopsis, 0, 0, "synopsis|support-desk|cartpole|lock: where a policy acts")    \
+    F(name, world, synopsis, 0, 0,                                                                \
+      "synopsis|support-desk|cartpole|pendulum|hopper|half-cheetah|walker2d|ant|lock: where a policy acts") \
     F(name, compute, f32, 0, 0,                                                                   \
       "f32|bf16: what products round their factors to, in every model of the run; the rest is f32") \
     F(int, threads, 0, 0, 256, "worker threads; 0: as many as the process may use")               \
@@ -33,7 +36,8 @@ typedef struct mg_run_config {
     MG_CONFIG_STRUCT(MG_RUN_FIELDS)
 } mg_run_config;
 
-// Shape of a model made from nothing; the defaults are the one that the repository ships.
+// Shape of a model made from nothing; the defaults are the one that the repository ships. The last three are a
+// perceptron's, the others a language model's.
 #define MG_NETWORK_FIELDS(F)                                                                      \
     F(name, family, llama, 0, 0, "llama|qwen2: shape and names of the weights")                   \
     F(name, tokenizer, gpt2, 0, 0, "gpt2|llama3|qwen2: how text is cut before merging")           \
@@ -46,7 +50,10 @@ typedef struct mg_run_config {
     F(int, context, 256, 8, 1048576, "positions")                                                 \
     F(real, rope_theta, 10000, 1, 1e12, "base of the rotary frequencies")                         \
     F(flag, tied, true, 0, 0, "output weights are the embedding")                                 \
-    F(real, init_std, 0.02, 1e-6, 1, "deviation of the first weights")
+    F(real, init_std, 0.02, 1e-6, 1, "deviation of the first weights")                            \
+    F(int, width, 64, 1, 65536, "of a perceptron, in a world of vectors: numbers of a hidden layer") \
+    F(int, depth, 2, 0, 64, "of a perceptron: hidden layers")                                     \
+    F(name, activation, tanh, 0, 0, "tanh|relu: of a perceptron, between its layers")
 
 typedef struct mg_network_config {
     MG_CONFIG_STRUCT(MG_NETWORK_FIELDS)
@@ -68,7 +75,12 @@ typedef struct mg_network_config {
     F(real, mutant_rate, 1, 0, 1, "share of episodes that have it")                               \
     F(name, mutant_when, always, 0, 0,                                                            \
       "always|load|late: only where `load` is above 8, only after 200 episodes of an environment") \
-    F(int, load, 0, 0, 1000000, "calls in flight beside the run's own that the world is told of")
+    F(int, load, 0, 0, 1000000, "calls in flight beside the run's own that the world is told of") \
+    F(name, version, v5, 0, 0, "v5|v4: which of Gymnasium's definitions a robot is")              \
+    F(real, shift_mass, 1, 0.01, 100, "a plant of that many times the mass, inertia included")    \
+    F(real, shift_friction, 1, 0.01, 100, "that many times the sliding friction")                 \
+    F(real, shift_gravity, 1, 0.01, 100, "that many times the gravity")                           \
+    F(int, action_delay, 0, 0, 16, "steps until an action acts; nothing acts before the first")
 
 typedef struct mg_environment_config {
     MG_CONFIG_STRUCT(MG_ENVIRONMENT_FIELDS)
@@ -119,9 +131,18 @@ void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena);
 // Error: MG_CONFIG when there is no room for a prompt at all.
 mg_err mg_prompt_fit(mg_prompt_rule *rule, int64_t response_max, int64_t context_max) MG_MUST_USE;
 
-// Reads data and tokenizer and fills everything of the job but team, arenas and n_items, which the
-// caller has set. For a fresh model the tokenizer is trained here and *tokenizer_folder is NULL.
-// *tokenizer is owned by the caller. Errors name the file: MG_IO, MG_CORRUPT, MG_EMPTY,
-// MG_MISMATCH (tokenizer and model do not fit), MG_CONFIG (data that the algorithm needs and has not).
+// Fills the job but for team, arenas, world and n_items, which the caller has set, in two steps. `world` may come
+// between them: what it shows decides what the policy is, and some worlds are made of the data.
+//
+// mg_job_data reads what is to be learnt from. Errors name the file: MG_IO, MG_CORRUPT, MG_EMPTY, MG_CONFIG (data
+// that the algorithm needs and has not).
+// mg_job_policy reads what belongs to the policy. Of a language model (no world, or one of texts) that is a
+// tokenizer, owned by the caller, which for a fresh model is trained here on the job's data. In a world of vectors
+// there is none (NULL): a perceptron's folder is held against the world's spaces.
+// Errors: MG_CONFIG (a key that does nothing in this kind of world, a model that does not fit it), MG_MISMATCH (model
+// and tokenizer do not fit), those of reading.
+mg_err mg_job_data(mg_job *job, const mg_settings *s) MG_MUST_USE;
+mg_err mg_job_policy(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) MG_MUST_USE;
+// Both.
 mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) MG_MUST_USE;
 #endif

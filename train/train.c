@@ -4,10 +4,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "algos/spaces.h"
 #include "algos/tokens.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "rollout/collect.h"
+#include "train/control.h"
 #include "train/coverage.h"
 #include "train/harness.h"
 #include "train/report.h"
@@ -33,6 +35,8 @@ typedef struct trainer {
     mg_manifest     manifest;  // pinned at the run's start; zeroed: the world has none
     mg_gate         gate;
     mg_env_pool     pool;
+    mg_control      steps;     // of learners that learn step by step
+    int64_t         gradient_steps; // of theirs, before this update
     bool            control;   // a study's control arm chose what this update learns from
     bool            control_noted;
     int64_t         updates;   // in all
@@ -59,8 +63,10 @@ static mg_err check_run(trainer *t) {
     return mg_settings_same(&t->settings, run_yaml(t), &t->run_arena);
 }
 
-// A fresh model has no folder whose tokenizer could be carried along, so its own lies in the run.
+// A fresh model has no folder whose tokenizer could be carried along, so its own lies in the run. A perceptron has
+// no tokenizer.
 static const char *origin(const trainer *t) {
+    if (!t->tokenizer) return NULL;
     return t->settings.run.model[0] ? t->settings.run.model : t->run.folder;
 }
 
@@ -87,17 +93,26 @@ static mg_err open_world(trainer *t) {
     if (!a->needs_world) return MG_OK;
     mg_err err = t->options->make_world(&t->settings, &t->job, &t->world);
     if (err) return err;
-    if (t->world.class->observation.kind != MG_SPACE_TEXT || t->world.class->action.kind != MG_SPACE_TEXT)
-        return mg_fail(MG_CONFIG, "world: %s has no texts, which a language model reads and says",
-                       t->world.class->name);
+    err = mg_spaces_suit(a, t->world.class);
+    if (err) return err;
     if (a->needs_resets && !goes_into_data(t))
         return mg_fail(MG_CONFIG, "world: %s cannot be reset into a recorded state, which %s needs",
                        t->world.class->name, a->name);
     err = check_tasks(t);
     if (err) return err;
     t->job.n_items = t->world.n_items;
+    t->job.world   = t->world.class;
     mg_env_pool_init(&t->pool, t->world.class, t->world.world, &t->run_arena);
     return mg_harness_pin(t->world.class, t->world.world, &t->run_arena, &t->manifest);
+}
+
+// Whether the algorithm is for this kind of world, as soon as that can be known.
+static mg_err check_kind(trainer *t) {
+    const mg_train_options *o     = t->options;
+    const mg_env_class     *class = o->world_class ? o->world_class(&t->settings) : NULL;
+    if (!class) return MG_OK;
+    if (t->settings.algo->needs_world) t->job.world = class;
+    return mg_spaces_suit(t->settings.algo, class);
 }
 
 static mg_err open_learner(trainer *t) {
@@ -106,12 +121,30 @@ static mg_err open_learner(trainer *t) {
     return err;
 }
 
+static mg_snapshot snapshot(trainer *t) {
+    mg_snapshot s = {.plain = {{"gate.bin", &t->gate, sizeof t->gate}}, .n_plain = 1};
+    s.n_parts     = t->settings.algo->parts(t->learner, s.parts);
+    if (t->settings.algo->act) {
+        const mg_stepping own  = t->settings.algo->stepping(t->learner);
+        s.plain[s.n_plain++] = (mg_plain){"learner.bin", own.state, own.state_size};
+    }
+    return s;
+}
+
 static mg_err load_checkpoint(trainer *t) {
-    mg_part parts[MG_PARTS_MAX];
     if (t->run.updates_done == 0) return MG_OK;
     mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
-    return mg_checkpoint_load(&t->run, parts, t->settings.algo->parts(t->learner, parts), &t->gate,
-                              &t->step_arena);
+    const mg_snapshot s = snapshot(t);
+    return mg_checkpoint_load(&t->run, &s, &t->step_arena);
+}
+
+// The buffer of a learner that learns step by step lies in the run's folder, as long as the checkpoint says.
+static mg_err open_steps(trainer *t) {
+    if (!t->settings.algo->act) return MG_OK;
+    t->steps = (mg_control){.algo = t->settings.algo, .learner = t->learner, .rollout = &t->rollout, .gate = &t->gate};
+    mg_err err    = mg_control_open(&t->steps, t->run.folder, &t->run_arena);
+    t->job.replay = t->steps.replay;
+    return err;
 }
 
 // DR-PO's checks before it starts: the world goes where it is told, and the starting policy knows
@@ -156,8 +189,10 @@ static mg_err open_all(trainer *t) {
     // Everything that can be wrong with what the user named is found before the folder is made, where
     // an empty run would stand in the way of the next try.
     mg_gate_init(&t->gate, &t->settings.gate);
-    err = mg_job_open(&t->job, &t->settings, &t->tokenizer);
+    err = check_kind(t);
+    if (!err) err = mg_job_data(&t->job, &t->settings);
     if (!err) err = open_world(t);
+    if (!err) err = mg_job_policy(&t->job, &t->settings, &t->tokenizer);
     if (!err) err = open_learner(t);
     if (!err && t->settings.algo->needs_resets && !o->resume) err = check_resets(t);
     if (!err)
@@ -165,7 +200,7 @@ static mg_err open_all(trainer *t) {
                           mg_harness_identity(t->world.class, &t->manifest, &t->run_arena), &t->run_arena);
     if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
     if (!err) err = write_settings(t);
-    if (!err && !t->settings.run.model[0])
+    if (!err && t->tokenizer && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
     if (!err) err = load_checkpoint(t);
     if (!err) err = mg_events_open(&t->events, t->run.folder, o->wall_time);
@@ -182,6 +217,7 @@ static void open_rollout(trainer *t) {
 
 static void close_all(trainer *t) {
     mg_events_close(t->events);
+    mg_control_close(&t->steps);
     if (t->learner) t->settings.algo->close(t->learner);
     mg_run_close(&t->run);
     mg_env_pool_close(&t->pool);
@@ -215,6 +251,13 @@ static mg_err note_control(trainer *t) {
     return mg_store_note(t->run.store, "control arm", sentence);
 }
 
+// Plays the update's steps, and what is learnt behind each, through the gate.
+static mg_err collect_steps(trainer *t, int64_t update, mg_collected *out) {
+    t->gradient_steps = t->settings.algo->stepping(t->learner).gradient_steps;
+    mg_err err = mg_control_block(&t->steps, update, &t->step_arena, out);
+    return err ? fail_at(t, err, update, out->n_all) : MG_OK;
+}
+
 // Plays the update's episodes, through the gate.
 static mg_err collect(trainer *t, int64_t update, mg_collected *out) {
     mg_part   parts[MG_PARTS_MAX];
@@ -231,6 +274,17 @@ static mg_err collect(trainer *t, int64_t update, mg_collected *out) {
     return t->control ? note_control(t) : MG_OK;
 }
 
+// The ledger's entries: the episodes, or the part of the buffer that was drawn from.
+static mg_err feed(trainer *t, const mg_collected *c) {
+    mg_fed_replay r;
+    mg_err        err = MG_OK;
+    for (int64_t k = 0; k < c->n_kept && !t->settings.algo->act && !err; k++)
+        err = mg_store_fed(t->run.store, &c->all[c->kept[k]]);
+    if (!err && t->settings.algo->act && mg_control_fed(&t->steps, t->gradient_steps, &r))
+        err = mg_store_fed_replay(t->run.store, &r);
+    return err;
+}
+
 // One transaction: the metrics, every attempt, and which of them fed the update.
 static mg_err record(trainer *t, int64_t update, const mg_collected *c, bool fed, const mg_metrics *m) {
     mg_err err = mg_store_begin(t->run.store, update);
@@ -238,8 +292,7 @@ static mg_err record(trainer *t, int64_t update, const mg_collected *c, bool fed
         if (isfinite(m->rows[i].value))
             err = mg_store_metric(t->run.store, m->rows[i].name, m->rows[i].value);
     for (int64_t i = 0; i < c->n_all && !err; i++) err = mg_store_episode(t->run.store, &c->all[i]);
-    for (int64_t k = 0; k < c->n_kept && fed && !err; k++)
-        err = mg_store_fed(t->run.store, &c->all[c->kept[k]]);
+    if (!err && fed) err = feed(t, c);
     if (!err) err = mg_store_commit(t->run.store);
     const double now = t->options->wall_time + mg_clock_seconds() - t->started;
     for (int i = 0; i < m->n && !err; i++)
@@ -298,10 +351,17 @@ static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
         count(t, &c, m);
         if (mg_gate_stopped(&t->gate) || c.n_kept == 0) return fail_unclean(t, update, &c, m);
     }
+    if (a->act) {
+        err = collect_steps(t, update, &c);
+        if (err) return err;
+        count(t, &c, m);
+        if (mg_gate_stopped(&t->gate)) return fail_unclean(t, update, &c, m);
+    }
     err = learn(t, update, &c, m);
     if (err) return err;
     const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
     if (look && a->evaluate) err = a->evaluate(t->learner, m);
+    if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
     if (!err) err = record(t, update, &c, !t->control, m);
     return err ? fail_at(t, err, update, 0) : MG_OK;
 }
@@ -318,22 +378,21 @@ static mg_err check_weights(const mg_part *parts, int n) {
 }
 
 static mg_err checkpoint(trainer *t, int64_t done) {
-    mg_part   parts[MG_PARTS_MAX];
-    const int n = t->settings.algo->parts(t->learner, parts);
+    const mg_snapshot s = snapshot(t);
     mg_arena_reset(&t->step_arena, 0);
-    mg_err err = check_weights(parts, n);
+    mg_err err = check_weights(s.parts, s.n_parts);
     if (err) return fail_at(t, err, done - 1, 0);
     err = mg_events_flush(t->events);
     // A checkpoint says that the updates before it are on record: first they are.
     if (!err) err = mg_store_wait(t->run.store);
+    if (!err && t->steps.replay) err = mg_control_mark(&t->steps);
     if (!err)
-        err = mg_checkpoint_save(&t->run, done, parts, n, &t->gate, t->settings.run.checkpoints_kept,
-                                 origin(t), &t->step_arena);
+        err = mg_checkpoint_save(&t->run, done, &s, t->settings.run.checkpoints_kept, origin(t), &t->step_arena);
     return err;
 }
 
 static void note_of(const mg_metrics *m, char *out, size_t size) {
-    static const char *const shown[] = {"reward", "loss", "kl", "accuracy", "length"};
+    static const char *const shown[] = {"reward", "loss", "kl", "accuracy", "length", "return", "episode_return"};
     size_t used = 0;
     out[0]      = 0;
     for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
@@ -360,7 +419,7 @@ static mg_err loop(trainer *t, mg_metrics *last) {
         if (err) break;
         note_of(last, note, sizeof note);
         mg_progress_show(&progress, u + 1, note);
-        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates)
+        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates || mg_control_full(&t->steps))
             err = checkpoint(t, u + 1);
     }
     mg_progress_end(&progress);
@@ -387,10 +446,11 @@ mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     trainer t = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
     mg_err  err = open_all(&t);
     if (!err) open_rollout(&t);
+    if (!err) err = open_steps(&t);
     mg_metrics last = {0};
     if (!err) err = loop(&t, &last);
     if (!err) err = export_model(&t);
-    if (!err && t.settings.algo->plan)
+    if (!err && (t.settings.algo->plan || t.settings.algo->act))
         err = mg_harness_note(&t.gate, &t.manifest, t.run.store, &t.step_arena);
     if (!err) err = mg_report_run(t.run.folder, t.run.store, &t.step_arena);
     if (!err) {

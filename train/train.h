@@ -1,6 +1,7 @@
 // train.h - the loop that drives any algorithm from its first update to its last.
 //
-//   resolve config -> open job -> open world -> open learner -> open run folder -> [load checkpoint]
+//   resolve config -> read data -> open world -> see what its policy is -> open learner -> open run folder
+//                  -> [load checkpoint]
 //   each update:  starts -> episodes -> gate -> update -> metrics, episodes and ledger stored
 //                 -> checkpoint when due
 //   end:          model/ (Hugging Face layout), report.html
@@ -27,6 +28,10 @@ typedef struct mg_world {
 typedef mg_err mg_world_maker(const mg_settings *s, const mg_job *job, mg_world *out);
 typedef void   mg_world_ender(mg_world *w);
 
+// The class of the world that settings name, where it is known before that world is made (a process has to be
+// started); else NULL.
+typedef const mg_env_class *mg_world_class(const mg_settings *s);
+
 // A study looks at what was collected, and in its control arms puts what else is to be learnt from into
 // `kept` (some mend rewards, as careless harnesses do); then it returns true, and the run keeps no ledger.
 typedef bool mg_admit_fn(void *context, mg_collected *c);
@@ -37,6 +42,7 @@ typedef struct mg_train_options {
     int                n_overrides;
     bool               resume;
     mg_world_maker    *make_world;
+    mg_world_class    *world_class; // NULL: no world's kind is known before it is made
     mg_world_ender    *end_world;
     mg_admit_fn       *admit;     // NULL: the gate alone decides
     void              *admit_context;

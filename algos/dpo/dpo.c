@@ -121,6 +121,7 @@ const mg_algo mg_algo_dpo = {
     .citation          = "Rafailov et al. 2023, arXiv:2305.18290",
     .fields            = fields,
     .config_size       = sizeof(mg_dpo_config),
+    .acts_in           = MG_IN_TEXTS,
     .needs_preferences = true,
     .open              = open_learner,
     .updates           = updates,

@@ -153,6 +153,7 @@ const mg_algo mg_algo_drpo = {
     .citation     = "Chang et al. 2024, arXiv:2404.08495",
     .fields       = fields,
     .config_size  = sizeof(mg_drpo_config),
+    .acts_in      = MG_IN_TEXTS,
     .needs_pairs  = true,
     .needs_world  = true,
     .needs_resets = true,

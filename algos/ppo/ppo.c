@@ -1,4 +1,4 @@
-// ppo.c - one PPO update of a language model, step by step as the listing has it.
+// ppo.c - one PPO update, step by step as the listing has it.
 //
 // Source: DR-PO's PPO oracle (arXiv:2404.08495, sections 4 and 6, Table 5, and the public code), on
 // Schulman et al. 2017 (arXiv:1707.06347).
@@ -7,10 +7,12 @@
 //    the gradient's norm limit;
 //  - the default mask_mode "strict" leaves forced tokens and everything after the stop out of the
 //    KL reward, whitening, GAE and both losses; "code" is what the published code does;
-//  - sums are normalised over the whole minibatch, not per micro-batch;
-//  - the gradient's norm is limited; minibatches are blocks of the batch in its order;
+//  - sums are normalised over the whole minibatch;
+//  - the gradient's norm is limited; minibatches of texts are blocks of the batch in its order;
 //  - episodes of several turns: what the environment says is no step; each turn's reward counts at
-//    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped.
+//    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped;
+//  - in a world of vectors every action is a step; its minibatches are blocks of a new order of all steps for
+//    each pass, as is usual there.
 #include "algos/ppo/ppo.h"
 
 #include <math.h>
@@ -18,39 +20,30 @@
 
 #include "algos/gae.h"
 
-#define MG_CONFIG_OF mg_ppo_config
-static const mg_field fields[] = {MG_CONFIG_TABLE(MG_PPO_FIELDS) MG_CONFIG_END};
-#undef MG_CONFIG_OF
+bool mg_ppo_strict(const mg_ppo *l) { return strcmp(l->config.mask_mode, "strict") == 0; }
+bool mg_ppo_vectors(const mg_ppo *l) { return l->policy->nets != NULL; }
 
-static bool strict(const mg_ppo *l) { return strcmp(l->config.mask_mode, "strict") == 0; }
-
-static double *widen(mg_arena *arena, const float *x, int64_t n) {
-    double *out = MG_NEW(arena, double, n);
-    for (int64_t i = 0; i < n; i++) out[i] = (double)x[i];
-    return out;
-}
-
-// Where turn j ends, as an index into the episode's tokens: at its first stop, else its last token.
-static int64_t turn_end(const mg_episode *e, int64_t j, int32_t stop, bool *stopped) {
-    const mg_turn *turn = &e->turns[j];
-    int64_t        k    = turn->action_begin;
-    while (k < turn->action_end && e->tokens[k] != stop) k++;
-    *stopped = k < turn->action_end;
-    return *stopped ? k : turn->action_end - 1;
+// Where turn j ends, as an index into the episode's steps: at its first stop, else with its last step.
+static int64_t turn_end(const mg_ppo *l, const mg_episode *e, int64_t j, bool *stopped) {
+    int64_t first, behind, k;
+    mg_steps_of_turn(e, j, &first, &behind);
+    const int32_t *said = mg_ppo_vectors(l) ? NULL : e->tokens + e->turns[0].action_begin;
+    for (k = first; k < behind && !(said && said[k] == l->job->rule.stop);) k++;
+    *stopped = k < behind;
+    return *stopped ? k : behind - 1;
 }
 
 // What the masks leave in. strict: the policy's own tokens up to the stop, everywhere; code: all
 // tokens of a turn, but for the forced ones in the policy loss.
 static void mask(const mg_ppo *l, const mg_episode *e, int64_t base, mg_ppo_batch *b) {
-    bool stopped;
+    bool    stopped;
+    int64_t first, behind;
     for (int64_t j = 0; j < e->n_turns; j++) {
-        const mg_turn *turn = &e->turns[j];
-        const int64_t  last = strict(l) ? turn_end(e, j, l->job->rule.stop, &stopped)
-                                        : turn->action_end - 1;
-        for (int64_t k = turn->action_begin; k <= last; k++) {
-            const int64_t at = base + k - e->turns[0].action_begin;
-            b->trained[at]   = e->role[k] == MG_ROLE_POLICY;
-            b->in_mdp[at]    = !strict(l) || b->trained[at];
+        mg_steps_of_turn(e, j, &first, &behind);
+        const int64_t last = mg_ppo_strict(l) ? turn_end(l, e, j, &stopped) : behind - 1;
+        for (int64_t at = base + first; at <= base + last; at++) {
+            b->trained[at] = b->t.role[at] == MG_ROLE_POLICY;
+            b->in_mdp[at]  = !mg_ppo_strict(l) || b->trained[at];
         }
     }
 }
@@ -66,11 +59,12 @@ static mg_err score(mg_ppo *l, const mg_ppo_batch *b, mg_episode *episodes) {
     bool      *ends = MG_NEW(step, bool, b->t.n);
     for (int64_t i = 0; i < b->t.n; i++) {
         const mg_episode *e    = &episodes[i];
-        const mg_turn    *turn = &e->turns[e->n_turns - 1];
-        const int64_t     last = turn_end(e, e->n_turns - 1, l->job->rule.stop, &ends[i]);
-        if (!strict(l) && last + 1 == turn->action_end) ends[i] = false;
+        const int64_t     last = turn_end(l, e, e->n_turns - 1, &ends[i]);
+        int64_t           first, behind;
+        mg_steps_of_turn(e, e->n_turns - 1, &first, &behind);
+        if (!mg_ppo_strict(l) && last + 1 == behind) ends[i] = false;
         own[i]   = cut.answers[i];
-        own[i].n = last + 1 - e->turns[0].action_begin;
+        own[i].n = last + 1;
     }
     cut.answers = own;
     mg_err err  = mg_reward_model_score(&l->reward, l->job->team, &cut, l->config.microbatch,
@@ -81,7 +75,7 @@ static mg_err score(mg_ppo *l, const mg_ppo_batch *b, mg_episode *episodes) {
 }
 
 // R_t = -kl_coef kl_t + the rewards at the ends of turns, or the learned one at the last's.
-static void token_rewards(const mg_ppo *l, mg_ppo_batch *b, const mg_episode *episodes) {
+static void step_rewards(const mg_ppo *l, mg_ppo_batch *b, const mg_episode *episodes) {
     for (int64_t k = 0; k < b->t.count; k++) {
         b->kl[k]     = b->t.logp_old[k] - b->ref[k];
         b->reward[k] = b->in_mdp[k] ? -l->config.kl_coef * b->kl[k] : 0;
@@ -89,11 +83,10 @@ static void token_rewards(const mg_ppo *l, mg_ppo_batch *b, const mg_episode *ep
     for (int64_t i = 0; i < b->t.n; i++) {
         const mg_episode *e       = &episodes[i];
         const bool        learned = e->learned.kind == MG_REWARD_VALUE;
-        const int64_t     base    = b->t.offset[i] - e->turns[0].action_begin;
         bool              stopped;
         b->score_mean += mg_episode_reward(e) / (double)b->t.n;
         for (int64_t j = learned ? e->n_turns - 1 : 0; j < e->n_turns; j++)
-            b->reward[base + turn_end(e, j, l->job->rule.stop, &stopped)] +=
+            b->reward[b->t.offset[i] + turn_end(l, e, j, &stopped)] +=
                 learned ? e->learned.value : e->turns[j].reward.value;
     }
 }
@@ -103,17 +96,10 @@ static mg_err bootstrap(mg_ppo *l, const mg_ppo_batch *b, const mg_episode *e, i
                         double *out) {
     *out = 0;
     if (!e->truncated || e->terminated) return MG_OK;
-    const size_t     mark = mg_arena_mark(l->job->step);
-    const mg_answers one  = mg_answers_view(&b->t.answers, i, i + 1);
-    mg_tape          tape = mg_tape_make(l->job->step, l->job->team, false);
-    mg_tensor       *after;
-    mg_err           err = mg_answers_scores(&tape, l->critic, &one, &after);
-    if (!err) *out = (double)mg_f32(after)[after->rows - 1];
-    mg_arena_reset(l->job->step, mark);
-    return err;
+    return mg_steps_value_after(l->critic, l->job->team, &b->t, i, l->job->step, out);
 }
 
-// GAE over each episode's own steps; tokens that are no steps are passed over.
+// GAE over each episode's own steps; those that are none of the decision process are passed over.
 static mg_err advantages(mg_ppo *l, mg_ppo_batch *b, const mg_episode *episodes) {
     mg_arena *step = l->job->step;
     double   *r = MG_NEW(step, double, b->t.count), *v = MG_NEW(step, double, b->t.count);
@@ -135,29 +121,27 @@ static mg_err advantages(mg_ppo *l, mg_ppo_batch *b, const mg_episode *episodes)
 mg_err mg_ppo_prepare(mg_ppo *l, mg_episode *episodes, int64_t n, mg_ppo_batch *b) {
     mg_arena *step = l->job->step;
     *b             = (mg_ppo_batch){0};
-    mg_episode_tokens_make(episodes, n, step, &b->t);
-    const int64_t count = b->t.count;
+    if (mg_ppo_vectors(l))
+        mg_steps_of_vectors(episodes, n, l->policy, step, &b->t);
+    else
+        mg_steps_of_texts(episodes, n, step, &b->t);
+    const int64_t count = b->t.count, slice = mg_steps_slice(&b->t, l->config.microbatch);
     b->in_mdp  = MG_NEW(step, uint8_t, count);
     b->trained = MG_NEW(step, uint8_t, count);
+    b->ref     = MG_NEW(step, double, count);
+    b->value   = MG_NEW(step, double, count);
     b->kl      = MG_NEW(step, double, count);
     b->reward  = MG_NEW(step, double, count);
     b->A       = MG_NEW(step, double, count);
     b->target  = MG_NEW(step, double, count);
     for (int64_t i = 0; i < n; i++) mask(l, &episodes[i], b->t.offset[i], b);
 
-    float *column = MG_NEW(step, float, count);
-    mg_err err    = score(l, b, episodes);
+    mg_err err = score(l, b, episodes);
     if (!err)
-        err = mg_answers_read_logp(l->reference, l->job->team, &b->t.answers,
-                                   l->config.temperature, l->config.microbatch, step, column);
+        err = mg_steps_read_logp(l->reference, l->job->team, &b->t, l->config.temperature, slice, step, b->ref);
+    if (!err) err = mg_steps_read_values(l->critic, l->job->team, &b->t, slice, step, b->value);
     if (err) return err;
-    b->ref = widen(step, column, count);
-    err    = mg_answers_read_values(l->critic, l->job->team, &b->t.answers, l->config.microbatch,
-                                    step, column);
-    if (err) return err;
-    b->value = widen(step, column, count);
-
-    token_rewards(l, b, episodes);
+    step_rewards(l, b, episodes);
     if (l->config.whiten_rewards) mg_whiten(count, b->reward, b->in_mdp, 1);
     err = advantages(l, b, episodes);
     if (!err) mg_whiten(count, b->A, b->in_mdp, 0);
@@ -173,21 +157,20 @@ static double count_of(const uint8_t *mask, int64_t begin, int64_t end) {
 // L_pg = sum_t m_t max(-A_t rho_t, -A_t clip(rho_t)) / sum_t m_t
 mg_err mg_ppo_policy_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, int64_t end,
                               mg_ppo_sums *sums) {
-    mg_arena    *step   = l->job->step;
-    const size_t mark   = mg_arena_mark(step);
-    const double tokens = count_of(b->trained, b->t.offset[begin], b->t.offset[end]);
-    if (tokens == 0) return MG_OK;
-    for (int64_t i = begin; i < end; i += l->config.microbatch) {
-        const int64_t    stop = i + l->config.microbatch < end ? i + l->config.microbatch : end;
-        const int64_t    at = b->t.offset[i], n = b->t.offset[stop] - at;
-        const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
-        mg_tape          tape = mg_tape_make(step, l->job->team, true);
-        float           *H    = MG_NEW(step, float, n);
-        mg_tensor       *logp;
-        mg_err err = mg_answers_logp(&tape, l->policy, &part, l->config.temperature, &logp, H);
+    mg_arena     *step  = l->job->step;
+    const size_t  mark  = mg_arena_mark(step);
+    const double  steps = count_of(b->trained, b->t.part[begin], b->t.part[end]);
+    if (steps == 0) return MG_OK;
+    for (int64_t i = begin, stop; i < end; i = stop) {
+        stop = mg_steps_portion(&b->t, i, end);
+        const int64_t at = b->t.part[i], n = b->t.part[stop] - at;
+        mg_tape       tape = mg_tape_make(step, l->job->team, true);
+        float        *H    = MG_NEW(step, float, n);
+        mg_tensor    *logp;
+        mg_err err = mg_steps_logp(&tape, l->policy, &b->t, i, stop, l->config.temperature, &logp, H);
         if (err) return err;
         sums->policy_loss += mg_loss_clip(n, mg_f32(logp), b->t.logp_old + at, b->A + at,
-                                          b->trained + at, l->config.clip, 1 / tokens,
+                                          b->trained + at, l->config.clip, 1 / steps,
                                           mg_grad_f32(logp), &sums->counts);
         for (int64_t k = 0; k < n; k++)
             if (b->trained[at + k]) sums->entropy += (double)H[k];
@@ -200,28 +183,27 @@ mg_err mg_ppo_policy_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, i
 // value_coef L_v,  L_v = 0.5 mean_t max((V - Ret)^2, (clip(V, Vold +- eps) - Ret)^2)
 mg_err mg_ppo_value_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, int64_t end,
                              mg_ppo_sums *sums) {
-    mg_arena    *step   = l->job->step;
-    const size_t mark   = mg_arena_mark(step);
-    const double tokens = count_of(b->in_mdp, b->t.offset[begin], b->t.offset[end]);
-    if (tokens == 0) return MG_OK;
-    for (int64_t i = begin; i < end; i += l->config.microbatch) {
-        const int64_t    stop = i + l->config.microbatch < end ? i + l->config.microbatch : end;
-        const int64_t    at = b->t.offset[i], n = b->t.offset[stop] - at;
-        const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
-        mg_tape          tape = mg_tape_make(step, l->job->team, true);
-        mg_tensor       *V;
-        mg_err           err = mg_answers_values(&tape, l->critic, &part, &V);
+    mg_arena     *step  = l->job->step;
+    const size_t  mark  = mg_arena_mark(step);
+    const double  steps = count_of(b->in_mdp, b->t.part[begin], b->t.part[end]);
+    if (steps == 0) return MG_OK;
+    for (int64_t i = begin, stop; i < end; i = stop) {
+        stop = mg_steps_portion(&b->t, i, end);
+        const int64_t at = b->t.part[i], n = b->t.part[stop] - at;
+        mg_tape       tape = mg_tape_make(step, l->job->team, true);
+        mg_tensor    *V;
+        mg_err        err = mg_steps_values(&tape, l->critic, &b->t, i, stop, &V);
         if (err) return err;
         sums->value_loss += mg_loss_value(n, mg_f32(V), b->value + at, b->target + at,
                                           b->in_mdp + at, l->config.value_clip,
-                                          l->config.value_coef / tokens, mg_grad_f32(V));
+                                          l->config.value_coef / steps, mg_grad_f32(V));
         mg_tape_backward(&tape);
         mg_arena_reset(step, mark);
     }
     return MG_OK;
 }
 
-// One gradient step of policy and critic on episodes [begin, end).
+// One gradient step of policy and critic on parts [begin, end).
 static mg_err minibatch(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, int64_t end, double lr,
                         double critic_lr, mg_ppo_sums *sums, double *norm) {
     mg_err err = mg_ppo_policy_gradient(l, b, begin, end, sums);
@@ -245,9 +227,11 @@ static void report(const mg_ppo *l, const mg_ppo_batch *b, const mg_episode *epi
         const mg_episode *e    = &episodes[i];
         const mg_reward   from = mg_episode_return(e);
         bool              stopped = false;
-        for (int64_t j = 0; j < e->n_turns; j++)
-            length += (double)(turn_end(e, j, l->job->rule.stop, &stopped) + 1 -
-                               e->turns[j].action_begin);
+        int64_t           first, behind;
+        for (int64_t j = 0; j < e->n_turns; j++) {
+            mg_steps_of_turn(e, j, &first, &behind);
+            length += (double)(turn_end(l, e, j, &stopped) + 1 - first);
+        }
         stops += stopped;
         if (mg_reward_value(&from, &x)) env += x, env_n++;
     }
@@ -257,8 +241,17 @@ static void report(const mg_ppo *l, const mg_ppo_batch *b, const mg_episode *epi
     mg_metrics_add(out, "kl", kl / n); // per episode, k1 under the sampling policy
     mg_metrics_add(out, "kl_per_token", steps > 0 ? kl / steps : 0);
     mg_metrics_add(out, "length", length / n);
+    if (mg_ppo_vectors(l)) return;
     mg_metrics_add(out, "stopped", stops / n);
     mg_metrics_add(out, "forced_tokens", forced / n);
+}
+
+// A new order of the steps of vectors for each pass over them.
+static void shuffle(const mg_ppo *l, int64_t update, int64_t epoch, mg_ppo_batch *b) {
+    double *const columns[] = {b->value, b->A, b->target};
+    mg_rng        rng       = mg_rng_stream(l->job->seed, MG_PURPOSE_SHUFFLE, (uint64_t)update + 1);
+    mg_rng_seek(&rng, 0, 0, (uint32_t)epoch);
+    mg_steps_shuffle(&b->t, &rng, columns, 3, l->job->step);
 }
 
 mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n, mg_metrics *out) {
@@ -273,8 +266,9 @@ mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
     double      norm = 0, first_ratio = 0, steps = 0;
     mg_ppo_sums sums = {0};
     for (int64_t epoch = 0; epoch < c->epochs; epoch++) {
+        shuffle(l, update, epoch, &b);
         for (int64_t k = 0; k < c->minibatches; k++) {
-            const int64_t begin = n * k / c->minibatches, end = n * (k + 1) / c->minibatches;
+            const int64_t begin = b.t.parts * k / c->minibatches, end = b.t.parts * (k + 1) / c->minibatches;
             if (begin == end) continue;
             err = minibatch(l, &b, begin, end, lr, critic_lr, &sums, &norm);
             if (err) return err;
@@ -295,105 +289,3 @@ mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
     mg_metrics_add(out, "lr", lr);
     return MG_OK;
 }
-
-// Which tasks: a fresh shuffle of the usable rows per pass over them.
-mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how,
-                   int64_t **rows) {
-    const mg_ppo_config *c       = &l->config;
-    const bool           data    = l->references.n > 0;
-    const int64_t        tasks   = data ? l->references.n_rows : l->job->n_items;
-    const int64_t        prompts = mg_pieces(c->episodes, c->per_prompt);
-    mg_start            *s       = MG_NEW(l->job->step, mg_start, c->episodes);
-    int64_t             *row     = MG_NEW(l->job->step, int64_t, c->episodes);
-    int64_t             *take    = MG_NEW(l->job->step, int64_t, prompts);
-    if (tasks > 0) mg_shuffled_rows(l->job->seed, tasks, update, prompts, l->job->step, take);
-    for (int64_t i = 0; i < c->episodes; i++) {
-        const int64_t p = i / c->per_prompt;
-        row[i] = tasks == 0 ? -1 : data ? l->references.rows[take[p]] : take[p];
-        s[i]   = (mg_start){.item  = data ? mg_pair_item(l->job->pairs, row[i]) : row[i],
-                            .group = (int32_t)p, .episode = (uint32_t)i};
-    }
-    *starts = s, *n = c->episodes;
-    if (rows) *rows = row;
-    *how = (mg_sampling){.temperature = c->temperature, .top_p = 1, .new_max = l->job->response_max,
-                         .stop = strict(l) ? l->job->rule.stop : -1};
-    return MG_OK;
-}
-
-mg_err mg_ppo_open(mg_ppo *l, const mg_job *job, const mg_ppo_config *config) {
-    const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = config->adam_eps,
-                                  .clip = config->clip_norm};
-    const bool from_reward = strcmp(config->critic_init, "reward") == 0 && job->reward_folder[0];
-
-    l->job    = job;
-    l->config = *config;
-    mg_err err = mg_model_load(&l->policy, job->model_folder, true);
-    if (!err) err = mg_model_load(&l->reference, job->model_folder, false);
-    if (!err && job->reward_folder[0]) err = mg_reward_model_load(&l->reward, job->reward_folder);
-    if (!err) err = mg_model_compute(l->policy, job->compute);
-    if (!err) err = mg_model_compute(l->reference, job->compute);
-    if (!err) err = mg_model_compute(l->reward.model, job->compute);
-    if (!err)
-        err = mg_model_copy(&l->critic, from_reward ? l->reward.model : l->policy, true, true);
-    if (!err) err = mg_adamw_init(&l->policy_opt, l->policy, &adam);
-    if (!err) err = mg_adamw_init(&l->critic_opt, l->critic, &adam);
-    if (!err && job->n_pairs > 0)
-        err = mg_pair_tokens_make(job, job->pairs, job->n_pairs, &l->references);
-    if (!err && l->reward.model && l->reward.model->config.vocab != l->policy->config.vocab)
-        err = mg_fail(MG_MISMATCH, "reward model %s has %lld tokens, the policy %s has %lld",
-                      job->reward_folder, (long long)l->reward.model->config.vocab,
-                      job->model_folder, (long long)l->policy->config.vocab);
-    return err;
-}
-
-void mg_ppo_close(mg_ppo *l) {
-    mg_model_free(l->policy);
-    mg_model_free(l->reference);
-    mg_model_free(l->critic);
-    mg_reward_model_release(&l->reward);
-    mg_adamw_release(&l->policy_opt);
-    mg_adamw_release(&l->critic_opt);
-}
-
-int mg_ppo_parts(mg_ppo *l, mg_part parts[MG_PARTS_MAX]) {
-    parts[0] = (mg_part){"", l->policy, &l->policy_opt};
-    parts[1] = (mg_part){"critic", l->critic, &l->critic_opt};
-    return 2;
-}
-
-static mg_err open_learner(mg_learner **out, const mg_job *job, const void *config) {
-    mg_ppo *l   = MG_NEW(job->run, mg_ppo, 1);
-    mg_err  err = mg_ppo_open(l, job, config);
-    if (err)
-        mg_ppo_close(l);
-    else
-        *out = (mg_learner *)l;
-    return err;
-}
-
-static void    close_learner(mg_learner *l) { mg_ppo_close((mg_ppo *)l); }
-static int64_t updates(const mg_learner *l) { return ((const mg_ppo *)l)->config.updates; }
-static int     parts(mg_learner *l, mg_part out[MG_PARTS_MAX]) {
-    return mg_ppo_parts((mg_ppo *)l, out);
-}
-static mg_err plan(mg_learner *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how) {
-    return mg_ppo_plan((mg_ppo *)l, update, starts, n, how, NULL);
-}
-static mg_err update(mg_learner *l, int64_t u, mg_episode *episodes, int64_t n, mg_metrics *out) {
-    return mg_ppo_update((mg_ppo *)l, u, episodes, n, out);
-}
-
-const mg_algo mg_algo_ppo = {
-    .name        = "ppo",
-    .summary     = "proximal policy optimisation against a reward, with a critic",
-    .citation    = "Schulman et al. 2017, arXiv:1707.06347",
-    .fields      = fields,
-    .config_size = sizeof(mg_ppo_config),
-    .needs_world = true,
-    .open        = open_learner,
-    .updates     = updates,
-    .plan        = plan,
-    .update      = update,
-    .parts       = parts,
-    .close       = close_learner,
-};

@@ -163,6 +163,7 @@ const mg_algo mg_algo_reward_model = {
     .citation          = "Bradley & Terry 1952; Stiennon et al. 2020, arXiv:2009.01325",
     .fields            = fields,
     .config_size       = sizeof(mg_reward_model_config),
+    .acts_in           = MG_IN_TEXTS,
     .needs_preferences = true,
     .open              = open_learner,
     .updates           = updates,
