@@ -1,6 +1,6 @@
 # Everything is built in build/ by Meson.
 MARTINGALE = GOMP_SPINCOUNT=10000 build/martingale
-build: ; @tools/deps.sh && (test -f build/build.ninja || meson setup build >build.log 2>&1 || { cat build.log; exit 1; }) && rm -f build.log && ninja -C build --quiet
+build: ; @tools/deps.sh && (tools/mujoco.sh || true) && (test -f build/build.ninja || meson setup build >build.log 2>&1 || { cat build.log; exit 1; }) && rm -f build.log && ninja -C build --quiet
 demo: build ; $(MARTINGALE) demo --minutes $(or $(MINUTES),7)
 test: build ; @tools/test.sh short
 test-long: build ; @tools/test.sh long

@@ -7,6 +7,7 @@
 #include "worlds/cartpole.h"
 #include "worlds/lock.h"
 #include "worlds/pendulum.h"
+#include "worlds/robots.h"
 #include "worlds/support_desk.h"
 #include "worlds/synopsis.h"
 
@@ -41,7 +42,7 @@ mg_reward mg_app_gold(const mg_world *w, const char *prompt, const char *answer)
                           strlen(answer));
 }
 
-// ---- support-desk, cartpole, pendulum, lock
+// ---- support-desk, cartpole, pendulum, robots, lock
 
 static bool pays(const material *m, const char *reward) { return m->how && strcmp(m->how->reward, reward) == 0; }
 
@@ -78,6 +79,19 @@ static const mg_shift *shift_of(const material *m, mg_arena *arena) {
 
 static mg_err pendulum_make(const material *m, mg_arena *arena, mg_world *out) {
     *out = (mg_world){.class = &mg_pendulum_class, .world = shift_of(m, arena)};
+    return MG_OK;
+}
+
+static void robot_end(mg_world *w) { mg_robot_close(w->owner); }
+
+static int version_of(const mg_environment_config *how) { return how && strcmp(how->version, "v4") == 0 ? 4 : 5; }
+
+static mg_err robot_make(const char *name, const material *m, mg_arena *arena, mg_world *out) {
+    mg_robot_world *w       = MG_NEW(arena, mg_robot_world, 1);
+    const int       version = version_of(m->how);
+    mg_err          err     = mg_robot_open(w, name, version, shift_of(m, arena), NULL);
+    if (err) return err;
+    *out = (mg_world){.class = mg_robot_class(name, version), .world = w, .owner = w, .end = robot_end};
     return MG_OK;
 }
 
@@ -149,13 +163,15 @@ static const struct {
 static mg_err make(const char *name, const material *m, mg_arena *arena, mg_world *out) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].class->name, name) == 0) return kinds[i].make(m, arena, out);
+    if (mg_robot_class(name, version_of(m->how))) return robot_make(name, m, arena, out);
     return mg_fail(MG_CONFIG, "world: found '%s', wanted one of those in app/world.c", name);
 }
 
 const mg_env_class *mg_app_world_class(const mg_settings *s) {
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !s->environment.command[0]; i++)
+    if (s->environment.command[0]) return NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].class->name, s->run.world) == 0) return kinds[i].class;
-    return NULL;
+    return mg_robot_class(s->run.world, version_of(&s->environment));
 }
 
 mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train,

@@ -22,7 +22,7 @@ static mg_err io(const mg_hdf5 *h, const char *key) {
 mg_err mg_hdf5_create(mg_hdf5 *h, const char *path) {
     char words[MG_HDF5_WORDS];
     *h = (mg_hdf5){0};
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    mg_hdf5_begin();
     if (mg_file_exists(path)) return mg_fail(MG_BUSY, "%s is there already", path);
     char *temporary = malloc(strlen(path) + sizeof SUFFIX);
     if (!temporary) return mg_fail(MG_NOMEM, "create %s", path);
@@ -122,7 +122,8 @@ mg_err mg_hdf5_write_text(const mg_hdf5 *h, const char *key, const char *text) {
 
 mg_err mg_hdf5_write_count(const mg_hdf5 *h, const char *key, const char *name, int64_t value) {
     const hid_t space = H5Screate(H5S_SCALAR);
-    const hid_t a = H5Acreate_by_name(h->file, key, name, H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t a     = H5Acreate_by_name(h->file, key, name, H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT,
+                                          H5P_DEFAULT);
     mg_err      err = a < 0 || H5Awrite(a, H5T_NATIVE_INT64, &value) < 0 ? io(h, key) : MG_OK;
     if (a >= 0) H5Aclose(a);
     H5Sclose(space);

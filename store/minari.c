@@ -77,9 +77,9 @@ static mg_err read_episode(const mg_hdf5 *h, int64_t episode, mg_logged *l, int6
     if (err) return err;
     for (int64_t k = *at; k < *at + n - 1; k++)
         if (l->terminal[k] || l->timeout[k])
-            return mg_fail(MG_CORRUPT, "%s: episode_%lld/%s: row %lld: found the end of %lld rows, wanted it at the last",
-                           h->path, (long long)episode, l->terminal[k] ? "terminations" : "truncations",
-                           (long long)(k - *at), (long long)n);
+            return mg_fail(MG_CORRUPT, "%s: episode_%lld/%s: row %lld: found the end of %lld rows, wanted it at the "
+                                       "last", h->path, (long long)episode,
+                           l->terminal[k] ? "terminations" : "truncations", (long long)(k - *at), (long long)n);
     *at += n;
     if (!l->terminal[*at - 1]) l->timeout[*at - 1] = 1;
     return MG_OK;

@@ -9,6 +9,7 @@
 set -u
 cd "$(dirname "$0")/.."
 tools/deps.sh clang || exit 1
+tools/mujoco.sh # what needs it says so where it cannot be had
 passed=0 failed=0
 
 # build FOLDER COMPILER [meson options]

@@ -363,7 +363,12 @@ static mg_err check_vectors(const mg_job *job, const mg_settings *s) {
                                    : " reward_model data preferences template prompt_max cut_prompts response_max ";
     static const char network[] = " family tokenizer vocab d_model d_ff layers heads kv_heads context rope_theta tied "
                                   "init_std ";
-    mg_err err = refuse_idle(&s->sections[0], sizeof s->run, run, job->world, "worlds of texts", job->run);
+    mg_model_config   c;
+    // First the model: whoever names a language model has set its keys as well.
+    mg_err err = s->run.model[0] ? mg_settings_folder("model", s->run.model) : MG_OK;
+    if (!err && s->run.model[0]) err = mg_model_config_read(s->run.model, &c);
+    if (!err && s->run.model[0]) err = mg_spaces_fit(&c, job->world, s->run.model);
+    if (!err) err = refuse_idle(&s->sections[0], sizeof s->run, run, job->world, "worlds of texts", job->run);
     if (!err)
         err = refuse_idle(&s->sections[1], sizeof s->network, network, job->world, "language models", job->run);
     return err;
@@ -425,21 +430,17 @@ static mg_err open_words(mg_job *job, const mg_settings *s, mg_tokenizer **token
 
 static mg_err open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     const mg_network_config *n = &s->network;
-    mg_model_config          c;
     *tokenizer        = NULL;
     job->rule         = (mg_prompt_rule){0};
     job->response_max = 0;
     job->mlp = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
-    mg_err err = s->run.data[0] ? mg_job_logged(job, s->run.data) : MG_OK;
-    if (err || s->run.model[0] == 0) return err;
-    err = mg_model_config_read(s->run.model, &c);
-    return err ? err : mg_spaces_fit(&c, job->world, s->run.model);
+    return s->run.data[0] ? mg_job_logged(job, s->run.data) : MG_OK;
 }
 
 mg_err mg_job_policy(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     mg_err err = kind_known(s) ? MG_OK : check_kind(job, s);
-    if (err) return err;
-    return vectors(job) ? open_perceptron(job, s, tokenizer) : open_words(job, s, tokenizer);
+    if (err || !vectors(job)) return err ? err : open_words(job, s, tokenizer);
+    return open_perceptron(job, s, tokenizer);
 }
 
 mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {

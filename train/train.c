@@ -121,20 +121,21 @@ static mg_err open_learner(trainer *t) {
     return err;
 }
 
-// What the learner's steps leave behind beside its parts; NULL: it makes none.
-static const mg_stepping *stepping(trainer *t, mg_stepping *s) {
-    if (!t->settings.algo->act) return NULL;
-    *s = t->settings.algo->stepping(t->learner);
+static mg_snapshot snapshot(trainer *t) {
+    mg_snapshot s = {.plain = {{"gate.bin", &t->gate, sizeof t->gate}}, .n_plain = 1};
+    s.n_parts     = t->settings.algo->parts(t->learner, s.parts);
+    if (t->settings.algo->act) {
+        const mg_stepping own  = t->settings.algo->stepping(t->learner);
+        s.plain[s.n_plain++] = (mg_plain){"learner.bin", own.state, own.state_size};
+    }
     return s;
 }
 
 static mg_err load_checkpoint(trainer *t) {
-    mg_part     parts[MG_PARTS_MAX];
-    mg_stepping s;
     if (t->run.updates_done == 0) return MG_OK;
     mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
-    return mg_checkpoint_load(&t->run, parts, t->settings.algo->parts(t->learner, parts), stepping(t, &s), &t->gate,
-                              &t->step_arena);
+    const mg_snapshot s = snapshot(t);
+    return mg_checkpoint_load(&t->run, &s, &t->step_arena);
 }
 
 // The buffer of a learner that learns step by step lies in the run's folder, as long as the checkpoint says.
@@ -377,19 +378,16 @@ static mg_err check_weights(const mg_part *parts, int n) {
 }
 
 static mg_err checkpoint(trainer *t, int64_t done) {
-    mg_part     parts[MG_PARTS_MAX];
-    mg_stepping s;
-    const int n = t->settings.algo->parts(t->learner, parts);
+    const mg_snapshot s = snapshot(t);
     mg_arena_reset(&t->step_arena, 0);
-    mg_err err = check_weights(parts, n);
+    mg_err err = check_weights(s.parts, s.n_parts);
     if (err) return fail_at(t, err, done - 1, 0);
     err = mg_events_flush(t->events);
     // A checkpoint says that the updates before it are on record: first they are.
     if (!err) err = mg_store_wait(t->run.store);
     if (!err && t->steps.replay) err = mg_control_mark(&t->steps);
     if (!err)
-        err = mg_checkpoint_save(&t->run, done, parts, n, stepping(t, &s), &t->gate,
-                                 t->settings.run.checkpoints_kept, origin(t), &t->step_arena);
+        err = mg_checkpoint_save(&t->run, done, &s, t->settings.run.checkpoints_kept, origin(t), &t->step_arena);
     return err;
 }
 

@@ -89,8 +89,8 @@ static tiny *job(const mg_env_class *world, int threads) {
 static tiny *start(const mg_env_class *world, int threads, const char *more) {
     char  settings[256];
     tiny *t = job(world, threads);
-    snprintf(settings, sizeof settings, "episodes=9 minibatches=3 epochs=2 updates=4 lr=0.01 critic_lr=0.02 kl_coef=0.1 "
-             "gamma=0.9 lambda=0.8 value_clip=0.3 %s", more);
+    snprintf(settings, sizeof settings, "episodes=9 minibatches=3 epochs=2 updates=4 lr=0.01 critic_lr=0.02 "
+             "kl_coef=0.1 gamma=0.9 lambda=0.8 value_clip=0.3 %s", more);
     ok(tiny_learner(t, settings));
     return t;
 }
@@ -347,8 +347,8 @@ static const char *saved(tiny *t, mg_mlp_shape shape) {
 
 static void a_policy_may_come_from_a_folder(void **state) {
     (void)state;
-    const mg_mlp_shape good = {.in = 2, .out = 2, .width = 8, .depth = 1, .nets = 1, .free = 2, .head = MG_HEAD_GAUSSIAN,
-                               .action_scale = 2};
+    const mg_mlp_shape good = {.in = 2, .out = 2, .width = 8, .depth = 1, .nets = 1, .free = 2,
+                               .head = MG_HEAD_GAUSSIAN, .action_scale = 2};
     tiny *t = job(&aim_numbers, 1);
     t->job.model_folder = saved(t, good);
     ok(tiny_learner(t, "episodes=9"));
