@@ -1,11 +1,13 @@
 // hdf5_fuzz.c - strangers' bytes as a logged data set.
 //
-// Build with clang's libFuzzer and run with -detect_leaks=0: the library loses memory over some broken headers.
+// Build with clang's libFuzzer:
 //   clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. $(pkg-config --cflags hdf5) fuzz/hdf5_fuzz.c
-//       store/d4rl.c store/hdf5.c store/hdf5_write.c store/logged.c store/minari.c store/transitions.c store/data_card.c
-//       core/arena.c core/err.c core/file.c core/rng.c $(pkg-config --libs hdf5) -ljansson -lm -o hdf5_fuzz
-// What is read has finite numbers and flags, and is written and read again as the same bytes. Begin with a
-// file that is good: random bytes are no HDF5.
+//       store/d4rl.c store/hdf5.c store/hdf5_write.c store/logged.c store/minari.c store/transitions.c
+//       store/data_card.c core/arena.c core/err.c core/file.c core/rng.c -ljansson -lm
+//       $(pkg-config --libs hdf5) -o hdf5_fuzz
+// Run it with -detect_leaks=0 and ASAN_OPTIONS=allocator_may_return_null=1: over broken headers the library
+// loses memory and asks for all there is. Begin with a file that is good: random bytes are no HDF5.
+// What is read has finite numbers and flags, and is written and read again as the same bytes.
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

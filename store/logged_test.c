@@ -279,6 +279,34 @@ static void test_a_claimed_size_is_checked_before_it_is_believed(void **state) {
 
 // ---- Minari
 
+// What Minari itself would see of an array, as bytes.
+static void assert_raw(const char *path, const char *key, hid_t type, const void *wanted, size_t size) {
+    uint8_t     got[64] = {0};
+    const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), set = H5Dopen2(file, key, H5P_DEFAULT);
+    assert_true(set >= 0 && (size_t)H5Dget_storage_size(set) == size && size <= sizeof got);
+    assert_true(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, got) >= 0);
+    assert_memory_equal(got, wanted, size);
+    H5Dclose(set), H5Fclose(file);
+}
+
+static void test_what_minari_sees(void **state) {
+    fixture  *f = *state;
+    mg_logged l = whole();
+    char      out[80], path[120];
+    snprintf(out, sizeof out, "%s/set", f->folder);
+    if (mg_minari_write(out, "hopper-v0", &l, &f->arena)) fail_msg("%s", mg_err_detail());
+    snprintf(path, sizeof path, "%s/data/main_data.hdf5", out);
+    const float first[6] = {0, 1, 2, 3, 4, 5}, second[8] = {10, 11, 12, 13, 14, 15, 16, 17};
+    assert_raw(path, "episode_0/observations", H5T_NATIVE_FLOAT, first, sizeof first);
+    assert_raw(path, "episode_1/observations", H5T_NATIVE_FLOAT, second, sizeof second);
+    assert_raw(path, "episode_1/rewards", H5T_NATIVE_FLOAT, r + 2, 3 * sizeof *r);
+    assert_raw(path, "episode_0/terminations", H5T_NATIVE_INT8, ((uint8_t[]){0, 1}), 2);
+    assert_raw(path, "episode_0/truncations", H5T_NATIVE_INT8, ((uint8_t[]){0, 0}), 2);
+    assert_raw(path, "episode_1/truncations", H5T_NATIVE_INT8, ((uint8_t[]){0, 0, 1}), 3);
+    assert_raw(path, "episode_2/terminations", H5T_NATIVE_INT8, ((uint8_t[]){0}), 1);
+    assert_raw(path, "episode_2/truncations", H5T_NATIVE_INT8, ((uint8_t[]){1}), 1); // it went on: cut off
+}
+
 static void test_minari_comes_back(void **state) {
     fixture  *f = *state;
     mg_logged l = whole();
@@ -408,6 +436,7 @@ int main(void) {
         TEST(test_a_group_is_no_array),
         TEST(test_what_is_no_file_of_the_librarys_is_refused_quietly),
         TEST(test_a_claimed_size_is_checked_before_it_is_believed),
+        TEST(test_what_minari_sees),
         TEST(test_minari_comes_back),
         TEST(test_minaris_faults_are_named),
         TEST(test_an_episode_of_minaris_that_ends_as_neither_is_cut_off),
