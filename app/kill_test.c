@@ -21,12 +21,15 @@
 #include <cmocka.h>
 
 #include "core/file.h"
+#include "store/logged.h"
 #include "train/run.h"
 
 #define POINTS 34 // an algorithm
 
 // Every update has a checkpoint; of three checkpoints one is removed.
-#define TINY CLI_FROM_BASE " --checkpoint_every 1 --evaluate_every 2 "
+#define OFTEN   " --checkpoint_every 1 --evaluate_every 2 "
+#define TINY    CLI_FROM_BASE OFTEN
+#define CONTROL "--world pendulum --network.width 8 --network.activation relu" OFTEN
 
 static char place[] = "/dev/shm/martingale_kill_XXXXXX", whole[96], killed[96], copy[96];
 
@@ -145,6 +148,8 @@ static void check_end(void) {
     if (memcmp(a, b, 32)) fail_msg("%s: another head", where);
     cli_same_bytes(mg_path(&cli_arena, "%s/model/model.safetensors", whole),
                    mg_path(&cli_arena, "%s/model/model.safetensors", killed));
+    const char *buffer = mg_path(&cli_arena, "%s/replay.bin", whole);
+    if (mg_file_exists(buffer)) cli_same_bytes(buffer, mg_path(&cli_arena, "%s/replay.bin", killed));
 }
 
 // The options of a life that goes on, where there is something to go on with.
@@ -170,12 +175,12 @@ static void killed_at(const char *command, const record *all, int64_t at, bool h
     check_end();
 }
 
-// Options that make an algorithm's run a small one of three updates.
-static void kill_all_over(const char *algo, const char *options) {
+// Options that make an algorithm's run a small one of three updates, behind those of its kind.
+static void kill_all_over(const char *algo, const char *kind, const char *options) {
     const char *named  = getenv("MG_KILL_POINTS");
     const int   points = named ? atoi(named) : POINTS;
     int64_t     deaths = 0;
-    const char *command = mg_path(&cli_arena, "train --algo %s " TINY "%s --out ", algo, options);
+    const char *command = mg_path(&cli_arena, "train --algo %s %s%s --out ", algo, kind, options);
     remove_tree(whole);
     snprintf(where, sizeof where, "%s", algo);
     life(mg_path(&cli_arena, "%s%s", command, whole), "", 0, false, "count");
@@ -197,38 +202,75 @@ static void kill_all_over(const char *algo, const char *options) {
 
 static void sft(void **state) {
     (void)state;
-    kill_all_over("sft", "--data data --sft.batch 8 --sft.epochs 1");
+    kill_all_over("sft", TINY, "--data data --sft.batch 8 --sft.epochs 1");
 }
 
 static void reward_model(void **state) {
     (void)state;
-    kill_all_over("reward_model", "--preferences preferences --reward_model.batch 8");
+    kill_all_over("reward_model", TINY, "--preferences preferences --reward_model.batch 8");
 }
 
 static void dpo(void **state) {
     (void)state;
-    kill_all_over("dpo", "--preferences preferences --dpo.batch 8");
+    kill_all_over("dpo", TINY, "--preferences preferences --dpo.batch 8");
 }
 
 static void ppo(void **state) {
     (void)state;
-    kill_all_over("ppo", "--data data --ppo.updates 3 --ppo.episodes 4");
+    kill_all_over("ppo", TINY, "--data data --ppo.updates 3 --ppo.episodes 4");
 }
 
 static void grpo(void **state) {
     (void)state;
-    kill_all_over("grpo", "--data data --grpo.updates 3 --grpo.prompts 2 --grpo.group 2");
+    kill_all_over("grpo", TINY, "--data data --grpo.updates 3 --grpo.prompts 2 --grpo.group 2");
 }
 
 static void drpo(void **state) {
     (void)state;
-    kill_all_over("drpo", "--data data --drpo.updates 3 --drpo.episodes 4");
+    kill_all_over("drpo", TINY, "--data data --drpo.updates 3 --drpo.episodes 4");
+}
+
+// Three blocks of one episode each.
+#define BLOCKS(algo)                                                                                          \
+    "--" algo ".steps 450 --" algo ".block 150 --" algo ".start_steps 0 --" algo ".batch 8 --" algo ".replay 500"
+
+static void td3(void **state) {
+    (void)state;
+    kill_all_over("td3", CONTROL, BLOCKS("td3"));
+}
+
+// One block of gradient steps on a logged file, two in the world.
+static void td3_bc(void **state) {
+    (void)state;
+    enum { ROWS = 40 };
+    float   seen[ROWS * 3], done[ROWS], paid[ROWS];
+    uint8_t no[ROWS] = {0};
+    for (int i = 0; i < ROWS; i++) {
+        for (int j = 0; j < 3; j++) seen[3 * i + j] = (float)((i * 7 + j) % 11) / 11;
+        done[i] = (float)(i % 5) - 2, paid[i] = (float)-i;
+    }
+    const mg_logged logged = {.rows = ROWS, .obs = 3, .act = 1, .observation = seen, .action = done, .reward = paid,
+                              .terminal = no, .timeout = no};
+    OK(mg_d4rl_write("logged.hdf5", &logged));
+    kill_all_over("td3_bc", CONTROL "--data logged.hdf5 ",
+                  BLOCKS("td3_bc") " --td3_bc.offline_updates 20 --td3_bc.steps 300");
+}
+
+static void td3_c(void **state) {
+    (void)state;
+    kill_all_over("td3_c", CONTROL, BLOCKS("td3_c") " --td3_c.anchor frozen");
+}
+
+static void sac(void **state) {
+    (void)state;
+    kill_all_over("sac", CONTROL, BLOCKS("sac"));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sft), cmocka_unit_test(reward_model), cmocka_unit_test(dpo),
         cmocka_unit_test(ppo), cmocka_unit_test(grpo),         cmocka_unit_test(drpo),
+        cmocka_unit_test(td3), cmocka_unit_test(td3_bc),       cmocka_unit_test(td3_c), cmocka_unit_test(sac),
     };
     size_t n = 0;
     while (mg_algos[n]) n++;

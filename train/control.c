@@ -194,7 +194,8 @@ bool mg_control_fed(const mg_control *c, int64_t first, mg_fed_replay *out) {
 // ---- Looks
 
 // The undiscounted return of one episode on that seed. False: the world failed; e is to be closed.
-static mg_err look(const mg_control *c, mg_env *e, uint64_t seed, const staged *x, double *total, int64_t *n, bool *well) {
+static mg_err look(const mg_control *c, mg_env *e, uint64_t seed, const staged *x, double *total, int64_t *n,
+                   bool *well) {
     const mg_env_class *class = c->rollout->class;
     mg_value            seen, action = {.kind = MG_SPACE_VECTOR, .vector = x->wide};
     mg_transition       next = {0};
@@ -242,7 +243,8 @@ mg_err mg_control_look(const mg_control *c, int64_t looks, mg_arena *scratch, mg
         mg_env_close(&env);
         err = mg_env_open(&env, r->class, r->world, scratch);
     }
-    if (!err && n == 0) err = mg_fail(MG_UNFIT, "a look at the policy: the world failed in all of %lld episodes", (long long)looks);
+    if (!err && n == 0)
+        err = mg_fail(MG_UNFIT, "a look at the policy: the world failed in all of %lld episodes", (long long)looks);
     if (!err) report(returns, lengths, n, looks - n, m);
     mg_env_close(&env);
     mg_arena_reset(scratch, mark);

@@ -106,7 +106,8 @@ static bench *opened(plan world, const char *settings, const char *folder) {
     b->job   = (mg_job){.seed = 9, .run = &b->run, .step = &b->step, .model_folder = "", .reward_folder = "",
                         .world = &point_class, .mlp = {.width = 8, .depth = 1}};
     mg_env_pool_init(&b->pool, &point_class, &b->world, &b->run);
-    b->rollout = (mg_rollout){.class = &point_class, .world = &b->world, .seed = 9, .wants_reward = true, .pool = &b->pool};
+    b->rollout = (mg_rollout){.class = &point_class, .world = &b->world, .seed = 9, .wants_reward = true,
+                              .pool = &b->pool};
     mg_config_defaults(&(mg_section){"gate", mg_gate_fields, &gate}, 1, &b->run);
     gate.rate_max = 0.5, gate.breaker = 1000;
     mg_gate_init(&b->gate, &gate);

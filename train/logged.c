@@ -10,8 +10,8 @@ static mg_err check(const mg_logged *l, const mg_env_class *world, const char *p
     if (l->world && strcmp(l->world, world->name) != 0)
         return mg_fail(MG_CONFIG, "data: %s was logged in '%s', wanted '%s'", path, l->world, world->name);
     if (l->obs != world->observation.n || world->action.kind != MG_SPACE_VECTOR || l->act != world->action.n)
-        return mg_fail(MG_CONFIG, "data: %s has %lld numbers of observations and %lld of actions, wanted %lld and %lld: "
-                                  "those of %s", path, (long long)l->obs, (long long)l->act,
+        return mg_fail(MG_CONFIG, "data: %s has %lld numbers of observations and %lld of actions, wanted %lld and "
+                                  "%lld: those of %s", path, (long long)l->obs, (long long)l->act,
                        (long long)world->observation.n, (long long)world->action.n, world->name);
     return MG_OK;
 }

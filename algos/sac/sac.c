@@ -76,11 +76,11 @@ static mg_err policy(mg_sac *l, const mg_transitions *b, double alpha, double *l
 
 // Algorithm 1, the body of its inner loop.
 static mg_err step(mg_off_policy *base) {
-    mg_sac                   *l     = (mg_sac *)base;
+    mg_sac              *l     = (mg_sac *)base;
     const mg_transitions b     = mg_off_policy_draw(base);
-    const double              alpha = exp(base->state.variable);
-    double                    logp  = 0;
-    mg_err                    err   = critics(l, &b, alpha);
+    const double         alpha = exp(base->state.variable);
+    double               logp  = 0;
+    mg_err               err   = critics(l, &b, alpha);
     if (!err) err = policy(l, &b, alpha, &logp);
     if (err) return err;
     base->sums.temperature += alpha, base->sums.entropy -= logp;

@@ -127,7 +127,8 @@ static void the_multiplier_finds_the_closed_form(void **state) {
     (void)state;
     const struct {
         double best[2], anchor[2], eps;
-    } toys[] = {{{3, 4}, {0, 0}, 1}, {{1, 0}, {0, 0}, 0.01}, {{0.5, -0.5}, {0.25, 0.5}, 0.04}, {{0.1, 0}, {0, 0}, 0.25}};
+    } toys[] = {{{3, 4}, {0, 0}, 1}, {{1, 0}, {0, 0}, 0.01}, {{0.5, -0.5}, {0.25, 0.5}, 0.04},
+                {{0.1, 0}, {0, 0}, 0.25}};
     for (size_t k = 0; k < sizeof toys / sizeof *toys; k++) {
         const double D2 = pow(toys[k].best[0] - toys[k].anchor[0], 2) + pow(toys[k].best[1] - toys[k].anchor[1], 2);
         const double wanted = fmax(0, sqrt(D2) / sqrt(toys[k].eps) - 1);

@@ -69,9 +69,9 @@ static mg_err policy(mg_td3 *l, const mg_transitions *b) {
 
 // Algorithm 1, the body of its loop behind "sample mini-batch".
 static mg_err step(mg_off_policy *base) {
-    mg_td3                   *l   = (mg_td3 *)base;
+    mg_td3              *l   = (mg_td3 *)base;
     const mg_transitions b   = mg_off_policy_draw(base);
-    mg_err                    err = critics(l, &b);
+    mg_err               err = critics(l, &b);
     if (err || (base->state.updates + 1) % l->config.policy_delay != 0) return err;
     err = policy(l, &b);
     if (!err) mg_off_policy_follow(base);

@@ -263,8 +263,9 @@ static void a_bound_keeps_the_policy_near(void **state) {
     (void)state;
     double distance[2];
     for (int k = 0; k < 2; k++) {
-        tiny_steps *t = tiny_steps_start("td3_c", 1, true, k == 0 ? "steps=2000 block=400 anchor=target eps=1e-4 dual_lr=0.1"
-                                                                  : "steps=2000 block=400 anchor=target eps=1e3");
+        tiny_steps *t = tiny_steps_start("td3_c", 1, true,
+                                         k == 0 ? "steps=2000 block=400 anchor=target eps=1e-4 dual_lr=0.1"
+                                                : "steps=2000 block=400 anchor=target eps=1e3");
         for (int64_t u = 0; u < 5; u++) ok(tiny_steps_update(t, u));
         distance[k] = tiny_steps_metric(t, "action_distance");
         assert_true(isfinite(tiny_steps_metric(t, "lambda")));
