@@ -35,6 +35,11 @@ void mg_metrics_add(mg_metrics *m, const char *name, double value);
 // The schedule of a config's word "linear|constant|cosine".
 mg_schedule mg_schedule_named(const char *word);
 
+// What a guard multiplies a policy's step sizes by, and how far it may move at once (train/guard.h).
+typedef struct mg_easing {
+    double step, bound;
+} mg_easing;
+
 // What a learner is given. All borrowed; outlives the learner.
 typedef struct mg_job {
     uint64_t            seed;
@@ -52,6 +57,7 @@ typedef struct mg_job {
     const mg_env_class    *world;      // that policies act in; NULL: the algorithm needs none
     mg_mlp_shape           mlp;        // width, depth and tanh of a new perceptron; the rest follows from the world
     const struct mg_transitions *transitions; // of a logged data set, actions within [-1, 1]; NULL: none
+    const mg_easing     *easing;       // may change between updates; NULL: none
     struct mg_replay    *replay;       // buffer of off-policy learners, filled by the loop; opened after the learner
     const mg_pair       *pairs;        // training rows; mg_pair_item says which of the world's items
     int64_t              n_pairs;
@@ -63,6 +69,9 @@ typedef struct mg_job {
     const mg_preference *held_preferences;
     int64_t              n_held_preferences;
 } mg_job;
+
+static inline double mg_job_step(const mg_job *job) { return job->easing ? job->easing->step : 1; }
+static inline double mg_job_bound(const mg_job *job) { return job->easing ? job->easing->bound : 1; }
 
 // Something a checkpoint keeps: a model and its optimiser.
 typedef struct mg_part {

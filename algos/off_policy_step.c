@@ -126,7 +126,7 @@ mg_err mg_off_policy_actor_step(mg_off_policy *l, double loss) {
     if (!isfinite(loss))
         return mg_fail(MG_NUMERIC, "policy loss is %g at gradient step %lld", loss, (long long)l->state.updates);
     l->sums.actor_loss += loss, l->sums.actor_steps++;
-    return mg_adamw_step(&l->actor_opt, l->actor, l->config.lr, l->job->team, NULL);
+    return mg_adamw_step(&l->actor_opt, l->actor, l->config.lr * mg_job_step(l->job), l->job->team, NULL);
 }
 
 static void polyak(mg_model *target, const mg_model *from, double tau) { // STAND-IN

@@ -24,10 +24,15 @@ const char *mg_hdf5_words(char words[MG_HDF5_WORDS]) {
     return words;
 }
 
+void mg_hdf5_begin(void) {
+    H5dont_atexit(); // refused from the second time on
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
 mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) {
     char words[MG_HDF5_WORDS];
     *h = (mg_hdf5){0};
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    mg_hdf5_begin();
     FILE *f = fopen(path, "rb"); // the system's reason is shorter than the library's
     if (!f) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
     fclose(f);

@@ -22,7 +22,7 @@ static mg_err io(const mg_hdf5 *h, const char *key) {
 mg_err mg_hdf5_create(mg_hdf5 *h, const char *path) {
     char words[MG_HDF5_WORDS];
     *h = (mg_hdf5){0};
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    mg_hdf5_begin();
     if (mg_file_exists(path)) return mg_fail(MG_BUSY, "%s is there already", path);
     char *temporary = malloc(strlen(path) + sizeof SUFFIX);
     if (!temporary) return mg_fail(MG_NOMEM, "create %s", path);

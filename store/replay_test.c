@@ -244,7 +244,7 @@ static void test_rewinding_needs_the_rows_and_the_head(void **state) {
 
 // Changes one byte of the file at `at`.
 static void change(const char *path, off_t at) {
-    uint8_t   byte;
+    uint8_t   byte = 0;
     const int fd = open(path, O_RDWR);
     assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
     byte ^= 1;

@@ -50,10 +50,12 @@ write)
     mkdir -p "$data"
     "$python" tools/peer_models.py write "$data" --seed "${SEED:-1}"
     "$python" tools/peer_tokenizer.py "$data" --seed "${SEED:-1}"
+    "$python" tools/peer_hdf5.py write "$data" --seed "${SEED:-1}"
     ;;
 check)
     "$python" tools/peer_models.py check "$data"
     "$python" tools/peer_tokenizer.py "$data" --check
+    "$python" tools/peer_hdf5.py check "$data"
     ;;
 bench)
     tools/deps.sh bench

@@ -76,6 +76,7 @@ static void bind_sections(mg_settings *s, mg_arena *arena) {
     s->sections[2] = (mg_section){s->algo->name, s->algo->fields, s->algo_config};
     s->sections[3] = (mg_section){"environment", environment_fields, &s->environment};
     s->sections[4] = (mg_section){"gate", mg_gate_fields, &s->gate};
+    s->sections[5] = (mg_section){"guard", mg_guard_fields, &s->guard};
     mg_config_defaults(s->sections, MG_SECTIONS, arena);
 }
 
@@ -176,7 +177,7 @@ void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena) {
         mg_config_help(&s.sections[2], 1, out);
         return;
     }
-    s.sections[2] = s.sections[4]; // an algorithm's own keys are its own help
+    s.sections[2] = s.sections[5]; // an algorithm's own keys are its own help
     mg_config_help(s.sections, MG_SECTIONS - 1, out);
 }
 

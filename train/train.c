@@ -11,6 +11,7 @@
 #include "rollout/collect.h"
 #include "train/control.h"
 #include "train/coverage.h"
+#include "train/guarding.h"
 #include "train/harness.h"
 #include "train/report.h"
 #include "train/run.h"
@@ -37,6 +38,9 @@ typedef struct trainer {
     mg_env_pool     pool;
     mg_control      steps;     // of learners that learn step by step
     int64_t         gradient_steps; // of theirs, before this update
+    mg_guarding     guarding;
+    mg_easing       easing;    // the guard's, for the learner
+    bool            over;      // the guard ended the run
     bool            control;   // a study's control arm chose what this update learns from
     bool            control_noted;
     int64_t         updates;   // in all
@@ -121,20 +125,23 @@ static mg_err open_learner(trainer *t) {
     return err;
 }
 
-// What the learner's steps leave behind beside its parts; NULL: it makes none.
-static const mg_stepping *stepping(trainer *t, mg_stepping *s) {
-    if (!t->settings.algo->act) return NULL;
-    *s = t->settings.algo->stepping(t->learner);
+static mg_snapshot snapshot(trainer *t) {
+    mg_snapshot s = {.plain = {{"gate.bin", &t->gate, sizeof t->gate}}, .n_plain = 1};
+    s.n_parts     = t->settings.algo->parts(t->learner, s.parts);
+    if (t->settings.algo->act) {
+        const mg_stepping own  = t->settings.algo->stepping(t->learner);
+        s.plain[s.n_plain++] = (mg_plain){"learner.bin", own.state, own.state_size};
+    }
+    if (t->settings.guard.enabled)
+        s.plain[s.n_plain++] = (mg_plain){"guard.bin", &t->guarding.guard, sizeof t->guarding.guard};
     return s;
 }
 
 static mg_err load_checkpoint(trainer *t) {
-    mg_part     parts[MG_PARTS_MAX];
-    mg_stepping s;
     if (t->run.updates_done == 0) return MG_OK;
     mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
-    return mg_checkpoint_load(&t->run, parts, t->settings.algo->parts(t->learner, parts), stepping(t, &s), &t->gate,
-                              &t->step_arena);
+    const mg_snapshot s = snapshot(t);
+    return mg_checkpoint_load(&t->run, &s, &t->step_arena);
 }
 
 // The buffer of a learner that learns step by step lies in the run's folder, as long as the checkpoint says.
@@ -175,6 +182,12 @@ static mg_err check_resets(trainer *t) {
     return MG_OK;
 }
 
+static mg_err check_guard(const trainer *t) {
+    const mg_algo *a = t->settings.algo;
+    if (!t->settings.guard.enabled || a->plan || a->act) return MG_OK;
+    return mg_fail(MG_CONFIG, "guard.enabled: found true, wanted false: %s does not act in a world", a->name);
+}
+
 static mg_err open_all(trainer *t) {
     const mg_train_options *o = t->options;
     mg_err err = mg_arena_init(&t->run_arena, "run", RUN_ARENA_MAX);
@@ -184,11 +197,14 @@ static mg_err open_all(trainer *t) {
     if (!err) err = check_run(t);
     if (!err) err = mg_team_open(&t->team, (int)t->settings.run.threads);
     if (err) return err;
-    t->job = (mg_job){.team = t->team, .run = &t->run_arena, .step = &t->step_arena};
+    t->easing = (mg_easing){1, 1};
+    t->job    = (mg_job){.team = t->team, .run = &t->run_arena, .step = &t->step_arena, .easing = &t->easing};
+    mg_guard_init(&t->guarding.guard);
     // Everything that can be wrong with what the user named is found before the folder is made, where
     // an empty run would stand in the way of the next try.
     mg_gate_init(&t->gate, &t->settings.gate);
-    err = check_kind(t);
+    err = check_guard(t);
+    if (!err) err = check_kind(t);
     if (!err) err = mg_job_data(&t->job, &t->settings);
     if (!err) err = open_world(t);
     if (!err) err = mg_job_policy(&t->job, &t->settings, &t->tokenizer);
@@ -217,6 +233,7 @@ static void open_rollout(trainer *t) {
 static void close_all(trainer *t) {
     mg_events_close(t->events);
     mg_control_close(&t->steps);
+    mg_guarding_end(&t->guarding);
     if (t->learner) t->settings.algo->close(t->learner);
     mg_run_close(&t->run);
     mg_env_pool_close(&t->pool);
@@ -338,12 +355,56 @@ static void count(const trainer *t, const mg_collected *c, mg_metrics *m) {
                    t->gate.attempts ? (double)t->gate.failures / (double)t->gate.attempts : 0);
 }
 
+// ---- The guard
+
+static void ease(trainer *t) { t->easing = (mg_easing){t->guarding.guard.step, t->guarding.guard.bound}; }
+
+static mg_err open_guard(trainer *t) {
+    if (!t->settings.guard.enabled) return MG_OK;
+    t->guarding.config  = &t->settings.guard;
+    t->guarding.rollout = &t->rollout;
+    t->guarding.run     = &t->run;
+    t->guarding.origin  = t->tokenizer ? origin(t) : NULL;
+    t->guarding.updates = t->updates;
+    t->guarding.tasks   = t->world.n_items;
+    t->over             = t->guarding.guard.stopped;
+    ease(t);
+    return mg_guarding_resume(&t->guarding, &t->step_arena);
+}
+
+// Does the policy act in the world in this update?
+static bool acts(const trainer *t, int64_t update) {
+    const mg_algo *a = t->settings.algo;
+    return a->plan || (a->act && a->steps_end(t->learner, update) > a->steps(t->learner));
+}
+
+static mg_err begin_guard(trainer *t, int64_t update) {
+    const mg_algo    *a = t->settings.algo;
+    const mg_snapshot s = snapshot(t);
+    mg_start         *starts;
+    int64_t           n;
+    if (!t->settings.guard.enabled || t->guarding.guard.begun >= 0 || !acts(t, update)) return MG_OK;
+    // How the policy is sampled is the algorithm's to say.
+    mg_err err = a->plan ? a->plan(t->learner, update, &starts, &n, &t->rollout.sampling) : MG_OK;
+    return err ? err : mg_guarding_begin(&t->guarding, &s, update, &t->step_arena);
+}
+
+static mg_err look_at_guard(trainer *t, int64_t update, mg_metrics *m) {
+    const mg_snapshot s = snapshot(t);
+    if (!t->settings.guard.enabled) return MG_OK;
+    mg_err err = mg_guarding_look(&t->guarding, &s, update, m, &t->over, &t->step_arena);
+    ease(t);
+    return err;
+}
+
 static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
     const mg_algo *a   = t->settings.algo;
     mg_collected   c   = {0};
     mg_err         err = MG_OK;
     mg_arena_reset(&t->step_arena, 0);
     *m = (mg_metrics){0};
+    err = begin_guard(t, update);
+    if (err) return fail_at(t, err, update, 0);
     if (a->plan) {
         err = collect(t, update, &c);
         if (err) return err;
@@ -361,6 +422,7 @@ static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
     const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
     if (look && a->evaluate) err = a->evaluate(t->learner, m);
     if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
+    if (!err) err = look_at_guard(t, update, m);
     if (!err) err = record(t, update, &c, !t->control, m);
     return err ? fail_at(t, err, update, 0) : MG_OK;
 }
@@ -377,19 +439,16 @@ static mg_err check_weights(const mg_part *parts, int n) {
 }
 
 static mg_err checkpoint(trainer *t, int64_t done) {
-    mg_part     parts[MG_PARTS_MAX];
-    mg_stepping s;
-    const int n = t->settings.algo->parts(t->learner, parts);
+    const mg_snapshot s = snapshot(t);
     mg_arena_reset(&t->step_arena, 0);
-    mg_err err = check_weights(parts, n);
+    mg_err err = check_weights(s.parts, s.n_parts);
     if (err) return fail_at(t, err, done - 1, 0);
     err = mg_events_flush(t->events);
     // A checkpoint says that the updates before it are on record: first they are.
     if (!err) err = mg_store_wait(t->run.store);
     if (!err && t->steps.replay) err = mg_control_mark(&t->steps);
     if (!err)
-        err = mg_checkpoint_save(&t->run, done, parts, n, stepping(t, &s), &t->gate,
-                                 t->settings.run.checkpoints_kept, origin(t), &t->step_arena);
+        err = mg_checkpoint_save(&t->run, done, &s, t->settings.run.checkpoints_kept, origin(t), &t->step_arena);
     return err;
 }
 
@@ -409,7 +468,7 @@ static mg_err loop(trainer *t, mg_metrics *last) {
     char        note[256];
     mg_err      err = MG_OK;
     mg_progress_start(&progress, t->settings.algo->name, "updates", t->updates);
-    for (int64_t u = t->run.updates_done; u < t->updates && !err; u++) {
+    for (int64_t u = t->run.updates_done; u < t->updates && !t->over && !err; u++) {
         if (t->options->stop && *t->options->stop) {
             err = u > t->run.updates_done ? checkpoint(t, u) : MG_OK;
             if (!err)
@@ -421,11 +480,20 @@ static mg_err loop(trainer *t, mg_metrics *last) {
         if (err) break;
         note_of(last, note, sizeof note);
         mg_progress_show(&progress, u + 1, note);
-        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates || mg_control_full(&t->steps))
+        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates || t->over ||
+            mg_control_full(&t->steps))
             err = checkpoint(t, u + 1);
     }
     mg_progress_end(&progress);
     return err;
+}
+
+static mg_err judge(trainer *t) {
+    mg_part parts[MG_PARTS_MAX];
+    if (t->guarding.guard.begun < 0) return MG_OK;
+    t->settings.algo->parts(t->learner, parts);
+    mg_arena_reset(&t->step_arena, 0);
+    return mg_guarding_judge(&t->guarding, parts[0].model, &t->step_arena);
 }
 
 // The finished policy as a model folder of its own, whole or not at all.
@@ -449,8 +517,10 @@ mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     mg_err  err = open_all(&t);
     if (!err) open_rollout(&t);
     if (!err) err = open_steps(&t);
+    if (!err) err = open_guard(&t);
     mg_metrics last = {0};
     if (!err) err = loop(&t, &last);
+    if (!err) err = judge(&t);
     if (!err) err = export_model(&t);
     if (!err && (t.settings.algo->plan || t.settings.algo->act))
         err = mg_harness_note(&t.gate, &t.manifest, t.run.store, &t.step_arena);

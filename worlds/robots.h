@@ -65,6 +65,9 @@ mg_err mg_robot_open(mg_robot_world *out, const char *name, int version, const m
                      const char *folder) MG_MUST_USE;
 void   mg_robot_close(mg_robot_world *w); // zeroed: no effect; after its environments
 
+// How many positions and speeds its model has.
+void mg_robot_sizes(const mg_robot_world *w, int64_t *nq, int64_t *nv);
+
 // Errors of the class: MG_CONFIG (another number of actions, one that is not finite or too large, a step
 // after the end, a prefix), MG_NUMERIC (blown up), MG_NOMEM, MG_CORRUPT (a snapshot of another size).
 // Scripts: random, evenly in [-1, 1]; zero.

@@ -70,4 +70,6 @@ const mg_env_class *mg_robot_class(const char *name, int version) {
     const mg_robot_kind *k = find(name, version);
     return k ? &k->class : NULL;
 }
+
+void mg_robot_sizes(const mg_robot_world *w, int64_t *nq, int64_t *nv) { *nq = w->kind->nq, *nv = w->kind->nv; }
 #endif

@@ -135,8 +135,8 @@ static mg_err update(mg_learner *learner, int64_t u, mg_episode *episodes, int64
                      mg_metrics *out) {
     grpo                 *g  = (grpo *)learner;
     const mg_grpo_config *c  = &g->config;
-    const double          lr = mg_schedule_lr(mg_schedule_named(c->schedule), c->lr, u,
-                                                    c->updates, c->warmup);
+    const double          lr = mg_job_step(g->job) * mg_schedule_lr(mg_schedule_named(c->schedule), c->lr, u,
+                                                           c->updates, c->warmup);
     batch  b;
     mg_err err = prepare(g, episodes, n, &b);
     if (err) return err;

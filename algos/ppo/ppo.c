@@ -257,7 +257,7 @@ static void shuffle(const mg_ppo *l, int64_t update, int64_t epoch, mg_ppo_batch
 mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n, mg_metrics *out) {
     const mg_ppo_config *c     = &l->config;
     const mg_schedule    shape = mg_schedule_named(c->schedule);
-    const double lr        = mg_schedule_lr(shape, c->lr, update, c->updates, c->warmup);
+    const double lr        = mg_job_step(l->job) * mg_schedule_lr(shape, c->lr, update, c->updates, c->warmup);
     const double critic_lr = mg_schedule_lr(shape, c->critic_lr, update, c->updates, c->warmup);
     mg_ppo_batch b;
     mg_err       err = mg_ppo_prepare(l, episodes, n, &b);

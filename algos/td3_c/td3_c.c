@@ -23,7 +23,7 @@ static double loss(mg_td3 *l, const mg_actor_terms *x) {
     double                *eta    = &l->base.state.variable;
     const float           *a      = x->target ? x->target : x->frozen ? x->frozen : x->data;
     const double           lambda = d->fixed ? d->lambda0 : mg_multiplier(*eta);
-    const double           eps    = mg_td3_c_bound(d, l->base.state.steps);
+    const double           eps    = mg_td3_c_bound(d, l->base.state.steps) * mg_job_bound(l->base.job);
     const double           c      = mg_action_distance(x->n, x->actions, x->pi, a);
     const double           loss   = mg_actor_loss_constraint(x, a, lambda, d->scale_free);
     if (!d->fixed) *eta = mg_multiplier_ascend(*eta, c, eps, d->dual_lr);
