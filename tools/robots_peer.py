@@ -125,6 +125,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
+    gymnasium.logger.min_level = gymnasium.logger.ERROR  # that version 4 is old is known here
     os.makedirs(args.folder, exist_ok=True)
     os.chdir(args.folder)  # where MuJoCo leaves its log
     for robot in ROBOTS:
