@@ -16,7 +16,7 @@ typedef struct run {
 static const run RUNS[] = {
     {"sft", "batch=60 epochs=18 lr=0.01 warmup=0", false},
     {"ppo", "updates=3 episodes=72 per_prompt=4 epochs=2 lr=0.005 critic_lr=0.005", true},
-    {"grpo", "updates=3 prompts=12 group=6 epochs=2 lr=0.005", false},
+    {"grpo", "updates=3 prompts=20 group=6 epochs=2 lr=0.005", false},
     {"drpo", "updates=3 episodes=72 epochs=2 lr=0.005", true},
     {"dpo", "batch=60 lr=0.005 epochs=18", false},
     {"reward_model", "batch=60 epochs=18 lr=0.01 warmup=0", false},

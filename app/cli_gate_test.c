@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "core/file.h"
+#include "worlds/robots.h"
 
 static json_t *at(const json_t *o, const char *a, const char *b) {
     json_t *v = json_object_get(o, a);
@@ -100,13 +101,20 @@ static void the_oracle_returns_one(void **state) {
     static const char *const idle[][2] = {{"form tools", "form: found 'tools', wanted words"},
                                           {"mutant stale_read", "mutant: found 'stale_read', wanted none"},
                                           {"mutant_rate 0.5", "mutant_rate: found '0.5', wanted 1"},
-                                          {"load 9", "load: found '9', wanted 0"}};
-    for (int i = 0; i < 4; i++) {
+                                          {"load 9", "load: found '9', wanted 0"},
+                                          {"version v4", "version: found 'v4', wanted v5"},
+                                          {"shift_mass 2", "shift_mass: found '2', wanted 1"},
+                                          {"shift_friction 0.5", "shift_friction: found '0.5', wanted 1"},
+                                          {"shift_gravity 0.25", "shift_gravity: found '0.25', wanted 1"},
+                                          {"action_delay 3", "action_delay: found '3', wanted 0"}};
+    for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
         cli_refused(2, mg_path(&cli_arena, "rollout --world cartpole --policy left --out x --environment.%s",
                                idle[i][0]), idle[i][1], "cartpole");
         cli_refused(2, mg_path(&cli_arena, "rollout --environment.command ./env.sh --policy random --out x "
                                "--environment.%s", idle[i][0]), idle[i][1], "./env.sh");
     }
+    cli_refused(2, "rollout --world pendulum --policy zero --environment.shift_friction 2 --out x",
+                "it is of hopper, half-cheetah, walker2d, ant, and does nothing in pendulum");
     cli_refused(2, "rollout --world support-desk --policy oracle --environment.reward plain --out x",
                 "environment.reward: found 'plain', wanted graded or outcome");
     cli_refused(2, "rollout --environment.command ./env.sh --world cartpole --policy random --out x",
@@ -180,12 +188,35 @@ static void edit(const char *run, const char *sql) {
     sqlite3_close(db);
 }
 
+static void robots_play_and_replay_on_their_plant_alone(void **state) {
+    (void)state;
+    mg_robot_world w;
+    if (mg_robot_open(&w, "hopper", 5, NULL, NULL)) { // a machine without MuJoCo
+        cli_refused(3, "rollout --world hopper --policy random --episodes 6 --out hops", "tools/mujoco.sh");
+        return;
+    }
+    mg_robot_close(&w);
+    cli_status(cli("rollout --world hopper --policy random --environment.shift_mass 1.5 --environment.action_delay 2 "
+                   "--episodes 6 --out hops"), 0);
+    cli_status(cli("rollout --world ant --policy zero --environment.version v4 --record replayable --episodes 3 "
+                   "--out ants"), 0);
+    assert_replays("hops", 6);
+    assert_replays("ants", 3);
+    char       *yaml = cli_read("hops/run.yaml", NULL);
+    const char *mass = strstr(yaml, "shift_mass: 1.5");
+    assert_non_null(mass);
+    cli_write("hops/run.yaml", "%.*sshift_mass: 1.6%s", (int)(mass - yaml), yaml, mass + strlen("shift_mass: 1.5"));
+    cli_status(cli("replay hops"), 1);
+}
+
 static void recorded_episodes_are_the_same_again(void **state) {
     (void)state;
     cli_status(cli("rollout --world cartpole --policy random --episodes 20 --out cart"), 0);
     cli_status(cli("rollout --world cartpole --policy left --record replayable --episodes 20 --out cart2"), 0);
     cli_status(cli("rollout --world support-desk --policy noisy --record replayable --episodes 40 --out desk2"), 0);
     cli_status(cli("rollout --data data --model base --episodes 12 --out texts"), 0);
+    cli_status(cli("rollout --world pendulum --policy oracle --environment.action_delay 1 --episodes 8 --out pole"), 0);
+    assert_replays("pole", 8);
     assert_replays("cart", 20);
     assert_replays("cart2", 20);
     assert_replays("desk2", 40);
@@ -462,6 +493,7 @@ int main(void) {
         cmocka_unit_test(the_oracle_returns_one),
         cmocka_unit_test(each_mutant_trips_the_gate_by_its_own_name),
         cmocka_unit_test(recorded_episodes_are_the_same_again),
+        cmocka_unit_test(robots_play_and_replay_on_their_plant_alone),
         cmocka_unit_test(what_was_said_is_shown_as_text),
         cmocka_unit_test(one_episode_is_asked_for_by_its_number),
         cmocka_unit_test(a_record_that_was_edited_is_refused_with_the_place),

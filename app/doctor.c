@@ -19,6 +19,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "ops/ops.h"
+#include "store/hdf5.h"
 
 #define GIB          (1024.0 * 1024 * 1024)
 #define MEMORY_MIN   1.0 // GiB: a demo takes 0.7
@@ -128,12 +129,14 @@ static void machine(doctor *d) {
 
 static void libraries(doctor *d) {
     char pcre2[64] = "?";
-    int  major, minor, patch;
+    int  major, minor, patch, hdf5[3];
+    mg_hdf5_version(hdf5);
     pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
     yaml_get_version(&major, &minor, &patch);
     find(d, FINE, "library", "oneDNN", NULL, "%s", mg_linear_engine());
     find(d, FINE, "library", "SQLite", NULL, "%s", sqlite3_libversion());
     find(d, FINE, "library", "OpenSSL", NULL, "%s", OpenSSL_version(OPENSSL_VERSION));
+    find(d, FINE, "library", "HDF5", NULL, "%d.%d.%d", hdf5[0], hdf5[1], hdf5[2]);
     find(d, FINE, "library", "jansson", NULL, "%s", jansson_version_str());
     find(d, FINE, "library", "libyaml", NULL, "%d.%d.%d", major, minor, patch);
     find(d, FINE, "library", "PCRE2", NULL, "%s", pcre2);

@@ -29,6 +29,13 @@ void mg_hdf5_begin(void) {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+void mg_hdf5_version(int version[3]) {
+    unsigned x[3] = {0};
+    mg_hdf5_begin();
+    H5get_libversion(&x[0], &x[1], &x[2]);
+    for (int i = 0; i < 3; i++) version[i] = (int)x[i];
+}
+
 mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) {
     char words[MG_HDF5_WORDS];
     *h = (mg_hdf5){0};

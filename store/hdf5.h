@@ -13,6 +13,8 @@
 #define MG_HDF5_ROWS_MAX  ((int64_t)1 << 32)
 #define MG_HDF5_WIDTH_MAX 65536 // numbers of a row
 
+void mg_hdf5_version(int version[3]); // of the library
+
 typedef struct mg_hdf5 {
     char   *path; // owned
     int64_t file; // the library's; 0: none

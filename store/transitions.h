@@ -62,7 +62,7 @@ typedef struct mg_logged {
 
 // Transitions by the rule above. Uses l up: its arrays are closed up in place and become out's, so
 // that a large set is never held twice; only `next`, where l has none, is new, in the arena.
-// Error: MG_EMPTY (no row is left).
+// Errors, l unchanged: MG_EMPTY (no row is left), MG_LIMIT (more than the arena has room for).
 mg_err mg_logged_transitions(mg_logged *l, mg_arena *arena, mg_transitions *out) MG_MUST_USE;
 
 // How many episodes the rows hold: a terminal or timed-out row ends one, and so does the last row.

@@ -85,6 +85,18 @@ static void test_nothing_left_is_an_error(void **state) {
     assert_int_equal(l.rows, 2); // untouched
 }
 
+static void test_no_room_for_what_is_new_is_an_error(void **state) {
+    (void)state;
+    mg_arena       small = mg_arena_part(&arena, 64);
+    mg_logged      l     = logged(false);
+    mg_transitions t;
+    assert_int_equal(mg_logged_transitions(&l, &small, &t), MG_LIMIT);
+    assert_non_null(strstr(mg_err_detail(), "found 40 bytes of next observations")); // 5 rows of 2 numbers
+    assert_int_equal(l.rows, ROWS);
+    l = logged(true);
+    assert_int_equal(mg_logged_transitions(&l, &small, &t), MG_OK);
+}
+
 static void test_episodes_end_at_terminals_timeouts_and_the_last_row(void **state) {
     (void)state;
     mg_logged l = logged(false);
@@ -143,6 +155,7 @@ int main(void) {
         cmocka_unit_test(test_next_observations_of_the_file_are_taken_for_the_same_rows),
         cmocka_unit_test(test_terminal_and_timed_out_is_left_out_like_a_timeout),
         cmocka_unit_test(test_nothing_left_is_an_error),
+        cmocka_unit_test(test_no_room_for_what_is_new_is_an_error),
         cmocka_unit_test(test_episodes_end_at_terminals_timeouts_and_the_last_row),
         cmocka_unit_test(test_scale_is_mean_and_deviation_of_the_rows),
         cmocka_unit_test(test_samples_are_the_rows_that_the_stream_names),

@@ -51,6 +51,10 @@ write)
     "$python" tools/peer_models.py write "$data" --seed "${SEED:-1}"
     "$python" tools/peer_tokenizer.py "$data" --seed "${SEED:-1}"
     "$python" tools/peer_hdf5.py write "$data" --seed "${SEED:-1}"
+    # Seeds that no file names, four for each robot and version; SEED plays those of an earlier run again.
+    robots=${SEED:-$(date +%s)}
+    echo "== robots of seeds $robots to $((robots + 3))"
+    "$python" tools/robots_peer.py "$data/robots" --seed "$robots" --seeds 4
     ;;
 check)
     "$python" tools/peer_models.py check "$data"

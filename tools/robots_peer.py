@@ -2,10 +2,11 @@
 
     tools/robots_peer.py FOLDER --seed S [--seeds N]
 
-One file per robot, version and seed; every third seed is of another plant than the published one. Actions and starts come from SplitMix64, which the tests compute too, so a
-trace holds what came of them alone: for each step a digest of observation, reward and end, to the bit. Steps
-after an end go on from a new start. Behind them stand single steps in full, each from a start of its own, taken
-from the trace: what is compared where library, libc or processor are others, on which trajectories drift apart.
+One file per robot, version and seed; every third seed is of another plant than the published one. Actions and
+starts come from SplitMix64, which the tests compute too, so a trace holds what came of them alone: for each step a
+digest of observation, reward and end, to the bit. Steps after an end go on from a new start. Behind them stand
+single steps in full, each from a start of its own, taken from the trace: what is compared where library, libc or
+processor are others, on which trajectories drift apart.
 """
 import argparse
 import collections
@@ -125,6 +126,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
+    gymnasium.logger.min_level = gymnasium.logger.ERROR  # that version 4 is old is known here
     os.makedirs(args.folder, exist_ok=True)
     os.chdir(args.folder)  # where MuJoCo leaves its log
     for robot in ROBOTS:

@@ -256,6 +256,66 @@ static void test_a_fresh_model(void **state) {
     mg_tokenizer_free(t);
 }
 
+// ---- Worlds of vectors
+
+static const mg_env_class numbers = {.name = "numbers", .observation = {.kind = MG_SPACE_VECTOR, .n = 3},
+                                     .action = {.kind = MG_SPACE_VECTOR, .n = 2, .low = -2, .high = 2}};
+static const mg_env_class texts = {.name = "texts", .observation = {.kind = MG_SPACE_TEXT},
+                                   .action = {.kind = MG_SPACE_TEXT}};
+
+static mg_err open_in(const mg_env_class *world, const mg_settings *s, mg_job *job, mg_tokenizer **t) {
+    *job = (mg_job){.run = &arena, .world = world};
+    return mg_job_open(job, s, t);
+}
+
+static void test_a_world_of_vectors_needs_no_words(void **state) {
+    (void)state;
+    mg_settings   s;
+    mg_job        job;
+    mg_tokenizer *t = (mg_tokenizer *)&s; // to be replaced
+    ok(READ(&s, NULL, {"algo", "ppo"}, {"network.width", "32"}, {"network.depth", "3"}, {"network.activation", "relu"},
+            {"seed", "5"}));
+    ok(open_in(&numbers, &s, &job, &t));
+    assert_null(t);
+    assert_null(job.tokenizer);
+    assert_int_equal(job.mlp.width, 32), assert_int_equal(job.mlp.depth, 3);
+    assert_false(job.mlp.tanh);
+    assert_int_equal(job.response_max, 0);
+    assert_int_equal(job.seed, 5);
+    ok(READ(&s, NULL, {"algo", "ppo"}));
+    ok(open_in(&numbers, &s, &job, &t));
+    assert_true(job.mlp.tanh && job.mlp.width == 64 && job.mlp.depth == 2);
+}
+
+// Each key that does nothing is refused by its name, in either kind of world; as it is by default it may be said.
+static void test_keys_of_the_other_kind_of_world(void **state) {
+    (void)state;
+    static const char *const of_texts[][2] = {
+        {"template", "{prompt}"}, {"prompt_max", "71"}, {"cut_prompts", "false"}, {"response_max", "9"},
+        {"preferences", "p"}, {"reward_model", "r"}, {"network.family", "qwen2"},
+        {"network.tokenizer", "qwen2"}, {"network.vocab", "300"}, {"network.d_model", "64"}, {"network.d_ff", "64"},
+        {"network.layers", "1"}, {"network.heads", "1"}, {"network.kv_heads", "1"}, {"network.context", "100"},
+        {"network.rope_theta", "500"}, {"network.tied", "false"}, {"network.init_std", "0.1"}};
+    static const char *const of_vectors[][2] = {
+        {"network.width", "32"}, {"network.depth", "1"}, {"network.activation", "relu"}};
+    mg_settings   s;
+    mg_job        job;
+    mg_tokenizer *t;
+    for (size_t i = 0; i < sizeof of_texts / sizeof *of_texts; i++) {
+        ok(READ(&s, NULL, {"algo", "ppo"}, {of_texts[i][0], of_texts[i][1]}));
+        refused(open_in(&numbers, &s, &job, &t), MG_CONFIG,
+                mg_path(&arena, "%s: found '%s', wanted '", of_texts[i][0], of_texts[i][1]), "does nothing in numbers");
+    }
+    for (size_t i = 0; i < sizeof of_vectors / sizeof *of_vectors; i++) {
+        ok(READ(&s, NULL, {"algo", "ppo"}, {"model", "m"}, {of_vectors[i][0], of_vectors[i][1]}));
+        refused(open_in(&texts, &s, &job, &t), MG_CONFIG,
+                mg_path(&arena, "%s: found '%s', wanted '", of_vectors[i][0], of_vectors[i][1]),
+                "of perceptrons, and does nothing in texts");
+    }
+    ok(READ(&s, NULL, {"algo", "ppo"}, {"prompt_max", "72"}, {"network.init_std", "2e-2"}, {"network.tied", "true"}));
+    ok(open_in(&numbers, &s, &job, &t));
+}
+
 static void test_room_for_prompts(void **state) {
     (void)state;
     mg_prompt_rule rule = {.prompt_max = 0};
@@ -283,6 +343,8 @@ int main(void) {
         cmocka_unit_test(test_data_that_do_not_fit),
         cmocka_unit_test(test_networks_that_cannot_be),
         cmocka_unit_test(test_a_fresh_model),
+        cmocka_unit_test(test_a_world_of_vectors_needs_no_words),
+        cmocka_unit_test(test_keys_of_the_other_kind_of_world),
         cmocka_unit_test(test_room_for_prompts),
     };
     mg_log_setup(MG_LOG_ERROR, false);

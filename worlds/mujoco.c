@@ -63,7 +63,8 @@ mg_err mg_mujoco_open(mg_mujoco *out, const char *folder) {
     void               *as_object;
     char                path[4096];
     snprintf(path, sizeof path, "%s/libmujoco.so", mg_mujoco_folder(folder));
-    m.library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    // Once in, it stays: unloading would drop the parser's tables without giving them back.
+    m.library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!m.library) return mg_fail(MG_UNSUPPORTED, "%s; wanted MuJoCo's library: " MG_MUJOCO_GET, dlerror());
     mg_err err = find_calls(&m, path);
     if (err) {

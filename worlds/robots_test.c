@@ -340,7 +340,8 @@ static void a_world_that_cannot_be_had_says_why(void **state) {
     assert_int_equal(mg_robot_open(&w, "ant", 5, NULL, folder), MG_IO); // no MJCF file
     assert_non_null(strstr(mg_err_detail(), "/assets/ant.xml"));
     assert_non_null(strstr(mg_err_detail(), "tools/mujoco.sh"));
-    snprintf(target, sizeof target, "mkdir %s/assets && echo '<mujoco><worldbody/>' > %s/assets/ant.xml", folder, folder);
+    snprintf(target, sizeof target, "mkdir %s/assets && echo '<mujoco><worldbody/>' > %s/assets/ant.xml", folder,
+             folder);
     assert_int_equal(system(target), 0);
     assert_int_equal(mg_robot_open(&w, "ant", 5, NULL, folder), MG_CORRUPT); // it ends too early
     snprintf(target, sizeof target, "echo '<mujoco><worldbody/></mujoco>' > %s/assets/ant.xml", folder);

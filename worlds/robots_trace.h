@@ -59,7 +59,8 @@ static inline void trace_fingerprint(char out[256]) {
     SHA256(bytes, n, digest);
     out += sprintf(out, "library ");
     for (int i = 0; i < 32; i++) out += sprintf(out, "%02x", digest[i]);
-    const char *fma = __builtin_cpu_supports("fma") ? "fma+" : "", *avx2 = __builtin_cpu_supports("avx2") ? "avx2+" : "",
+    const char *fma  = __builtin_cpu_supports("fma") ? "fma+" : "";
+    const char *avx2 = __builtin_cpu_supports("avx2") ? "avx2+" : "",
                *wide = __builtin_cpu_supports("avx512f") ? "avx512f+" : "";
     out += sprintf(out, " libc %s processor %s%s%s", gnu_get_libc_version(), fma, avx2, wide);
     out[-1] = 0; // the last +

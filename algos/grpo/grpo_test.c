@@ -32,14 +32,14 @@ static double *read_logp(tiny *t, mg_model *m, const mg_episode *e) {
     return out;
 }
 
-// Groups of three, of which the first has lost an answer and the second all but one.
+// Groups of three, of which the first has lost an answer and the second all but one; several portions.
 static void an_update_is_equation_three(void **state) {
     (void)state;
     for (int by_answer = 0; by_answer < 2; by_answer++) {
         tiny *t =
             tiny_start("grpo", 1, "",
-                       by_answer ? "prompts=4 group=3 updates=9 lr=0.01 temperature=0.8 kl_coef=0.5"
-                                 : "prompts=4 group=3 updates=9 lr=0.01 temperature=0.8 "
+                       by_answer ? "prompts=120 group=3 updates=9 lr=0.01 temperature=0.8 kl_coef=0.5"
+                                 : "prompts=120 group=3 updates=9 lr=0.01 temperature=0.8 "
                                    "kl_coef=0.5 length_norm=batch divide_by_std=false");
         mg_model   *start = NULL, *policy = tiny_part(t, 0).model;
         mg_episode *e;
@@ -47,23 +47,23 @@ static void an_update_is_equation_three(void **state) {
         ok(mg_model_load(&start, tiny_policy, false));
         ok(tiny_update(t, 0)); // away from the reference
         ok(tiny_play(t, 1, &e, &n));
-        assert_int_equal(n, 12);
-        memmove(e + 3, e + 5, sizeof *e * 7); // without 3 and 4
-        memmove(e + 1, e + 2, sizeof *e * 8); // and without 1
-        n = 9;
+        assert_int_equal(n, 360);
+        memmove(e + 3, e + 5, sizeof *e * 355); // without 3 and 4
+        memmove(e + 1, e + 2, sizeof *e * 356); // and without 1
+        n = 357;
         for (int i = 0; i < n; i++) // ratios on either side of the clip
             for (int64_t k = e[i].turns[0].action_begin; k < e[i].n_tokens; k++)
                 e[i].logp[k] += 0.3f * (float)(k % 3 - 1);
-        const int size[] = {2, 2, 1, 3, 3, 3, 3, 3, 3}, first[] = {0, 0, 2, 3, 3, 3, 6, 6, 6};
 
-        double clip = 0, kl = 0, weights = 0;
+        double  clip = 0, kl = 0, weights = 0;
+        int64_t tokens = 0; // read, of a prompt once
         for (int i = 0; i < n; i++) {
+            const int size = i < 2 ? 2 : i == 2 ? 1 : 3, first = i < 2 ? 0 : i == 2 ? 2 : i / 3 * 3;
             double mean = 0, var = 0, r, A, own_clip = 0, own_kl = 0;
             const int64_t p = e[i].turns[0].action_begin, count = e[i].n_tokens - p;
-            for (int j = first[i]; j < first[i] + size[i]; j++)
-                mean += e[j].turns[0].reward.value / size[i];
-            for (int j = first[i]; j < first[i] + size[i]; j++)
-                var += pow(e[j].turns[0].reward.value - mean, 2) / size[i];
+            for (int j = first; j < first + size; j++) mean += e[j].turns[0].reward.value / size;
+            for (int j = first; j < first + size; j++)
+                var += pow(e[j].turns[0].reward.value - mean, 2) / size;
             r = e[i].turns[0].reward.value;
             A = (r - mean) / (by_answer ? sqrt(var) + 1e-4 : 1);
             const double *now = read_logp(t, policy, &e[i]), *ref = read_logp(t, start, &e[i]);
@@ -75,7 +75,9 @@ static void an_update_is_equation_three(void **state) {
             clip += by_answer ? own_clip / (double)count : own_clip;
             kl += by_answer ? own_kl / (double)count : own_kl;
             weights += by_answer ? 1 : (double)count;
+            tokens += count + (i == first ? p : 0);
         }
+        assert_true(tokens > 2 * MG_PORTION_TOKENS); // several portions
         t->metrics = (mg_metrics){0};
         ok(t->algo->update(t->learner, 1, e, n, &t->metrics));
         near(metric(&t->metrics, "policy_loss"), clip / weights, 1e-5);
