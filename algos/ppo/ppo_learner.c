@@ -35,12 +35,29 @@ mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_
     return MG_OK;
 }
 
+// Every attempt at an update's episodes is kept until it is on record, each at most three times.
+#define RECORD_MAX      ((double)(INT64_C(1) << 36)) // bytes
+#define STEP_SIZE       2048.0 // bytes of a recorded step beside what was seen, and the copies that growing leaves
+#define STEPS_UNLIMITED 65536  // of an episode in a world that has no limit: there the rollout stops
+
+static mg_err check_memory(const mg_ppo *l) {
+    const mg_env_class *world = l->job->world;
+    const int64_t       steps = world->steps_max > 0 && world->steps_max < STEPS_UNLIMITED ? world->steps_max
+                                                                                           : STEPS_UNLIMITED;
+    const double        each  = (double)steps * (STEP_SIZE + 16 * (double)world->observation.n);
+    if ((double)l->config.episodes * each <= RECORD_MAX) return MG_OK;
+    return mg_fail(MG_CONFIG, "ppo.episodes: found %lld, wanted at most %lld in %s: an episode has up to %lld steps, and "
+                              "an update's record must fit into memory", (long long)l->config.episodes,
+                   (long long)(RECORD_MAX / each), world->name, (long long)steps);
+}
+
 // Perceptrons: the policy by the world's actions, its own beginning as the reference, and a critic of its shape with
 // weights of its own, which reads what the policy reads.
 static mg_err open_vectors(mg_ppo *l) {
     const mg_job     *job  = l->job;
     const mg_mlp_head head = job->world->action.kind == MG_SPACE_DISCRETE ? MG_HEAD_CATEGORICAL : MG_HEAD_GAUSSIAN;
-    mg_err            err  = mg_spaces_policy(job, head, true, &l->policy);
+    mg_err            err  = check_memory(l);
+    if (!err) err = mg_spaces_policy(job, head, true, &l->policy);
     if (!err) err = mg_spaces_policy(job, head, false, &l->reference);
     if (err) return err;
     mg_model_config c = l->policy->config;

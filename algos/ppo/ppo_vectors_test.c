@@ -392,6 +392,25 @@ static void a_policy_may_come_from_a_folder(void **state) {
     refused(t, "is a language model, wanted a perceptron for aim");
 }
 
+// 2,080 bytes a step: 2^36 bytes are 33,038 episodes of 1,000 steps.
+static void updates_that_would_not_fit_into_memory(void **state) {
+    (void)state;
+    mg_env_class world = aim_numbers;
+    world.steps_max    = 1000;
+    tiny *t = job(&world, 1);
+    assert_int_equal(tiny_learner(t, "episodes=33039"), MG_CONFIG);
+    assert_non_null(strstr(mg_err_detail(), "ppo.episodes: found 33039, wanted at most 33038 in aim"));
+    tiny_stop(t);
+    t = job(&world, 1);
+    ok(tiny_learner(t, "episodes=33038"));
+    tiny_stop(t);
+    world.steps_max = 0; // no limit of its own
+    t = job(&world, 1);
+    assert_int_equal(tiny_learner(t, "episodes=600"), MG_CONFIG);
+    assert_non_null(strstr(mg_err_detail(), "up to 65536 steps"));
+    tiny_stop(t);
+}
+
 static void worlds_and_algorithms_fit_or_say_why(void **state) {
     (void)state;
     mg_env_class texts = {.name = "words", .observation = {.kind = MG_SPACE_TEXT}, .action = {.kind = MG_SPACE_TEXT}};
@@ -422,6 +441,7 @@ int main(void) {
         cmocka_unit_test(gradients_are_slopes_of_the_losses),
         cmocka_unit_test(it_learns_to_aim),
         cmocka_unit_test(a_policy_may_come_from_a_folder),
+        cmocka_unit_test(updates_that_would_not_fit_into_memory),
         cmocka_unit_test(worlds_and_algorithms_fit_or_say_why),
     };
     return cmocka_run_group_tests(tests, tiny_open, tiny_close);
