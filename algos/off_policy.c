@@ -20,6 +20,9 @@ static mg_err check_job(const mg_off_policy *l) {
         return mg_fail(MG_CONFIG, "world: %s takes one of %lld choices, wanted one that takes numbers: its policy is "
                                   "deterministic, and learnt through the critic", job->world->name,
                        (long long)job->world->action.n);
+    if (strcmp(l->config.stage, "step") == 0 && job->world->call)
+        return mg_fail(MG_CONFIG, "stage: found 'step', wanted 'episode': %s is another process, whose verdict of a "
+                                  "step is not final", job->world->name);
     if (!job->transitions) {
         if (l->config.offline_updates > 0)
             return mg_fail(MG_CONFIG, "data: found none, wanted a file of transitions: offline_updates is %lld",

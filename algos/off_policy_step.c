@@ -129,15 +129,16 @@ mg_err mg_off_policy_actor_step(mg_off_policy *l, double loss) {
     return mg_adamw_step(&l->actor_opt, l->actor, l->config.lr * mg_job_step(l->job), l->job->team, NULL);
 }
 
-static void polyak(mg_model *target, const mg_model *from, double tau) { // STAND-IN
+// theta' <- theta' + tau (theta - theta')
+static void follow(mg_model *target, const mg_model *from, double tau) {
     for (int64_t i = 0; i < from->n_weights; i++)
         target->weights[i] += (float)tau * (from->weights[i] - target->weights[i]);
     mg_model_touch(target);
 }
 
 void mg_off_policy_follow(mg_off_policy *l) {
-    polyak(l->critic_target, l->critic, l->config.tau);
-    if (l->actor_target) polyak(l->actor_target, l->actor, l->config.tau);
+    follow(l->critic_target, l->critic, l->config.tau);
+    if (l->actor_target) follow(l->actor_target, l->actor, l->config.tau);
 }
 
 void mg_off_policy_variable_step(mg_off_policy_state *s, double gradient, double lr) {

@@ -207,6 +207,11 @@ static void a_policy_goes_on_in_another_run_of_its_kind(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+static const struct mg_call *no_call(const mg_env *e) {
+    (void)e;
+    return NULL;
+}
+
 static void what_cannot_work_is_refused(void **state) {
     (void)state;
     tiny_steps *t = tiny_steps_job("td3_bc", 1, false);
@@ -220,6 +225,13 @@ static void what_cannot_work_is_refused(void **state) {
     t          = tiny_steps_job("td3_bc", 1, true);
     t->data    = mg_transitions_new(&t->run, 10, 4, 2);
     refused(tiny_steps_learner(t, ""), MG_CONFIG, "found 4 numbers of observations and 2 of actions, wanted 3 and 2");
+    tiny_steps_stop(t);
+
+    mg_env_class process = tiny_world;
+    process.call         = no_call;
+    t                    = tiny_steps_job("td3", 1, false);
+    t->job.world         = &process;
+    refused(tiny_steps_learner(t, "stage=step"), MG_CONFIG, "stage: found 'step', wanted 'episode'");
     tiny_steps_stop(t);
 
     mg_env_class choices = tiny_world;

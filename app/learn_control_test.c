@@ -39,6 +39,16 @@ static void ppo_swings_up_a_pendulum(void **state) {
     learns("pendulum_ppo", -300);
 }
 
+static void td3_swings_up_a_pendulum(void **state) {
+    (void)state;
+    learns("td3", -200);
+}
+
+static void sac_swings_up_a_pendulum(void **state) {
+    (void)state;
+    learns("sac", -200);
+}
+
 static int open_examples(void **state) {
     return cli_open(state) || symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples");
 }
@@ -47,6 +57,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ppo_balances_a_pole),
         cmocka_unit_test(ppo_swings_up_a_pendulum),
+        cmocka_unit_test(td3_swings_up_a_pendulum),
+        cmocka_unit_test(sac_swings_up_a_pendulum),
     };
     return cmocka_run_group_tests(tests, open_examples, cli_close);
 }

@@ -155,9 +155,6 @@ static int64_t margin(const mg_control *c) {
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) {
     const mg_env_class *class = c->rollout->class;
     const mg_stepping   s     = c->algo->stepping(c->learner);
-    if (s.at_once && class->call)
-        return mg_fail(MG_CONFIG, "%s.stage: found 'step', wanted 'episode': %s is another process, whose verdict of a "
-                                  "step is not final", c->algo->name, class->name);
     const mg_replay_shape shape = {.obs = class->observation.n, .act = class->action.n, .capacity = s.replay,
                                    .margin = margin(c)};
     mg_err err = mg_replay_open(&c->replay, mg_path(arena, "%s/replay.bin", folder), &shape);

@@ -27,7 +27,7 @@ typedef struct mg_control { // all borrowed but the buffer
 } mg_control;
 
 // Opens the buffer of the run's folder, with the rows that the learner's bytes say. Errors: MG_IO, MG_CORRUPT,
-// MG_MISMATCH; MG_CONFIG where the learner wants steps at once and the world is another process.
+// MG_MISMATCH, MG_LIMIT.
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) MG_MUST_USE;
 void   mg_control_close(mg_control *c);
 

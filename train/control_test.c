@@ -249,18 +249,6 @@ static void steps_at_once_are_those_before_the_fault(void **state) {
     ended(b, true);
 }
 
-static void a_process_may_not_be_learnt_from_at_once(void **state) {
-    (void)state;
-    static mg_env_class far = {0};
-    far      = point_class;
-    far.call = (const struct mg_call *(*)(const mg_env *))(void (*)(void))manifest; // that there is one says it
-    bench *b = opened((plan){0}, "steps=30 stage=step", NULL);
-    b->rollout.class = &far;
-    assert_int_equal(mg_control_open(&b->control, b->folder, &b->run), MG_CONFIG);
-    assert_non_null(strstr(mg_err_detail(), "td3.stage: found 'step', wanted 'episode'"));
-    ended(b, true);
-}
-
 static void a_world_that_fails_too_often_stops_the_block(void **state) {
     (void)state;
     bench *b = started((plan){.breaks_one_in = 1}, "steps=30000 block=30000");
@@ -392,7 +380,6 @@ int main(void) {
         cmocka_unit_test(the_buffer_has_what_was_seen_done_and_paid),
         cmocka_unit_test(a_broken_episode_leaves_nothing_behind),
         cmocka_unit_test(steps_at_once_are_those_before_the_fault),
-        cmocka_unit_test(a_process_may_not_be_learnt_from_at_once),
         cmocka_unit_test(a_world_that_fails_too_often_stops_the_block),
         cmocka_unit_test(a_world_that_cannot_be_reset_is_not_waited_for),
         cmocka_unit_test(a_marked_buffer_is_gone_back_to_and_comes_out_the_same),

@@ -1,0 +1,201 @@
+// Goal:   learners from a replay buffer are runs like any other: from a dozen lines to a policy that plays, again with
+//         the same bytes after an interruption and with other threads, from logged data to the world, one after
+//         another; and every wrong wish is refused by name.
+// Method: the real program on the pendulum, a few small blocks each; a small data set written here;
+//         docs/ENVIRONMENTS.md's process for a stranger's world.
+#include "app/cli_program.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/file.h"
+#include "store/logged.h"
+#include "store/store.h"
+
+#define OFTEN "--checkpoint_every 1 --checkpoints_kept 9 --threads 1 "
+#define SMALL(algo)                                                                                           \
+    OFTEN "--" algo ".steps 600 --" algo ".block 200 --" algo ".start_steps 200 --" algo ".batch 16 --" algo \
+          ".replay 500 "
+
+static void train(const char *algo, const char *out, const char *more) {
+    cli_status(cli("train examples/%s.yaml --out %s " OFTEN "--%s.steps 600 --%s.block 200 --%s.start_steps 200 "
+                   "--%s.batch 16 --%s.replay 500 %s", algo, out, algo, algo, algo, algo, algo, more), 0);
+}
+
+// Three hundred steps of anything, with a time limit at every hundredth.
+static void write_data(const char *path, int64_t obs, const char *world) {
+    enum { ROWS = 300 };
+    float   seen[ROWS * 4], done[ROWS], paid[ROWS];
+    uint8_t no[ROWS] = {0}, cut[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        for (int64_t j = 0; j < obs; j++) seen[obs * i + j] = (float)((i * 7 + j) % 11) / 11;
+        done[i] = (float)(i % 6) - 2, paid[i] = (float)-(i % 3), cut[i] = i % 100 == 99; // 3 lies beyond +-2
+    }
+    const mg_logged l = {.rows = ROWS, .obs = obs, .act = 1, .observation = seen, .action = done, .reward = paid,
+                         .terminal = no, .timeout = cut, .world = world};
+    if (mg_d4rl_write(path, &l)) fail_msg("%s", mg_err_detail());
+}
+
+static void a_run_is_repeated_by_any_number_of_threads(void **state) {
+    (void)state;
+    static const char *const algos[] = {"td3", "sac"};
+    for (int i = 0; i < 2; i++) {
+        train(algos[i], mg_path(&cli_arena, "%s-one", algos[i]), "");
+        train(algos[i], mg_path(&cli_arena, "%s-two", algos[i]), "--threads 2");
+        static const char *const same[] = {"model/model.safetensors", "model/critic/model.safetensors", "replay.bin",
+                                           "checkpoints/000003/optimiser.safetensors",
+                                           "checkpoints/000003/critic_target/model.safetensors"};
+        for (size_t k = 0; k < sizeof same / sizeof *same; k++)
+            cli_same_bytes(mg_path(&cli_arena, "%s-one/%s", algos[i], same[k]),
+                           mg_path(&cli_arena, "%s-two/%s", algos[i], same[k]));
+    }
+}
+
+// As if the program had been killed behind the second block: the buffer is longer than the checkpoint says.
+static void a_run_goes_on_where_it_was_cut(void **state) {
+    (void)state;
+    static const char *const algos[] = {"td3", "sac"};
+    for (int i = 0; i < 2; i++) {
+        const char *cut = mg_path(&cli_arena, "%s-cut", algos[i]), *one = mg_path(&cli_arena, "%s-one", algos[i]);
+        train(algos[i], cut, "");
+        assert_int_equal(system(mg_path(&cli_arena, "rm -r %s/model %s/checkpoints/00000[23]", cut, cut)), 0);
+        cli_status(cli("train %s/run.yaml --resume", cut), 0);
+        cli_same_bytes(mg_path(&cli_arena, "%s/model/model.safetensors", one),
+                       mg_path(&cli_arena, "%s/model/model.safetensors", cut));
+        cli_same_bytes(mg_path(&cli_arena, "%s/replay.bin", one), mg_path(&cli_arena, "%s/replay.bin", cut));
+        cli_status(cli("replay %s --json", cut), 0); // its episodes play again as they were recorded
+    }
+}
+
+static double metric(const json_t *r, const char *name) {
+    const json_t *value = json_object_get(json_object_get(r, "metrics"), name);
+    if (!json_is_number(value)) fail_msg("there is no metric %s", name);
+    return json_number_value(value);
+}
+
+static void what_it_says_of_itself(void **state) {
+    (void)state;
+    json_t *r = cli_json("train examples/sac.yaml --out told " SMALL("sac") "--evaluate_every 2 --json");
+    assert_true(metric(r, "steps") == 600 && metric(r, "gradient_steps") == 400);
+    assert_true(metric(r, "episode_length") == 200 && metric(r, "return_length") == 200);
+    assert_true(metric(r, "return") < 0 && metric(r, "return") > -2200 && metric(r, "return_deviation") > 0);
+    assert_true(metric(r, "critic_loss") > 0 && metric(r, "alpha") > 0);
+    json_decref(r);
+    assert_non_null(strstr(cli_read("told/report.html", NULL), "episode_return"));
+    mg_store *s;
+    mg_ledger ledger;
+    assert_int_equal(mg_store_open(&s, "told/run.db"), MG_OK);
+    assert_int_equal(mg_store_ledger_read(s, 2, &cli_arena, &ledger), MG_OK);
+    assert_true(ledger.replayed && ledger.n == 0);
+    assert_int_equal(ledger.replay.high, 600);
+    assert_int_equal(ledger.replay.low, 100); // it holds 500
+    assert_int_equal(mg_store_verify(s), MG_OK);
+    assert_int_equal(mg_store_close(s), MG_OK);
+}
+
+static void a_trained_policy_plays(void **state) {
+    (void)state;
+    json_t *r = cli_json("rollout --model td3-one --episodes 5 --out judged --json");
+    assert_string_equal(json_string_value(json_object_get(r, "world")), "pendulum");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(r, "verdicts"), "clean")), 5);
+    json_decref(r);
+}
+
+// Data, then the world; and from one run to the next of its kind.
+static void from_data_to_the_world(void **state) {
+    (void)state;
+    write_data("logged.hdf5", 3, "pendulum");
+    json_t *r = cli_json("train examples/td3_bc.yaml --out bc --data logged.hdf5 " OFTEN
+                         "--td3_bc.offline_updates 300 --td3_bc.block 100 --td3_bc.batch 16 --json");
+    assert_true(metric(r, "steps") == 0 && metric(r, "gradient_steps") == 300);
+    assert_true(metric(r, "data_distance") > 0 && metric(r, "return") < 0);
+    json_decref(r);
+    r = cli_json("train examples/td3_c.yaml --out c --model bc " SMALL("td3_c") "--td3_c.offline_updates 0 --json");
+    // It had a policy, so nothing was drawn evenly first; but the buffer was empty until the first episode's end.
+    assert_true(metric(r, "gradient_steps") == 400 && metric(r, "lambda") > 0 && metric(r, "action_distance") > 0);
+    json_decref(r);
+    r = cli_json("train examples/td3_c.yaml --out both --data logged.hdf5 " SMALL("td3_c")
+                 "--td3_c.offline_updates 300 --td3_c.anchor frozen --json");
+    assert_true(metric(r, "gradient_steps") == 300 + 600); // data can be drawn from at once
+    json_decref(r);
+    train("td3", "next", "--model c");
+}
+
+static void wrong_wishes_are_refused(void **state) {
+    (void)state;
+    write_data("wide.hdf5", 4, NULL);
+    write_data("elsewhere.hdf5", 3, "hopper");
+    cli_refused(2, "train examples/td3_bc.yaml --out x --data wide.hdf5",
+                "wide.hdf5 has 4 numbers of observations and 1 of actions, wanted 3 and 1: those of pendulum");
+    cli_refused(2, "train examples/td3_bc.yaml --out x --data elsewhere.hdf5",
+                "was logged in 'hopper', wanted 'pendulum'");
+    cli_refused(2, "train examples/td3_bc.yaml --out x", "data: found none, wanted a file of transitions");
+    cli_refused(2, "train examples/td3_bc.yaml --out x --data nowhere.hdf5", "data: found nothing at 'nowhere.hdf5'");
+    cli_refused(2, "train examples/td3_c.yaml --out x --data logged.hdf5 --td3_c.anchor behind",
+                "td3_c.anchor: found 'behind', wanted one of target frozen data");
+    cli_refused(2, "train examples/td3.yaml --out x --td3.replay_mode twice", "wanted one of append empty half warmup");
+    cli_refused(2, "train examples/td3.yaml --out x --world cartpole", "takes one of 2 choices, wanted one that takes");
+    cli_refused(2, "train --algo sac --out x --world lock", "lock has texts, and sac is for worlds of vectors");
+    // A checkpoint of another algorithm.
+    cli_refused(2, "train examples/sac.yaml --out x --model td3-one", "has the head tanh, wanted tanh_gaussian");
+    cli_refused(2, "train examples/td3.yaml --out x --model sac-one", "has the head tanh_gaussian, wanted tanh");
+    assert_int_equal(system("cp -r td3-one/model alone && rm -r alone/critic"), 0);
+    cli_refused(2, "train examples/td3.yaml --out x --model alone", "alone has no critics (critic/)");
+    cli_refused(2, "train td3-one/run.yaml --resume --td3.tau 0.1", "the run was begun with");
+    assert_false(mg_file_exists("x"));
+}
+
+// A stranger's: shown is a number, which is to be said again.
+static const char echo[] =
+    "import json, sys, random\n"
+    "number, steps = 0.0, 0\n"
+    "for line in sys.stdin:\n"
+    "    call = json.loads(line)\n"
+    "    answer = {'id': call['id'], 'nonce': call['nonce']}\n"
+    "    if call['call'] == 'hello':\n"
+    "        answer.update(observation={'vector': 1, 'low': -1, 'high': 1},\n"
+    "                      action={'vector': 1, 'low': -1, 'high': 1}, steps_max=5)\n"
+    "    if call['call'] == 'reset':\n"
+    "        steps, source = 0, random.Random(call['seed'])\n"
+    "    if call['call'] == 'step':\n"
+    "        steps += 1\n"
+    "        answer.update(reward=-abs(number - call['action'][0]), terminated=steps == 5, truncated=False)\n"
+    "    if call['call'] in ('reset', 'step'):\n"
+    "        number = source.uniform(-1, 1)\n"
+    "        answer['observation'] = [number]\n"
+    "    print(json.dumps(answer), flush=True)\n";
+
+static void a_process_may_be_learnt_from_episode_by_episode(void **state) {
+    (void)state;
+    if (system("python3 -c pass")) skip();
+    cli_write("echo.py", "%s", echo);
+    cli_write("echo.yaml", "algo: sac\nout: echo\nthreads: 1\nenvironment:\n  command: python3 echo.py\nnetwork:\n"
+                           "  width: 16\nsac:\n  steps: 200\n  block: 100\n  start_steps: 50\n  batch: 16\n");
+    json_t *r = cli_json("train echo.yaml --json");
+    assert_true(metric(r, "episode_length") == 5 && metric(r, "excluded") == 0);
+    assert_true(metric(r, "return") < 0 && metric(r, "return") >= -10);
+    json_decref(r);
+    cli_refused(2, "train echo.yaml --out y --sac.stage step", "stage: found 'step', wanted 'episode'");
+    assert_false(mg_file_exists("y"));
+}
+
+static int open_examples(void **state) {
+    return cli_open(state) || symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_run_is_repeated_by_any_number_of_threads),
+        cmocka_unit_test(a_run_goes_on_where_it_was_cut),
+        cmocka_unit_test(what_it_says_of_itself),
+        cmocka_unit_test(a_trained_policy_plays),
+        cmocka_unit_test(from_data_to_the_world),
+        cmocka_unit_test(wrong_wishes_are_refused),
+        cmocka_unit_test(a_process_may_be_learnt_from_episode_by_episode),
+    };
+    return cmocka_run_group_tests(tests, open_examples, cli_close);
+}
