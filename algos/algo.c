@@ -9,10 +9,15 @@
 #include "algos/grpo/grpo.h"
 #include "algos/ppo/ppo.h"
 #include "algos/reward_model/reward_model.h"
+#include "algos/sac/sac.h"
 #include "algos/sft/sft.h"
+#include "algos/td3/td3.h"
+#include "algos/td3_bc/td3_bc.h"
+#include "algos/td3_c/td3_c.h"
 
 const mg_algo *const mg_algos[] = {&mg_algo_sft, &mg_algo_reward_model, &mg_algo_dpo, &mg_algo_ppo,
-                                   &mg_algo_grpo, &mg_algo_drpo, NULL};
+                                   &mg_algo_grpo, &mg_algo_drpo, &mg_algo_td3, &mg_algo_td3_bc,
+                                   &mg_algo_td3_c, &mg_algo_sac, NULL};
 
 const mg_algo *mg_algo_find(const char *name) {
     for (const mg_algo *const *a = mg_algos; *a; a++)

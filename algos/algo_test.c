@@ -1,6 +1,6 @@
 // Goal:   what every algorithm promises to the loop: the same bits with any number of threads, the
-//         same bits from a checkpoint as without one, gradients that slicing does not change, and
-//         the slopes of their losses, and refusals that leave nothing behind.
+//         same bits from a checkpoint as without one and with any microbatch, gradients that are the
+//         slopes of their losses, and refusals that leave nothing behind.
 // Method: each of them on the tiny job (tiny_job.h), twice; optimisers are compared along
 //         with the weights. After one step Adam's m is a tenth of the gradient; along it the loss
 //         is measured on either side.
@@ -118,18 +118,21 @@ static void a_run_from_a_checkpoint_is_the_run_without_one(void **state) {
     }
 }
 
-// Settings under which an update is one step, in slices of that size.
+// Settings under which an update is one step over several portions of the batch.
 static void one_step(const subject *s, int microbatch, char *out, size_t size) {
-    snprintf(out, size, "microbatch=%d%s%s", microbatch,
+    snprintf(out, size, "microbatch=%d%s%s%s", microbatch,
              strstr(s->settings, "updates=") ? " epochs=1" : "",
-             strstr(s->settings, "minibatches=") ? " minibatches=1" : "");
+             strstr(s->settings, "minibatches=") ? " minibatches=1" : "",
+             strstr(s->settings, "episodes=")  ? " episodes=160"
+             : strstr(s->settings, "prompts=") ? " prompts=50"
+                                               : " batch=120");
 }
 
-static void slicing_does_not_change_the_gradient(void **state) {
+static void any_microbatch_gives_the_same_gradient(void **state) {
     (void)state;
     for (int i = 0; i < SUBJECTS; i++) {
         char whole_is[64], sliced_is[64];
-        one_step(&subjects[i], 64, whole_is, sizeof whole_is);
+        one_step(&subjects[i], 1000, whole_is, sizeof whole_is);
         one_step(&subjects[i], 3, sliced_is, sizeof sliced_is);
         tiny *whole = started(&subjects[i], 1, whole_is),
              *sliced = started(&subjects[i], 1, sliced_is);
@@ -146,6 +149,9 @@ static void slicing_does_not_change_the_gradient(void **state) {
             }
             assert_true(norm > 1e-12);
             near(sqrt(off / norm), 0, 1e-5);
+#ifdef __AVX512F__ // elsewhere what is read may differ by rounding (ops.h O2)
+            assert_memory_equal(x, y, sizeof *x * (size_t)a[p].model->n_weights);
+#endif
         }
         tiny_stop(whole), tiny_stop(sliced);
     }
@@ -270,7 +276,7 @@ int main(void) {
         cmocka_unit_test(two_threads_give_the_bits_of_one),
         cmocka_unit_test(bfloat16_keeps_bits_and_ratios),
         cmocka_unit_test(a_run_from_a_checkpoint_is_the_run_without_one),
-        cmocka_unit_test(slicing_does_not_change_the_gradient),
+        cmocka_unit_test(any_microbatch_gives_the_same_gradient),
         cmocka_unit_test(gradients_are_slopes_of_the_losses),
         cmocka_unit_test(a_run_has_as_many_updates_as_its_settings_say),
         cmocka_unit_test(a_missing_model_is_refused_and_nothing_leaks),

@@ -10,7 +10,7 @@
 //     weight * sum_t keep_t max(-A_t rho_t, -A_t clip(rho_t, 1-eps, 1+eps)),
 //     rho_t = exp(logp_t - logp_old_t)
 // keep [n] or NULL: all. dlogp [n] is added to. Counters are added to as well, so that
-// micro-batches share them; NULL: not wanted.
+// portions of a batch share them; NULL: not wanted.
 typedef struct mg_clip_counts {
     double tokens, clipped; // kept tokens, and those on the clipped branch
     double ratio_off_max;   // largest |rho - 1|

@@ -24,8 +24,8 @@ typedef struct mg_pairwise {
 mg_err mg_pairwise_open(mg_pairwise *p, const mg_job *job, double epochs, int64_t batch,
                         int64_t microbatch, void *learner, mg_pairwise_pass *pass) MG_MUST_USE;
 
-// The pairs of one update, in slices of `microbatch`; gradients of the mean loss are added to the
-// model's. Error: MG_NUMERIC when the loss is not finite.
+// The pairs of one update; gradients of the mean loss are added to the model's.
+// Error: MG_NUMERIC when the loss is not finite.
 mg_err mg_pairwise_gradient(mg_pairwise *p, int64_t update, mg_metrics *out) MG_MUST_USE;
 
 // held_out_loss and held_out_accuracy; *accuracy (may be NULL) is untouched without held-out pairs.

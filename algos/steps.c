@@ -122,6 +122,11 @@ mg_err mg_steps_value_after(mg_model *critic, mg_team *team, const mg_steps *s, 
     return err;
 }
 
+int64_t mg_steps_portion(const mg_steps *s, int64_t begin, int64_t end) {
+    if (s->in == 0) return mg_answers_portion(&s->answers, begin, end, 1);
+    return begin + VECTORS_AT_ONCE < end ? begin + VECTORS_AT_ONCE : end;
+}
+
 int64_t mg_steps_slice(const mg_steps *s, int64_t texts) { return s->in > 0 ? VECTORS_AT_ONCE : texts; }
 
 // Of a policy, or where it is NULL of the critic.

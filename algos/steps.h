@@ -46,7 +46,10 @@ mg_err mg_steps_values(mg_tape *t, mg_model *critic, const mg_steps *s, int64_t 
 mg_err mg_steps_value_after(mg_model *critic, mg_team *team, const mg_steps *s, int64_t i, mg_arena *scratch,
                             double *out) MG_MUST_USE;
 
-// How many parts are computed at once, where an algorithm's setting says `texts` for texts.
+// Where a portion that begins with part `begin` ends: through which parts one pass with a gradient goes, as
+// mg_answers_portion has it for texts.
+int64_t mg_steps_portion(const mg_steps *s, int64_t begin, int64_t end);
+// How many parts are read at once without a gradient, where an algorithm's setting says `texts` for texts.
 int64_t mg_steps_slice(const mg_steps *s, int64_t texts);
 
 // The two above without gradients, of all steps: [count], in slices of parts. scratch is reset to its mark.

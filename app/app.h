@@ -17,7 +17,7 @@ typedef struct mg_verb {
     int (*run)(int argc, char **argv); // words behind the verb; returns the exit status
 } mg_verb;
 
-extern const mg_verb mg_verb_import, mg_verb_train, mg_verb_eval, mg_verb_compare, mg_verb_rollout,
+extern const mg_verb mg_verb_import, mg_verb_card, mg_verb_train, mg_verb_eval, mg_verb_compare, mg_verb_rollout,
     mg_verb_export,
     mg_verb_replay, mg_verb_reproduce, mg_verb_demo, mg_verb_doctor, mg_verb_bench;
 

@@ -41,7 +41,7 @@ static json_t *rows_of(const char *path) {
 static void every_verb_has_help(void **state) {
     (void)state;
     static const char *const verbs[] = {"demo",    "import", "train",     "eval",  "compare",
-                                        "rollout", "export", "reproduce", "doctor", "bench"};
+                                        "rollout", "card", "export", "reproduce", "doctor", "bench"};
     const cli_outcome all = cli("--help");
     cli_status(all, 0);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {

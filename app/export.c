@@ -11,6 +11,7 @@
 
 #include "app/json.h"
 #include "app/panel.h"
+#include "app/vectors.h"
 #include "core/file.h"
 #include "rollout/demos.h"
 #include "store/jsonl.h"
@@ -352,7 +353,7 @@ static mg_err export_all(const request *r) {
 
 static int run(int argc, char **argv) {
     request         r = {.dtype = "f32", .return_min = -INFINITY};
-    const char     *least = NULL;
+    const char     *least = NULL, *minari = NULL, *id = NULL;
     mg_args         args;
     const mg_option options[] = {
         {"out", &r.out, NULL, "FOLDER  the model, in Hugging Face layout"},
@@ -360,12 +361,15 @@ static int run(int argc, char **argv) {
         {"episodes", &r.episodes, NULL, "FILE.jsonl  the run's recorded episodes"},
         {"demos", &r.demos, NULL, "FOLDER  clean episodes as conversations to learn from (sft, drpo)"},
         {"return-min", &least, NULL, "R  of these only those that return R and more"},
+        {"minari", &minari, NULL, "FOLDER  a logged data set of vectors, FILE.hdf5, in Minari's layout"},
+        {"id", &id, NULL, "ID  Minari's name of it (default martingale/FILE-v0)"},
         {"metrics", &r.metrics, NULL, "FILE.csv|.jsonl  the run's metrics, a row per update"},
         {0}};
     mg_err err = mg_args_parse(&args, argc, argv, options, false);
     if (!err && args.help) {
         printf("usage: martingale export RUN|MODEL --out FOLDER [--dtype f32|bf16]\n"
-               "       martingale export RUN [--episodes FILE.jsonl] [--metrics FILE.csv|.jsonl] [--demos FOLDER]\n\n"
+               "       martingale export RUN [--episodes FILE.jsonl] [--metrics FILE.csv|.jsonl] [--demos FOLDER]\n"
+               "       martingale export FILE.hdf5 --minari FOLDER [--id ID]\n\n"
                "In an episode's row, `roles` has a letter per token: e said by the environment,\n"
                "f forced (the prefix of a reset), p sampled from the policy; `turns` lists what was seen, said\n"
                "and earned where there is more than one turn, `code_turn` is the turn, from 0, that the code is\n"
@@ -376,6 +380,10 @@ static int run(int argc, char **argv) {
     if (!err && args.n_words != 1)
         err = mg_fail(MG_CONFIG, "export: found %d folders, wanted one run or model", args.n_words);
     if (!err) r.source = args.words[0];
+    if (!err && minari && (r.out || r.episodes || r.metrics || r.demos))
+        err = mg_fail(MG_CONFIG, "export: found --minari and more, wanted --minari alone: its source is no run");
+    if (!err && id && !minari) err = mg_fail(MG_CONFIG, "--id: found '%s' without --minari, wanted both", id);
+    if (!err && minari) return mg_exit_status(mg_vectors_export(r.source, minari, id));
     if (!err && least) err = mg_args_real("return-min", least, -1e300, 1e300, &r.return_min);
     if (!err) err = check(&r);
     if (!err) err = export_all(&r);

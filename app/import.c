@@ -1,10 +1,11 @@
-// import.c - martingale import: other people's data as train, validation and test rows.
+// import.c - martingale import: other people's data as train, validation and test rows, or logged vectors.
 #include <openssl/sha.h>
 #include <string.h>
 
 #include "app/app.h"
 #include "app/apt.h"
 #include "app/json.h"
+#include "app/vectors.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "store/jsonl.h"
@@ -162,23 +163,27 @@ static mg_err import_jsonl(request *r, const char *path, const char *kind, mg_ar
 
 static const char *const usage =
     "usage: martingale import debian --out FOLDER [--corpus FILE]\n"
-    "       martingale import jsonl FILE --out FOLDER [--kind pairs|preferences]\n\n"
+    "       martingale import jsonl FILE --out FOLDER [--kind pairs|preferences]\n"
+    "       martingale import hdf5 FILE|FOLDER --out FILE.hdf5 [--world NAME]\n\n"
     "debian: the package index of this machine's Debian mirror becomes pairs (description, synopsis).\n"
     "It is fetched into FOLDER/apt; the system's own package lists are not touched.\n"
     "jsonl: rows {\"prompt\", \"completion\"} or {\"prompt\", \"chosen\", \"rejected\"}, each a text or a\n"
     "list of messages, are checked and split by prompt. A row of pairs may also be a conversation,\n"
-    "{\"messages\"}: what stands before the first answer is its prompt.\n\n";
+    "{\"messages\"}: what stands before the first answer is its prompt.\n"
+    "hdf5: logged vectors in D4RL's layout or Minari's (found out from the file) are checked and become a\n"
+    "file of D4RL's layout, which runs read.\n\n";
 
 static int run(int argc, char **argv) {
-    const char     *kind = "pairs", *validation = NULL, *test = NULL;
+    const char     *kind = "pairs", *validation = NULL, *test = NULL, *world = NULL;
     request         r    = {0};
     mg_args         args;
     mg_arena        arena     = {0};
     const mg_option options[] = {
-        {"out", &r.out, NULL, "FOLDER  where train.jsonl, validation.jsonl and test.jsonl go"},
+        {"out", &r.out, NULL, "FOLDER  where train.jsonl, validation.jsonl and test.jsonl go; hdf5: the file"},
         {"corpus", &r.corpus, NULL, "FILE  the apt/debian.txt of an import elsewhere: no network"},
         {"kind", &kind, NULL, "pairs|preferences  what the rows are (default pairs)"},
         {"validation", &validation, NULL, "N  rows for validation (default 1000; jsonl: at most a tenth)"},
+        {"world", &world, NULL, "NAME  hdf5: whose data it is, where the file does not say"},
         {"test", &test, NULL, "N  rows for the last judgement (default 2000; jsonl: likewise)"},
         {0}};
     mg_err err = mg_args_parse(&args, argc, argv, options, false);
@@ -189,8 +194,13 @@ static int run(int argc, char **argv) {
     }
     const char *what = !err && args.n_words ? args.words[0] : "nothing";
     const bool  debian = strcmp(what, "debian") == 0, jsonl = strcmp(what, "jsonl") == 0;
-    if (!err && ((!debian && !jsonl) || args.n_words != (debian ? 1 : 2)))
-        err = mg_fail(MG_CONFIG, "import: found '%s', wanted `debian`, or `jsonl FILE`; see --help", what);
+    const bool  hdf5   = strcmp(what, "hdf5") == 0;
+    if (!err && ((!debian && !jsonl && !hdf5) || args.n_words != (debian ? 1 : 2)))
+        err = mg_fail(MG_CONFIG, "import: found '%s', wanted `debian`, `jsonl FILE` or `hdf5 FILE`; see --help", what);
+    if (!err && hdf5 && (r.corpus || validation || test))
+        err = mg_fail(MG_CONFIG, "import hdf5: found %s, wanted --out and --world alone",
+                      r.corpus ? "--corpus" : validation ? "--validation" : "--test");
+    if (!err && hdf5) return mg_exit_status(mg_vectors_import(args.words[1], r.out, world));
     if (!err && strcmp(kind, "pairs") && strcmp(kind, "preferences"))
         err = mg_fail(MG_CONFIG, "--kind: found '%s', wanted pairs or preferences", kind);
     if (!err && validation) err = mg_args_int("validation", validation, 1, 1000000, &r.validation);
@@ -202,5 +212,5 @@ static int run(int argc, char **argv) {
     return mg_exit_status(err);
 }
 
-const mg_verb mg_verb_import = {"import", "debian | jsonl FILE", "turn other people's data into rows",
+const mg_verb mg_verb_import = {"import", "debian | jsonl FILE | hdf5 FILE", "turn other people's data into rows",
                                 run};

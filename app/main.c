@@ -10,7 +10,7 @@ bool         mg_json;
 volatile int mg_stop;
 
 static const mg_verb *const verbs[] = {
-    &mg_verb_demo,    &mg_verb_import, &mg_verb_train,     &mg_verb_eval,   &mg_verb_compare,
+    &mg_verb_demo,    &mg_verb_import, &mg_verb_card,   &mg_verb_train,     &mg_verb_eval,   &mg_verb_compare,
     &mg_verb_rollout, &mg_verb_replay, &mg_verb_export, &mg_verb_reproduce,
     &mg_verb_doctor,  &mg_verb_bench,
 };

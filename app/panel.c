@@ -140,6 +140,9 @@ mg_err mg_panel_open(mg_panel *p, const mg_panel_options *o) {
     if (err) goto out;
     const char *model = mg_policy_folder(o->model, &p->arena);
     err = mg_model_config_read(model, &config);
+    if (!err && config.family == MG_FAMILY_MLP)
+        err = mg_fail(MG_CONFIG, "%s is a perceptron, which acts in a world of vectors; eval and compare know synopsis "
+                                 "alone, rollout judges it", o->model);
     if (!err) err = mg_tokenizer_load(&p->tokenizer, mg_path(&p->arena, "%s/tokenizer.json", model));
     if (!err) err = open_rows(p, o, &rows, &n);
     if (!err) err = open_judges(p, o);

@@ -237,7 +237,8 @@ static int run(int argc, char **argv) {
         {"from", &from, NULL, "N  of the world's tasks only those from number N on (default 0)"},
         {"to", &to, NULL, "N  of the world's tasks only those up to N, which is left out (default: all)"},
         {"split", &asked.split, NULL, "NAME  of a world made of data: train, validation or test (default test)"},
-        {"temperature", &temperature, NULL, "T  of sampling, 0: greedy (default: the run's, else 0.7; a perceptron 0, and above it as it draws)"},
+        {"temperature", &temperature, NULL,
+         "T  of sampling, 0: greedy (default: the run's, else 0.7; a perceptron's 0, and above it as its head draws)"},
         {0}};
     asked.temperature = -1;
     mg_err err = mg_args_parse(&args, argc, argv, options, true);

@@ -20,6 +20,8 @@ typedef enum mg_purpose {
     MG_PURPOSE_EVAL,
     MG_PURPOSE_REPLAY,  // which episodes are played again
     MG_PURPOSE_TEST,
+    MG_PURPOSE_BATCH,   // which transitions a gradient step takes
+    MG_PURPOSE_NOISE,   // added to actions that targets and losses are taken at
 } mg_purpose;
 
 typedef struct mg_rng {

@@ -9,6 +9,21 @@ int64_t mg_answers_count(const mg_answers *a) {
     return count;
 }
 
+int64_t mg_answers_portion(const mg_answers *a, int64_t begin, int64_t end, int64_t step) {
+    int64_t i = begin, tokens = 0;
+    while (i < end) {
+        const int64_t stop = i + step < end ? i + step : end;
+        const bool    goes_on = i > begin && a->answers[i].prompt == a->answers[i - 1].prompt;
+        if (tokens >= MG_PORTION_TOKENS * (goes_on ? 2 : 1)) break;
+        for (; i < stop; i++) {
+            const int32_t prompt = a->answers[i].prompt;
+            const bool    read   = i > begin && prompt == a->answers[i - 1].prompt;
+            tokens += a->answers[i].n + (read ? 0 : a->prompts[prompt].n);
+        }
+    }
+    return i;
+}
+
 // Lays out the prompts that have answers, and each answer as a continuation of its prompt. `read`
 // says whether an answer's last token is read by the network: a log-probability needs only the
 // tokens before it. rows[k] is the batch row from which flat token k is computed.

@@ -25,6 +25,14 @@ static inline mg_answers mg_answers_view(const mg_answers *a, int64_t begin, int
     return (mg_answers){a->prompts, a->n_prompts, a->answers + begin, end - begin};
 }
 
+// Where a portion of the batch ends that begins with answer `begin`: the answers through which one pass
+// forward and backward goes before the next begins. What is summed over a batch is so summed in an order
+// that the answers alone decide. A portion is closed once it has MG_PORTION_TOKENS tokens, prompts
+// included; between answers to one prompt only with twice as many, so that a prompt is seldom read a
+// second time. It takes whole steps of `step` answers (2: pairs), at least one, and none behind `end`.
+enum { MG_PORTION_TOKENS = 1024 };
+int64_t mg_answers_portion(const mg_answers *a, int64_t begin, int64_t end, int64_t step);
+
 // Number of answer tokens; results are flat arrays of that many rows, answer after answer.
 int64_t mg_answers_count(const mg_answers *a);
 

@@ -1,5 +1,5 @@
 // Goal:   numbers per answer token are those of the whole sequence read alone, each at its place:
-//         log-probability and value before the token, score at it.
+//         log-probability and value before the token, score at it; portions follow from the answers.
 // Method: the oracle (model_oracle.h), one sequence at a time and in double; the same answers
 //         packed in other ways.
 #include "nets/answers.h"
@@ -178,6 +178,37 @@ static void a_shared_prompt_gathers_the_gradients_of_its_answers(void **state) {
     mg_model_zero_grads(language);
 }
 
+// Prompts of 500, 100 and 900 tokens; the tokens themselves are not looked at.
+static void portions_are_closed_by_tokens_and_late_within_a_prompt(void **state) {
+    (void)state;
+    const mg_prompt prompts[] = {{NULL, 500}, {NULL, 100}, {NULL, 900}};
+    mg_answer       rows[40];
+    mg_answers      a = {prompts, 3, rows, 0};
+    // 500 + 523 = 1023 is not enough, 1024 is.
+    rows[0] = (mg_answer){0, NULL, 523}, rows[1] = (mg_answer){1, NULL, 1};
+    rows[2] = (mg_answer){2, NULL, 5000}, rows[3] = (mg_answer){0, NULL, 1};
+    a.n_answers = 4;
+    assert_int_equal(mg_answers_portion(&a, 0, 4, 1), 2);
+    rows[0].n = 524;
+    assert_int_equal(mg_answers_portion(&a, 0, 4, 1), 1);
+    assert_int_equal(mg_answers_portion(&a, 1, 4, 1), 3); // 101 and 5,900
+    assert_int_equal(mg_answers_portion(&a, 2, 4, 1), 3); // one that is longer than a portion
+    assert_int_equal(mg_answers_portion(&a, 3, 4, 1), 4);
+    assert_int_equal(mg_answers_portion(&a, 4, 4, 1), 4);
+    assert_int_equal(mg_answers_portion(&a, 0, 4, 2), 2); // pairs stay together
+    assert_int_equal(mg_answers_portion(&a, 1, 4, 2), 3);
+    assert_int_equal(mg_answers_portion(&a, 0, 1, 2), 1);
+    // A prompt of 100 with 40 answers of 100 is read for 20 of them: 100 + 1900 < 2048 <= 100 + 2000.
+    for (int i = 0; i < 40; i++) rows[i] = (mg_answer){1, NULL, 100};
+    assert_int_equal(mg_answers_portion(&a, 0, 40, 1), 20);
+    // Where the prompt changes, 1,024 close it.
+    for (int i = 0; i < 40; i++) rows[i].prompt = i < 12 ? 1 : 0;
+    assert_int_equal(mg_answers_portion(&a, 0, 40, 1), 12);
+    for (int i = 0; i < 40; i++) rows[i].prompt = i < 9 ? 1 : 0; // 1,000, then 500 + 100 n
+    assert_int_equal(mg_answers_portion(&a, 0, 40, 1), 15);
+    assert_int_equal(mg_answers_portion(&a, 0, 14, 1), 14);
+}
+
 static void what_does_not_fit_into_the_context_is_refused(void **state) {
     (void)state;
     int32_t          tokens[CONTEXT] = {0};
@@ -197,6 +228,7 @@ int main(void) {
         cmocka_unit_test(values_are_before_the_token_and_scores_at_it),
         cmocka_unit_test(packing_changes_no_number),
         cmocka_unit_test(a_shared_prompt_gathers_the_gradients_of_its_answers),
+        cmocka_unit_test(portions_are_closed_by_tokens_and_late_within_a_prompt),
         cmocka_unit_test(what_does_not_fit_into_the_context_is_refused),
     };
     return cmocka_run_group_tests(tests, enter, leave);

@@ -32,7 +32,8 @@ static mg_err check_mlp(const mg_mlp_shape *s) {
     mg_err err = check_ranges(sizes, sizeof sizes / sizeof *sizes);
     if (err) return err;
     if (s->head == MG_HEAD_TANH_GAUSSIAN && s->out % 2)
-        return mg_fail(MG_CONFIG, "outputs: found %lld, wanted an even number: means and deviations", (long long)s->out);
+        return mg_fail(MG_CONFIG, "outputs: found %lld, wanted an even number: means and deviations",
+                       (long long)s->out);
     if (s->head == MG_HEAD_GAUSSIAN && s->free != s->out)
         return mg_fail(MG_CONFIG, "free: found %lld, wanted %lld: one deviation for each output", (long long)s->free,
                        (long long)s->out);

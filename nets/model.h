@@ -109,9 +109,9 @@ void   mg_model_free(mg_model *m);
 mg_err mg_model_compute(mg_model *m, mg_compute compute) MG_MUST_USE;
 
 // Random weights: N(0, init_std^2), biases 0, gains 1; a scalar head N(0, 1/(d+1)) as in the
-// summarize-from-feedback code family. A perceptron's weights and biases are even in +-1/sqrt(in of their layer), as
-// PyTorch's nn.Linear makes them; its inputs stay as they are, and `free` is 0. A parameter's stream is its place in `params`,
-// a layer's of a perceptron its place in `nets`.
+// summarize-from-feedback code family. A parameter's stream is its place in `params`. A perceptron's weights and
+// biases are even in +-1/sqrt(in of their layer), as PyTorch's nn.Linear makes them, the stream a layer's place in
+// `nets`; its inputs stay as they are, and `free` is 0.
 void mg_model_init(mg_model *m, uint64_t seed);
 
 // The same network with the body's weights copied and the head asked for: reward and value models

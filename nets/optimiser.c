@@ -5,6 +5,7 @@
 #include "nets/optimiser.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
     SLICE = 65536, // weights per piece: the four arrays of a slice take 1 MiB of cache
@@ -30,6 +31,12 @@ mg_err mg_adamw_init(mg_adamw *o, const mg_model *m, const mg_adamw_config *conf
 void mg_adamw_release(mg_adamw *o) {
     mg_arena_release(&o->arena);
     *o = (mg_adamw){0};
+}
+
+void mg_adamw_reset(mg_adamw *o) {
+    memset(o->m, 0, sizeof *o->m * (size_t)o->n_weights);
+    memset(o->v, 0, sizeof *o->v * (size_t)o->n_weights);
+    o->steps = 0;
 }
 
 typedef struct update {

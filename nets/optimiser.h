@@ -32,6 +32,13 @@ void   mg_adamw_release(mg_adamw *o);
 mg_err mg_adamw_step(mg_adamw *o, mg_model *model, double lr, mg_team *team,
                      double *grad_norm) MG_MUST_USE;
 
+// Moments and steps as a safetensors file (m, v [n_weights], steps [1]). Errors: MG_IO; of loading MG_CORRUPT,
+// MG_MISMATCH (another model's), after which they are spoilt.
+mg_err mg_adamw_save(const mg_adamw *o, const char *path) MG_MUST_USE;
+mg_err mg_adamw_load(mg_adamw *o, const char *path) MG_MUST_USE;
+// Moments as at the beginning.
+void mg_adamw_reset(mg_adamw *o);
+
 // Learning rate at update `step` (from 0) of `total`: lr step/warmup over the first `warmup`
 // updates, then constant, linear to 0, or half a cosine to 0 (Loshchilov & Hutter 2017,
 // arXiv:1608.03983, equation 5). The numbers of transformers' get_..._schedule_with_warmup.

@@ -39,7 +39,8 @@ mg_tensor *mg_mlp(mg_tape *t, mg_tensor *x, const mg_mlp_layer *layers, int64_t 
     j->y = mg_tape_tensor(t, x->rows, n_nets * cols);
     for (int64_t i = 0; i < x->rows; i++)
         for (int64_t k = 0; k < n_nets; k++)
-            memcpy(mg_f32(j->y) + (i * n_nets + k) * cols, mg_f32(j->parts[k]) + i * cols, sizeof(float) * (size_t)cols);
+            memcpy(mg_f32(j->y) + (i * n_nets + k) * cols, mg_f32(j->parts[k]) + i * cols,
+                   sizeof(float) * (size_t)cols);
     mg_tape_push(t, j->y, join_backward, j);
     return j->y;
 }

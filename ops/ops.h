@@ -15,7 +15,7 @@
 //     But where all its products share nothing (mg_linear_shares_nothing), a forward pass of a few
 //     rows may run in many threads at once, each on a tape of its own without a team.
 // O6  The fast path calls the C library for sqrtf, logf, tanhf, cos and sin, one number at a time, and
-//     for no exponential: that of fast.h has the same bits in every lane, vector or tail.
+//     for no exponential but mg_squash's: that of fast.h has the same bits in every lane, vector or tail.
 // O7  A kind of product makes all that it will ever need when it is first seen; batches of other
 //     lengths make nothing.
 #ifndef MG_OPS_OPS_H
@@ -97,6 +97,16 @@ typedef struct mg_mlp_layer {
 } mg_mlp_layer;
 mg_tensor *mg_mlp(mg_tape *t, mg_tensor *x, const mg_mlp_layer *layers, int64_t n_layers, int64_t n_nets,
                   mg_activation_kind hidden);
+
+// y_i = [a_i, the first n numbers of b_i].  a [rows, p], b [rows, q], n at most q; y [rows, p + n].
+mg_tensor *mg_concat(mg_tape *t, mg_tensor *a, mg_tensor *b, int64_t n);
+
+// A draw of a Gaussian squeezed by tanh, and its log-density (Haarnoja et al. 2018, arXiv:1812.05905, appendix C):
+//   z_i = [mean, l],  u_j = mean_j + exp(clamp(l_j, low, high)) noise_ij,  a = tanh u
+//   logp = sum_j log N(u_j; mean_j, exp l_j) - log(1 - a_j^2)
+// z [rows, 2 A]; noise [rows, A], of N(0, 1), outlives the tape; y_i = [a, logp], [rows, A + 1]. No gradient
+// goes through a clamped l.
+mg_tensor *mg_squash(mg_tape *t, mg_tensor *z, const float *noise, double low, double high);
 
 // logp_i = log softmax(z_i / temperature)[target[i]].  z [n, vocab]; target [n] outlives the tape;
 // logp [n, 1]. entropy_out [n], or NULL: -sum_k p_k log p_k of the same distribution, in nats,

@@ -33,6 +33,7 @@ static int32_t ascending[AUX]; // 7, 8, ...
 static int32_t distant[AUX];   // positions far apart
 static float   actions[AUX];   // N(0, 1)
 static double  frequency[64];
+static float   normals[AUX];   // of N(0, 1)
 
 static mg_query_group    plan_groups[64];
 static mg_key_span       plan_spans[256];
@@ -80,6 +81,7 @@ static void make_shared(void) {
         targets[i]   = (int32_t)mg_rng_below(&rng, 2);
         ascending[i] = 7 + i;
         distant[i]   = (int32_t)mg_rng_below(&rng, 100000);
+        normals[i]   = (float)(1.5 * sin(1.0 + 2.3 * i));
     }
     for (int i = 0; i < AUX; i++) actions[i] = (float)mg_rng_normal(&rng);
     for (int j = 0; j < 64; j++) frequency[j] = pow(10000, -j / 16.0);
@@ -138,6 +140,13 @@ static mg_tensor *relu(mg_tape *t, mg_tensor **in, int64_t row) {
 static mg_tensor *tanh_(mg_tape *t, mg_tensor **in, int64_t row) {
     (void)row;
     return mg_activation(t, in[0], MG_TANH);
+}
+static mg_tensor *concat(mg_tape *t, mg_tensor **in, int64_t row) {
+    (void)row;
+    return mg_concat(t, in[0], in[1], in[1]->cols - 1);
+}
+static mg_tensor *squash(mg_tape *t, mg_tensor **in, int64_t row) {
+    return mg_squash(t, in[0], normals + row * (in[0]->cols / 2), -1, 1); // some are clamped
 }
 static mg_tensor *token_logp(mg_tape *t, mg_tensor **in, int64_t row) {
     return mg_token_logp(t, in[0], targets + row, 1, NULL);
@@ -227,6 +236,9 @@ static const op_case small_cases[] = {
     {"swiglu 1x1", swiglu, {{1, 1}, {1, 1}}, 2, 4},
     {"relu 3x7", relu, {{3, 7}}, 1, 1},
     {"tanh 3x7", tanh_, {{3, 7}}, 1, 4},
+    {"concat 3x2, 4 of 5", concat, {{3, 2}, {3, 5}}, 2, 1},
+    {"squash 5x6", squash, {{5, 6}}, 1, 12},
+    {"squash 1x2", squash, {{1, 2}}, 1, 6},
     {"token_logp 5x7", token_logp, {{5, 7}}, 1, 7},
     {"token_logp 1x2", token_logp, {{1, 2}}, 1, 2},
     {"token_logp 3x33 warm", token_logp_warm, {{3, 33}}, 1, 33},
@@ -266,6 +278,8 @@ static const op_case large_cases[] = {
     {"swiglu 200x301", swiglu, {{200, 301}, {200, 301}}, 2, 4},
     {"relu 200x301", relu, {{200, 301}}, 1, 1},
     {"tanh 200x301", tanh_, {{200, 301}}, 1, 4},
+    {"concat 700x11, 3 of 4", concat, {{700, 11}, {700, 4}}, 2, 1},
+    {"squash 600x12", squash, {{600, 12}}, 1, 60},
     {"token_logp 40x3001", token_logp_warm, {{40, 3001}}, 1, 3001},
     {"token_logp 3x40000", token_logp, {{3, 40000}}, 1, 40000},
     {"gaussian_logp 1100x3", gaussian_logp, {{1100, 3}, {3, 1}}, 1, 1100},
@@ -429,6 +443,11 @@ static void test_literals(void **state) {
         EXPECT(mg_swiglu(&tape, L(1, 2, log(3), 0), L(1, 2, 2, 5)), 1.5 * log(3), 0);
         EXPECT(mg_activation(&tape, L(1, 3, -1, 0, 2), MG_RELU), 0, 0, 2);
         EXPECT(mg_activation(&tape, L(1, 2, log(3) / 2, 0), MG_TANH), 0.5, 0);
+        EXPECT(mg_concat(&tape, L(2, 1, 1, 2), L(2, 2, 3, 4, 5, 6), 1), 1, 3, 2, 5);
+        // A deviation of 1/4 is clamped to 1/2: u = log 3 / 2 + 1/2 - 1/2, whose tanh is 1/2.
+        const float two_draws[] = {-1, 0};
+        EXPECT(mg_squash(&tape, L(1, 4, log(3) / 2 + 0.5, 0, log(0.25), 0), two_draws, log(0.5), 9), 0.5, 0,
+               -0.5 - log(0.5) - log(2 * M_PI) - log(0.75));
         // z is 3 / 2 and 0, the deviations 2 and 1: -9/8 - log 2 - log 2 pi, by hand.
         EXPECT(mg_gaussian_logp(&tape, L(1, 2, 1, 7), L(2, 1, log(2), 0), (float[]){4, 7}),
                -1.125 - log(2) - 2 * 0.918938533204672742);

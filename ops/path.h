@@ -44,6 +44,8 @@ MG_NAIVE_DECLARE(activation)
 MG_NAIVE_DECLARE(token_logp)
 MG_NAIVE_DECLARE(gaussian_logp)
 MG_NAIVE_DECLARE(attention)
+MG_NAIVE_DECLARE(concat)
+MG_NAIVE_DECLARE(squash)
 #undef MG_NAIVE_DECLARE
 
 // The calls. Letters as in ops.h; members behind "fast" are that path's own notes for backward.
@@ -81,6 +83,16 @@ typedef struct mg_activation_call {
     mg_tensor         *x, *y;
     mg_activation_kind kind;
 } mg_activation_call;
+
+typedef struct mg_concat_call {
+    mg_tensor *a, *b, *y;
+} mg_concat_call;
+
+typedef struct mg_squash_call {
+    mg_tensor   *z, *y;
+    const float *noise;
+    double       low, high;
+} mg_squash_call;
 
 typedef struct mg_token_logp_call {
     mg_tensor     *z, *logp;

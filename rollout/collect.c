@@ -13,8 +13,7 @@ static void finding_of(const mg_episode *e, mg_finding *f) {
     snprintf(f->detail, sizeof f->detail, "%s", e->detail);
 }
 
-// A suspect, and a drawn share of the others, is played again; what comes out decides.
-static void second_look(const mg_rollout *r, mg_rng *rng, mg_arena *arena, mg_episode *e, int64_t *replayed) {
+void mg_collect_second_look(const mg_rollout *r, mg_rng *rng, mg_arena *arena, mg_episode *e, int64_t *replayed) {
     const bool repeatable = !r->manifest || r->manifest->determinism != MG_STOCHASTIC;
     mg_finding first, stands;
     mg_episode again;
@@ -58,7 +57,7 @@ static mg_err play_round(const mg_rollout *r, mg_gate *gate, rounds *x, mg_start
         err = mg_rollout_run(r, starts, *n_who, policy_version, draws, arena, scratch, played, &cut);
     if (err) return err;
     out->cut_prompts += cut;
-    for (int64_t k = 0; k < *n_who; k++) second_look(r, &rng, arena, &played[k], &out->replayed);
+    for (int64_t k = 0; k < *n_who; k++) mg_collect_second_look(r, &rng, arena, &played[k], &out->replayed);
     for (int64_t k = 0; k < *n_who; k++) {
         const int64_t i = who[k];
         x->episodes[i * x->attempts_max + x->attempts[i]++] = played[k];

@@ -15,6 +15,10 @@ typedef struct mg_collected {
     int64_t     replayed; // how many were played again
 } mg_collected;
 
+// A suspect, and a drawn share of the others, is played again; what comes out decides about *e. The draw is rng's at
+// (episode, attempt). *replayed counts.
+void mg_collect_second_look(const mg_rollout *r, mg_rng *rng, mg_arena *arena, mg_episode *e, int64_t *replayed);
+
 // Plays the starts, at most 1 + config.retries times each; draws as in mg_rollout_run. On trip nothing
 // is kept. Everything lies on `arena`. Errors: those of mg_rollout_run; memory.
 mg_err mg_collect(const mg_rollout *r, mg_gate *gate, const mg_start *starts, int64_t n,

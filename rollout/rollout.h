@@ -1,4 +1,4 @@
-// rollout.h - where a language-model policy meets a text world.
+// rollout.h - where a language-model policy meets a text world; where a perceptron meets one of vectors: vectors.h.
 //
 // All episodes of a call advance together: observations are encoded, answers are sampled in one
 // batch, environments step, until every episode has ended or reached its limits. What goes wrong
@@ -24,7 +24,7 @@
 
 typedef struct mg_rollout {
     mg_model           *model;
-    const mg_tokenizer *tokenizer;
+    const mg_tokenizer *tokenizer; // here and in the next two: of texts, but for the temperature (vectors.h)
     mg_prompt_rule      rule;     // how observations become tokens
     mg_sampling         sampling; // stop -1: sample new_max tokens, the text ends before the first
                                   // rule.stop all the same

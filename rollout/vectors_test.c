@@ -148,7 +148,8 @@ static void test_the_record_is_what_happened(void **state) {
         mg_start         starts[N];
         mg_episode       episodes[N];
         if (heads[h] == MG_HEAD_TANH_GAUSSIAN) { // twice the numbers
-            const mg_mlp_shape s = {.in = NUMBERS, .out = 2, .nets = 1, .width = 1, .head = heads[h], .action_scale = 2};
+            const mg_mlp_shape s = {.in = NUMBERS, .out = 2, .nets = 1, .width = 1, .head = heads[h],
+                                    .action_scale = 2};
             assert_int_equal(mg_model_new(&m, &(mg_model_config){.family = MG_FAMILY_MLP, .mlp = s}, false), MG_OK);
             mg_model_init(m, 3);
         } else {

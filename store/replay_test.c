@@ -244,7 +244,7 @@ static void test_rewinding_needs_the_rows_and_the_head(void **state) {
 
 // Changes one byte of the file at `at`.
 static void change(const char *path, off_t at) {
-    uint8_t   byte;
+    uint8_t   byte = 0;
     const int fd = open(path, O_RDWR);
     assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
     byte ^= 1;
@@ -281,7 +281,8 @@ static void test_another_file_is_refused(void **state) {
     refuse(f, &shape, MG_BUSY, "another process");
     mg_replay_close(r);
     s.margin = 41;
-    refuse(f, &s, MG_MISMATCH, "found obs 3, act 2, capacity 100, margin 40, wanted obs 3, act 2, capacity 100, margin 41");
+    refuse(f, &s, MG_MISMATCH, "found obs 3, act 2, capacity 100, margin 40, wanted obs 3, act 2, "
+                               "capacity 100, margin 41");
     assert_int_equal(truncate(f->path, 4096 + 141 * 96 - 1), 0);
     refuse(f, &shape, MG_CORRUPT, "found 17631 bytes, wanted 17632");
     assert_int_equal(truncate(f->path, 7), 0);

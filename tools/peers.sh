@@ -50,6 +50,7 @@ write)
     mkdir -p "$data"
     "$python" tools/peer_models.py write "$data" --seed "${SEED:-1}"
     "$python" tools/peer_tokenizer.py "$data" --seed "${SEED:-1}"
+    "$python" tools/peer_hdf5.py write "$data" --seed "${SEED:-1}"
     # Seeds that no file names, four for each robot and version; SEED plays those of an earlier run again.
     robots=${SEED:-$(date +%s)}
     echo "== robots of seeds $robots to $((robots + 3))"
@@ -58,6 +59,7 @@ write)
 check)
     "$python" tools/peer_models.py check "$data"
     "$python" tools/peer_tokenizer.py "$data" --check
+    "$python" tools/peer_hdf5.py check "$data"
     ;;
 bench)
     tools/deps.sh bench

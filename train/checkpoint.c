@@ -13,18 +13,44 @@
 
 #define HALF ".half" // behind the name of a checkpoint that is being written
 
-// gate.bin: the gate's bytes behind what tells whether they can be taken.
-typedef struct gate_file {
+// A file of plain bytes: what tells whether they can be taken, then they.
+typedef struct plain_head {
     char    format[32];
-    uint8_t hash[32]; // SHA-256 of `gate`
-    mg_gate gate;
-} gate_file;
+    uint8_t hash[32]; // SHA-256 of the bytes behind
+} plain_head;
 
-static void gate_file_make(gate_file *f, const mg_gate *gate) {
-    memset(f->format, 0, sizeof f->format);
-    snprintf(f->format, sizeof f->format, "mg gate 1, %d codes", MG_CODES);
-    memcpy(&f->gate, gate, sizeof *gate);
-    SHA256((const uint8_t *)&f->gate, sizeof f->gate, f->hash);
+static char *plain_make(const mg_plain *p, mg_arena *a, size_t *size) {
+    *size            = sizeof(plain_head) + p->size;
+    char       *file = mg_arena_alloc(a, *size);
+    plain_head *head = (plain_head *)file;
+    snprintf(head->format, sizeof head->format, "mg %s 2, %zu bytes", p->file, p->size);
+    memcpy(head + 1, p->bytes, p->size);
+    SHA256((const uint8_t *)(head + 1), p->size, head->hash);
+    return file;
+}
+
+static mg_err plain_save(const mg_plain *p, const char *folder, mg_arena *a) {
+    size_t      size;
+    const char *file = plain_make(p, a, &size);
+    return mg_file_write(mg_path(a, "%s/%s", folder, p->file), file, size);
+}
+
+static mg_err plain_load(const mg_plain *p, const char *folder, mg_arena *a) {
+    const char       *path = mg_path(a, "%s/%s", folder, p->file);
+    char             *bytes;
+    size_t            size, wanted;
+    uint8_t           hash[32];
+    const plain_head *own = (const plain_head *)plain_make(p, a, &wanted);
+    mg_err            err = mg_file_read(path, wanted, a, &bytes, &size);
+    if (err) return err;
+    const plain_head *file = (const plain_head *)bytes;
+    if (size != wanted || memcmp(file->format, own->format, sizeof file->format))
+        return mg_fail(MG_MISMATCH, "%s: of another build or algorithm, or cut off", path);
+    SHA256((const uint8_t *)(file + 1), p->size, hash);
+    if (memcmp(file->hash, hash, sizeof hash))
+        return mg_fail(MG_CORRUPT, "%s: its hash is not that of what it holds", path);
+    memcpy(p->bytes, file + 1, p->size);
+    return MG_OK;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
@@ -40,19 +66,9 @@ static const char *part_folder(mg_arena *a, const char *top, const mg_part *p) {
 }
 
 static mg_err save_part(const mg_part *p, const char *folder, const char *origin, mg_arena *a) {
-    const mg_adamw *o     = p->optimiser;
-    const int64_t   steps = o->steps;
-    mg_err          err   = mg_folder_make(folder);
+    mg_err err = mg_folder_make(folder);
     if (!err) err = mg_model_save(p->model, folder, MG_FILE_F32, origin);
-    if (err) return err;
-    const mg_file_tensor state[] = {
-        {.name = "m", .dtype = MG_FILE_F32, .dims = 1, .shape = {o->n_weights}, .count = o->n_weights,
-         .data = o->m},
-        {.name = "v", .dtype = MG_FILE_F32, .dims = 1, .shape = {o->n_weights}, .count = o->n_weights,
-         .data = o->v},
-        {.name = "steps", .dtype = MG_FILE_I64, .dims = 1, .shape = {1}, .count = 1, .data = &steps},
-    };
-    err = mg_safetensors_write(mg_path(a, "%s/optimiser.safetensors", folder), state, 3);
+    if (!err && p->optimiser) err = mg_adamw_save(p->optimiser, mg_path(a, "%s/optimiser.safetensors", folder));
     return err ? err : mg_folder_sync(folder);
 }
 
@@ -116,45 +132,37 @@ mg_err mg_folder_replace(const char *fresh, const char *path) {
     return mg_folder_sync(dirname(above));
 }
 
-mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n,
-                          const mg_gate *gate, int64_t kept, const char *origin, mg_arena *a) {
+mg_err mg_snapshot_save(const mg_snapshot *s, const char *path, const char *origin, mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
-    const char  *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)updates_done);
     const char  *half = mg_path(a, "%s" HALF, path);
     mg_err       err  = MG_OK;
     remove_tree(half);
-    for (int i = 0; i < n && !err; i++)
-        err = save_part(&parts[i], part_folder(a, half, &parts[i]), origin, a);
-    gate_file *account = MG_NEW(a, gate_file, 1);
-    gate_file_make(account, gate);
-    if (!err) err = mg_file_write(mg_path(a, "%s/gate.bin", half), account, sizeof *account);
+    for (int i = 0; i < s->n_parts && !err; i++)
+        err = save_part(&s->parts[i], part_folder(a, half, &s->parts[i]), origin, a);
+    for (int i = 0; i < s->n_plain && !err; i++) err = plain_save(&s->plain[i], half, a);
     if (!err) err = mg_folder_replace(half, path);
     if (err) {
         char *sentence = mg_arena_strdup(a, mg_err_detail());
         remove_tree(half);
         err = mg_fail(err, "checkpoint %s: %s", path, sentence);
-    } else {
-        r->updates_done = updates_done;
-        remove_old(r, kept, a);
     }
     mg_arena_reset(a, mark);
     return err;
 }
 
-static mg_err load_optimiser(const char *path, mg_adamw *o) {
-    mg_safetensors *file;
-    mg_err          err = mg_safetensors_open(&file, path);
-    if (err) return err;
-    const mg_file_tensor *m = mg_safetensors_find(file, "m"), *v = mg_safetensors_find(file, "v");
-    const mg_file_tensor *steps = mg_safetensors_find(file, "steps");
-    if (!m || !v || !steps || m->count != o->n_weights || v->count != o->n_weights ||
-        steps->dtype != MG_FILE_I64 || steps->count != 1)
-        err = mg_fail(MG_MISMATCH, "%s: wanted m, v [%lld] and steps [1]", path,
-                      (long long)o->n_weights);
-    if (!err) err = mg_file_tensor_to_f32(m, o->m);
-    if (!err) err = mg_file_tensor_to_f32(v, o->v);
-    if (!err) memcpy(&o->steps, steps->data, sizeof o->steps);
-    mg_safetensors_close(file);
+static const char *checkpoint_path(const mg_run *r, int64_t updates_done, mg_arena *a) {
+    return mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)updates_done);
+}
+
+mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_snapshot *s, int64_t kept, const char *origin,
+                          mg_arena *a) {
+    const size_t mark = mg_arena_mark(a);
+    mg_err       err  = mg_snapshot_save(s, checkpoint_path(r, updates_done, a), origin, a);
+    if (!err) {
+        r->updates_done = updates_done;
+        remove_old(r, kept, a);
+    }
+    mg_arena_reset(a, mark);
     return err;
 }
 
@@ -168,35 +176,24 @@ static mg_err load_part(const mg_part *p, const char *folder, mg_arena *a) {
     } else {
         memcpy(p->model->weights, saved->weights, sizeof(float) * (size_t)saved->n_weights);
         mg_model_touch(p->model);
-        err = load_optimiser(mg_path(a, "%s/optimiser.safetensors", folder), p->optimiser);
+        if (p->optimiser) err = mg_adamw_load(p->optimiser, mg_path(a, "%s/optimiser.safetensors", folder));
     }
     mg_model_free(saved);
     return err;
 }
 
-static mg_err load_gate(const char *path, mg_gate *gate, mg_arena *a) {
-    gate_file *wanted = MG_NEW(a, gate_file, 1), *file;
-    char      *bytes;
-    size_t     size;
-    mg_err     err = mg_file_read(path, sizeof *file, a, &bytes, &size);
-    if (err) return err;
-    file = (gate_file *)bytes;
-    gate_file_make(wanted, size == sizeof *file ? &file->gate : gate);
-    if (size != sizeof *file || memcmp(file->format, wanted->format, sizeof file->format))
-        return mg_fail(MG_MISMATCH, "%s: the gate's account of another build", path);
-    if (memcmp(file->hash, wanted->hash, sizeof file->hash))
-        return mg_fail(MG_CORRUPT, "%s: its hash is not that of what it holds", path);
-    memcpy(gate, &file->gate, sizeof *gate);
-    return MG_OK;
+mg_err mg_snapshot_load(const mg_snapshot *s, const char *path, mg_arena *a) {
+    const size_t mark = mg_arena_mark(a);
+    mg_err       err  = MG_OK;
+    for (int i = 0; i < s->n_parts && !err; i++) err = load_part(&s->parts[i], part_folder(a, path, &s->parts[i]), a);
+    for (int i = 0; i < s->n_plain && !err; i++) err = plain_load(&s->plain[i], path, a);
+    mg_arena_reset(a, mark);
+    return err;
 }
 
-mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_gate *gate, mg_arena *a) {
+mg_err mg_checkpoint_load(const mg_run *r, const mg_snapshot *s, mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
-    const char  *path = mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)r->updates_done);
-    mg_err       err  = MG_OK;
-    for (int i = 0; i < n && !err; i++)
-        err = load_part(&parts[i], part_folder(a, path, &parts[i]), a);
-    if (!err) err = load_gate(mg_path(a, "%s/gate.bin", path), gate, a);
+    mg_err       err  = mg_snapshot_load(s, checkpoint_path(r, r->updates_done, a), a);
     mg_arena_reset(a, mark);
     return err;
 }

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "store/jsonl.h"
+#include "train/logged.h"
 
 #define MG_CONFIG_OF mg_run_config
 static const mg_field run_fields[] = {MG_CONFIG_TABLE(MG_RUN_FIELDS) MG_CONFIG_END};
@@ -75,6 +76,7 @@ static void bind_sections(mg_settings *s, mg_arena *arena) {
     s->sections[2] = (mg_section){s->algo->name, s->algo->fields, s->algo_config};
     s->sections[3] = (mg_section){"environment", environment_fields, &s->environment};
     s->sections[4] = (mg_section){"gate", mg_gate_fields, &s->gate};
+    s->sections[5] = (mg_section){"guard", mg_guard_fields, &s->guard};
     mg_config_defaults(s->sections, MG_SECTIONS, arena);
 }
 
@@ -175,7 +177,7 @@ void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena) {
         mg_config_help(&s.sections[2], 1, out);
         return;
     }
-    s.sections[2] = s.sections[4]; // an algorithm's own keys are its own help
+    s.sections[2] = s.sections[5]; // an algorithm's own keys are its own help
     mg_config_help(s.sections, MG_SECTIONS - 1, out);
 }
 
@@ -357,10 +359,17 @@ static mg_err refuse_idle(const mg_section *section, size_t values_size, const c
 }
 
 static mg_err check_vectors(const mg_job *job, const mg_settings *s) {
-    static const char run[] = " reward_model data preferences template prompt_max cut_prompts response_max ";
+    // Learners that step by step fill a buffer can have logged data beside it.
+    const char *run = s->algo->act ? " reward_model preferences template prompt_max cut_prompts response_max "
+                                   : " reward_model data preferences template prompt_max cut_prompts response_max ";
     static const char network[] = " family tokenizer vocab d_model d_ff layers heads kv_heads context rope_theta tied "
                                   "init_std ";
-    mg_err err = refuse_idle(&s->sections[0], sizeof s->run, run, job->world, "worlds of texts", job->run);
+    mg_model_config   c;
+    // First the model: whoever names a language model has set its keys as well.
+    mg_err err = s->run.model[0] ? mg_settings_folder("model", s->run.model) : MG_OK;
+    if (!err && s->run.model[0]) err = mg_model_config_read(s->run.model, &c);
+    if (!err && s->run.model[0]) err = mg_spaces_fit(&c, job->world, s->run.model);
+    if (!err) err = refuse_idle(&s->sections[0], sizeof s->run, run, job->world, "worlds of texts", job->run);
     if (!err)
         err = refuse_idle(&s->sections[1], sizeof s->network, network, job->world, "language models", job->run);
     return err;
@@ -403,7 +412,7 @@ mg_err mg_job_data(mg_job *job, const mg_settings *s) {
                                  .cut = s->run.cut_prompts, .stop = 0};
     mg_err err = kind_known(s) ? check_kind(job, s) : check_needs(s);
     if (!err) err = check_folders(s);
-    return err || vectors(job) ? err : read_data(s, job);
+    return err || vectors(job) || s->algo->act ? err : read_data(s, job);
 }
 
 static mg_err open_words(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
@@ -422,20 +431,17 @@ static mg_err open_words(mg_job *job, const mg_settings *s, mg_tokenizer **token
 
 static mg_err open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     const mg_network_config *n = &s->network;
-    mg_model_config          c;
     *tokenizer        = NULL;
     job->rule         = (mg_prompt_rule){0};
     job->response_max = 0;
     job->mlp = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
-    if (s->run.model[0] == 0) return MG_OK;
-    mg_err err = mg_model_config_read(s->run.model, &c);
-    return err ? err : mg_spaces_fit(&c, job->world, s->run.model);
+    return s->run.data[0] ? mg_job_logged(job, s->run.data) : MG_OK;
 }
 
 mg_err mg_job_policy(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {
     mg_err err = kind_known(s) ? MG_OK : check_kind(job, s);
-    if (err) return err;
-    return vectors(job) ? open_perceptron(job, s, tokenizer) : open_words(job, s, tokenizer);
+    if (err || !vectors(job)) return err ? err : open_words(job, s, tokenizer);
+    return open_perceptron(job, s, tokenizer);
 }
 
 mg_err mg_job_open(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {

@@ -4,6 +4,7 @@
 #include "algos/algo.h"
 #include "harness/gate.h"
 #include "store/store.h"
+#include "train/guard.h"
 
 #define MG_RUN_FIELDS(F)                                                                          \
     F(text, algo, "sft", 0, 0, "the algorithm, by its name in algos/algo.c")                       \
@@ -11,7 +12,9 @@
     F(int, seed, 1, 0, 4294967295, "every random draw follows from it")                           \
     F(text, model, "", 0, 0, "model or run to start from; empty: a new model as in network.*")    \
     F(text, reward_model, "", 0, 0, "reward model's folder or run; empty: the world's own reward") \
-    F(text, data, "", 0, 0, "folder with train.jsonl and validation.jsonl (prompt, completion)")  \
+    F(text, data, "", 0, 0,                                                                        \
+      "folder with train.jsonl and validation.jsonl (prompt, completion); for td3, td3_bc, td3_c and sac a file or "\
+      "folder of logged transitions in D4RL's or Minari's layout")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
     F(name, world, synopsis, 0, 0,                                                                \
@@ -84,14 +87,15 @@ typedef struct mg_environment_config {
     MG_CONFIG_STRUCT(MG_ENVIRONMENT_FIELDS)
 } mg_environment_config;
 
-#define MG_SECTIONS 5
+#define MG_SECTIONS 6
 
-// A resolved configuration: the sections "", "network", the algorithm's own, "environment", "gate".
+// A resolved configuration: the sections "", "network", the algorithm's own, "environment", "gate", "guard".
 typedef struct mg_settings {
     mg_run_config         run;
     mg_network_config     network;
     mg_environment_config environment;
     mg_gate_config        gate;
+    mg_guard_config       guard;
     const mg_algo        *algo;
     void                 *algo_config;
     mg_section            sections[MG_SECTIONS];

@@ -25,22 +25,38 @@ mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *ident
                    mg_arena *arena) MG_MUST_USE;
 void   mg_run_close(mg_run *r);
 
-// checkpoints/NNNNNN/: per part a model folder (the policy at the top, others below) with
-// optimiser.safetensors, written beside the place and renamed into it, so that a checkpoint is whole
-// or absent. Older ones beyond `kept` are removed after. Error: MG_IO; older checkpoints survive.
-// gate.bin is the gate's account so far, in this build's bytes.
-mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_part *parts, int n,
-                          const mg_gate *gate, int64_t kept, const char *origin,
+// Plain bytes that are kept in a file of their own, behind their size and hash: of this build.
+typedef struct mg_plain {
+    const char *file; // such as "gate.bin"
+    void       *bytes;
+    size_t      size;
+} mg_plain;
+
+// What a run is at one moment: the learner's parts, and bytes. All borrowed.
+typedef struct mg_snapshot {
+    mg_part  parts[MG_PARTS_MAX];
+    int      n_parts;
+    mg_plain plain[4];
+    int      n_plain;
+} mg_snapshot;
+
+// A folder: per part a model folder (the policy at the top, others below) with optimiser.safetensors, and the
+// bytes' files; written beside the place and renamed into it, so that it is whole or as it was. `origin`: as
+// mg_model_save. Error: MG_IO.
+mg_err mg_snapshot_save(const mg_snapshot *s, const char *path, const char *origin, mg_arena *scratch) MG_MUST_USE;
+// Puts it back; after an error parts and bytes are spoilt. Errors: MG_IO, MG_CORRUPT, MG_MISMATCH.
+mg_err mg_snapshot_load(const mg_snapshot *s, const char *path, mg_arena *scratch) MG_MUST_USE;
+
+// checkpoints/NNNNNN/ of a run. Older ones beyond `kept` are removed after. Error: MG_IO; older checkpoints survive.
+mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_snapshot *s, int64_t kept, const char *origin,
                           mg_arena *scratch) MG_MUST_USE;
 
 // Updates behind the newest whole checkpoint of a run's folder; 0: none. Files and folders that are
 // not named like a checkpoint are neither looked at nor removed.
 int64_t mg_checkpoint_newest(const char *folder, mg_arena *scratch);
 
-// Restores parts and gate from the newest checkpoint (r->updates_done > 0); after an error they are
-// spoilt. Errors: MG_IO, MG_CORRUPT, MG_MISMATCH.
-mg_err mg_checkpoint_load(const mg_run *r, const mg_part *parts, int n, mg_gate *gate,
-                          mg_arena *scratch) MG_MUST_USE;
+// The newest checkpoint (r->updates_done > 0) put back. Errors: as mg_snapshot_load.
+mg_err mg_checkpoint_load(const mg_run *r, const mg_snapshot *s, mg_arena *scratch) MG_MUST_USE;
 
 // Puts the folder `fresh` where `path` is, or is to be; what was there is removed. Error: MG_IO.
 mg_err mg_folder_replace(const char *fresh, const char *path) MG_MUST_USE;

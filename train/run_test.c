@@ -146,6 +146,13 @@ static bool same(const pair *a, const pair *b) {
     return equal;
 }
 
+static const mg_snapshot *of(const mg_part *parts, int n) {
+    static mg_snapshot s;
+    s = (mg_snapshot){.n_parts = n, .plain = {{"gate.bin", &gate, sizeof gate}}, .n_plain = 1};
+    memcpy(s.parts, parts, sizeof *parts * (size_t)n);
+    return &s;
+}
+
 // A checkpoint behind n updates goes with n updates on record.
 static void record_updates(mg_run *r, int64_t n) {
     for (int64_t u = 0; u < n; u++) {
@@ -165,7 +172,7 @@ static void test_every_bit_comes_back(void **state) {
     record_updates(&r, 4);
     const size_t mark = mg_arena_mark(&arena);
     gate.attempts = 17;
-    ok(mg_checkpoint_save(&r, 5, a.parts, 2, &gate, 2, NULL, &arena));
+    ok(mg_checkpoint_save(&r, 5, of(a.parts, 2), 2, NULL, &arena));
     gate.attempts = 0;
     assert_int_equal(mg_arena_mark(&arena), mark);
     mg_run_close(&r);
@@ -179,7 +186,7 @@ static void test_every_bit_comes_back(void **state) {
     mg_run_close(&r);
     ok(mg_run_open(&r, folder, true, "", &arena));
     assert_int_equal(r.updates_done, 5);
-    ok(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena));
+    ok(mg_checkpoint_load(&r, of(b.parts, 2), &arena));
     assert_true(same(&a, &b));
     assert_int_equal(gate.attempts, 17);
     mg_run_close(&r);
@@ -195,13 +202,13 @@ static void test_what_does_not_fit_is_refused(void **state) {
     make_pair(&a, 3);
     make_pair(&b, 4);
     ok(mg_run_open(&r, folder, false, "", &arena));
-    ok(mg_checkpoint_save(&r, 5, a.parts, 2, &gate, 2, NULL, &arena));
+    ok(mg_checkpoint_save(&r, 5, of(a.parts, 2), 2, NULL, &arena));
     mg_model_config c = tiny_config(tiny_words, false);
     c.d_ff += 8;
     mg_model *wider;
     ok(mg_model_new(&wider, &c, true));
     mg_part swapped[] = {{"", wider, b.parts[0].optimiser}};
-    refused(mg_checkpoint_load(&r, swapped, 1, &gate, &arena), MG_MISMATCH, "000005: ");
+    refused(mg_checkpoint_load(&r, of(swapped, 1), &arena), MG_MISMATCH, "000005: ");
     mg_model_free(wider);
 
     // One bit of the gate's account; one byte more.
@@ -210,22 +217,22 @@ static void test_what_does_not_fit_is_refused(void **state) {
     ok(mg_file_read(at("checkpoints/000005/gate.bin"), 1 << 24, &arena, &bytes, &size));
     bytes[size / 2] ^= 1;
     ok(mg_file_write(at("checkpoints/000005/gate.bin"), bytes, size));
-    refused(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena), MG_CORRUPT, "gate.bin: its hash");
+    refused(mg_checkpoint_load(&r, of(b.parts, 2), &arena), MG_CORRUPT, "gate.bin: its hash");
     bytes[size / 2] ^= 1;
     ok(mg_file_write(at("checkpoints/000005/gate.bin"), bytes, size - 1));
-    refused(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena), MG_MISMATCH, "gate.bin: the gate's account of another");
+    refused(mg_checkpoint_load(&r, of(b.parts, 2), &arena), MG_MISMATCH, "gate.bin: of another build");
     ok(mg_file_write(at("checkpoints/000005/gate.bin"), bytes, size));
 
     mg_part missing[] = {{"reference", b.models[0], b.parts[0].optimiser}};
-    refused(mg_checkpoint_load(&r, missing, 1, &gate, &arena), MG_IO, "000005/reference/");
+    refused(mg_checkpoint_load(&r, of(missing, 1), &arena), MG_IO, "000005/reference/");
 
     const int64_t        steps   = 1;
     const mg_file_tensor short_m = {.name = "m", .dtype = MG_FILE_F32, .dims = 1, .shape = {1},
                                     .count = 1, .data = &steps};
     ok(mg_safetensors_write(at("checkpoints/000005/critic/optimiser.safetensors"), &short_m, 1));
-    refused(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena), MG_MISMATCH, "critic/optimiser.safetensors: wanted m");
+    refused(mg_checkpoint_load(&r, of(b.parts, 2), &arena), MG_MISMATCH, "critic/optimiser.safetensors: wanted m");
     put("checkpoints/000005/optimiser.safetensors");
-    refused(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena), MG_CORRUPT, "000005/optimiser.safetensors");
+    refused(mg_checkpoint_load(&r, of(b.parts, 2), &arena), MG_CORRUPT, "000005/optimiser.safetensors");
     mg_run_close(&r);
     free_pair(&a);
     free_pair(&b);
@@ -244,7 +251,7 @@ static void test_how_many_are_kept(void **state) {
     put("checkpoints/000001.half/critic/model.safetensors");
     ok(mg_folder_make(at("checkpoints/1000001.half"))); // newer than all, and not one of the kept
     static const int64_t done[] = {2, 999998, 999999, 1000000};
-    for (int i = 0; i < 4; i++) ok(mg_checkpoint_save(&r, done[i], a.parts, 2, &gate, 2, NULL, &arena));
+    for (int i = 0; i < 4; i++) ok(mg_checkpoint_save(&r, done[i], of(a.parts, 2), 2, NULL, &arena));
     mg_run_close(&r);
     assert_false(mg_file_exists(at("checkpoints/000001.half")));
     assert_false(mg_file_exists(at("checkpoints/1000001.half")));
@@ -266,7 +273,7 @@ static void test_a_half_is_not_built_upon(void **state) {
     ok(mg_run_open(&r, folder, false, "", &arena));
     ok(mg_folder_make(at("checkpoints/000004.half/old")));
     put("checkpoints/000004.half/old/model.safetensors");
-    ok(mg_checkpoint_save(&r, 4, a.parts, 2, &gate, 2, NULL, &arena));
+    ok(mg_checkpoint_save(&r, 4, of(a.parts, 2), 2, NULL, &arena));
     assert_false(mg_file_exists(at("checkpoints/000004/old")));
     assert_false(mg_file_exists(at("checkpoints/000004.half")));
     mg_run_close(&r);
@@ -281,20 +288,20 @@ static void test_a_full_disk_leaves_the_old_one(void **state) {
     make_pair(&a, 3);
     make_pair(&b, 30);
     ok(mg_run_open(&r, folder, false, "", &arena));
-    ok(mg_checkpoint_save(&r, 5, a.parts, 2, &gate, 1, NULL, &arena));
+    ok(mg_checkpoint_save(&r, 5, of(a.parts, 2), 1, NULL, &arena));
     // Room for the policy, which is written first; none for its optimiser, twice as large.
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     const struct rlimit low = {6 * (rlim_t)a.models[0]->n_weights, old.rlim_max};
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-    const mg_err err = mg_checkpoint_save(&r, 6, b.parts, 2, &gate, 1, NULL, &arena);
+    const mg_err err = mg_checkpoint_save(&r, 6, of(b.parts, 2), 1, NULL, &arena);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     refused(err, MG_IO, "checkpoints/000006: write ");
     assert_non_null(strstr(mg_err_detail(), "optimiser.safetensors"));
     assert_int_equal(r.updates_done, 5);
     assert_false(mg_file_exists(at("checkpoints/000006.half")));
     assert_int_equal(mg_checkpoint_newest(folder, &arena), 5);
-    ok(mg_checkpoint_load(&r, b.parts, 2, &gate, &arena));
+    ok(mg_checkpoint_load(&r, of(b.parts, 2), &arena));
     assert_true(same(&a, &b));
     mg_run_close(&r);
     free_pair(&a);

@@ -9,7 +9,9 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "rollout/collect.h"
+#include "train/control.h"
 #include "train/coverage.h"
+#include "train/guarding.h"
 #include "train/harness.h"
 #include "train/report.h"
 #include "train/run.h"
@@ -34,6 +36,11 @@ typedef struct trainer {
     mg_manifest     manifest;  // pinned at the run's start; zeroed: the world has none
     mg_gate         gate;
     mg_env_pool     pool;
+    mg_control      steps;     // of learners that learn step by step
+    int64_t         gradient_steps; // of theirs, before this update
+    mg_guarding     guarding;
+    mg_easing       easing;    // the guard's, for the learner
+    bool            over;      // the guard ended the run
     bool            control;   // a study's control arm chose what this update learns from
     bool            control_noted;
     int64_t         updates;   // in all
@@ -118,12 +125,32 @@ static mg_err open_learner(trainer *t) {
     return err;
 }
 
+static mg_snapshot snapshot(trainer *t) {
+    mg_snapshot s = {.plain = {{"gate.bin", &t->gate, sizeof t->gate}}, .n_plain = 1};
+    s.n_parts     = t->settings.algo->parts(t->learner, s.parts);
+    if (t->settings.algo->act) {
+        const mg_stepping own  = t->settings.algo->stepping(t->learner);
+        s.plain[s.n_plain++] = (mg_plain){"learner.bin", own.state, own.state_size};
+    }
+    if (t->settings.guard.enabled)
+        s.plain[s.n_plain++] = (mg_plain){"guard.bin", &t->guarding.guard, sizeof t->guarding.guard};
+    return s;
+}
+
 static mg_err load_checkpoint(trainer *t) {
-    mg_part parts[MG_PARTS_MAX];
     if (t->run.updates_done == 0) return MG_OK;
     mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
-    return mg_checkpoint_load(&t->run, parts, t->settings.algo->parts(t->learner, parts), &t->gate,
-                              &t->step_arena);
+    const mg_snapshot s = snapshot(t);
+    return mg_checkpoint_load(&t->run, &s, &t->step_arena);
+}
+
+// The buffer of a learner that learns step by step lies in the run's folder, as long as the checkpoint says.
+static mg_err open_steps(trainer *t) {
+    if (!t->settings.algo->act) return MG_OK;
+    t->steps = (mg_control){.algo = t->settings.algo, .learner = t->learner, .rollout = &t->rollout, .gate = &t->gate};
+    mg_err err    = mg_control_open(&t->steps, t->run.folder, &t->run_arena);
+    t->job.replay = t->steps.replay;
+    return err;
 }
 
 // DR-PO's checks before it starts: the world goes where it is told, and the starting policy knows
@@ -155,6 +182,12 @@ static mg_err check_resets(trainer *t) {
     return MG_OK;
 }
 
+static mg_err check_guard(const trainer *t) {
+    const mg_algo *a = t->settings.algo;
+    if (!t->settings.guard.enabled || a->plan || a->act) return MG_OK;
+    return mg_fail(MG_CONFIG, "guard.enabled: found true, wanted false: %s does not act in a world", a->name);
+}
+
 static mg_err open_all(trainer *t) {
     const mg_train_options *o = t->options;
     mg_err err = mg_arena_init(&t->run_arena, "run", RUN_ARENA_MAX);
@@ -164,11 +197,14 @@ static mg_err open_all(trainer *t) {
     if (!err) err = check_run(t);
     if (!err) err = mg_team_open(&t->team, (int)t->settings.run.threads);
     if (err) return err;
-    t->job = (mg_job){.team = t->team, .run = &t->run_arena, .step = &t->step_arena};
+    t->easing = (mg_easing){1, 1};
+    t->job    = (mg_job){.team = t->team, .run = &t->run_arena, .step = &t->step_arena, .easing = &t->easing};
+    mg_guard_init(&t->guarding.guard);
     // Everything that can be wrong with what the user named is found before the folder is made, where
     // an empty run would stand in the way of the next try.
     mg_gate_init(&t->gate, &t->settings.gate);
-    err = check_kind(t);
+    err = check_guard(t);
+    if (!err) err = check_kind(t);
     if (!err) err = mg_job_data(&t->job, &t->settings);
     if (!err) err = open_world(t);
     if (!err) err = mg_job_policy(&t->job, &t->settings, &t->tokenizer);
@@ -196,6 +232,8 @@ static void open_rollout(trainer *t) {
 
 static void close_all(trainer *t) {
     mg_events_close(t->events);
+    mg_control_close(&t->steps);
+    mg_guarding_end(&t->guarding);
     if (t->learner) t->settings.algo->close(t->learner);
     mg_run_close(&t->run);
     mg_env_pool_close(&t->pool);
@@ -229,6 +267,13 @@ static mg_err note_control(trainer *t) {
     return mg_store_note(t->run.store, "control arm", sentence);
 }
 
+// Plays the update's steps, and what is learnt behind each, through the gate.
+static mg_err collect_steps(trainer *t, int64_t update, mg_collected *out) {
+    t->gradient_steps = t->settings.algo->stepping(t->learner).gradient_steps;
+    mg_err err = mg_control_block(&t->steps, update, &t->step_arena, out);
+    return err ? fail_at(t, err, update, out->n_all) : MG_OK;
+}
+
 // Plays the update's episodes, through the gate.
 static mg_err collect(trainer *t, int64_t update, mg_collected *out) {
     mg_part   parts[MG_PARTS_MAX];
@@ -245,6 +290,17 @@ static mg_err collect(trainer *t, int64_t update, mg_collected *out) {
     return t->control ? note_control(t) : MG_OK;
 }
 
+// The ledger's entries: the episodes, or the part of the buffer that was drawn from.
+static mg_err feed(trainer *t, const mg_collected *c) {
+    mg_fed_replay r;
+    mg_err        err = MG_OK;
+    for (int64_t k = 0; k < c->n_kept && !t->settings.algo->act && !err; k++)
+        err = mg_store_fed(t->run.store, &c->all[c->kept[k]]);
+    if (!err && t->settings.algo->act && mg_control_fed(&t->steps, t->gradient_steps, &r))
+        err = mg_store_fed_replay(t->run.store, &r);
+    return err;
+}
+
 // One transaction: the metrics, every attempt, and which of them fed the update.
 static mg_err record(trainer *t, int64_t update, const mg_collected *c, bool fed, const mg_metrics *m) {
     mg_err err = mg_store_begin(t->run.store, update);
@@ -252,8 +308,7 @@ static mg_err record(trainer *t, int64_t update, const mg_collected *c, bool fed
         if (isfinite(m->rows[i].value))
             err = mg_store_metric(t->run.store, m->rows[i].name, m->rows[i].value);
     for (int64_t i = 0; i < c->n_all && !err; i++) err = mg_store_episode(t->run.store, &c->all[i]);
-    for (int64_t k = 0; k < c->n_kept && fed && !err; k++)
-        err = mg_store_fed(t->run.store, &c->all[c->kept[k]]);
+    if (!err && fed) err = feed(t, c);
     if (!err) err = mg_store_commit(t->run.store);
     const double now = t->options->wall_time + mg_clock_seconds() - t->started;
     for (int i = 0; i < m->n && !err; i++)
@@ -300,22 +355,74 @@ static void count(const trainer *t, const mg_collected *c, mg_metrics *m) {
                    t->gate.attempts ? (double)t->gate.failures / (double)t->gate.attempts : 0);
 }
 
+// ---- The guard
+
+static void ease(trainer *t) { t->easing = (mg_easing){t->guarding.guard.step, t->guarding.guard.bound}; }
+
+static mg_err open_guard(trainer *t) {
+    if (!t->settings.guard.enabled) return MG_OK;
+    t->guarding.config  = &t->settings.guard;
+    t->guarding.rollout = &t->rollout;
+    t->guarding.run     = &t->run;
+    t->guarding.origin  = t->tokenizer ? origin(t) : NULL;
+    t->guarding.updates = t->updates;
+    t->guarding.tasks   = t->world.n_items;
+    t->over             = t->guarding.guard.stopped;
+    ease(t);
+    return mg_guarding_resume(&t->guarding, &t->step_arena);
+}
+
+// Does the policy act in the world in this update?
+static bool acts(const trainer *t, int64_t update) {
+    const mg_algo *a = t->settings.algo;
+    return a->plan || (a->act && a->steps_end(t->learner, update) > a->steps(t->learner));
+}
+
+static mg_err begin_guard(trainer *t, int64_t update) {
+    const mg_algo    *a = t->settings.algo;
+    const mg_snapshot s = snapshot(t);
+    mg_start         *starts;
+    int64_t           n;
+    if (!t->settings.guard.enabled || t->guarding.guard.begun >= 0 || !acts(t, update)) return MG_OK;
+    // How the policy is sampled is the algorithm's to say.
+    mg_err err = a->plan ? a->plan(t->learner, update, &starts, &n, &t->rollout.sampling) : MG_OK;
+    return err ? err : mg_guarding_begin(&t->guarding, &s, update, &t->step_arena);
+}
+
+static mg_err look_at_guard(trainer *t, int64_t update, mg_metrics *m) {
+    const mg_snapshot s = snapshot(t);
+    if (!t->settings.guard.enabled) return MG_OK;
+    mg_err err = mg_guarding_look(&t->guarding, &s, update, m, &t->over, &t->step_arena);
+    ease(t);
+    return err;
+}
+
 static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
     const mg_algo *a   = t->settings.algo;
     mg_collected   c   = {0};
     mg_err         err = MG_OK;
     mg_arena_reset(&t->step_arena, 0);
     *m = (mg_metrics){0};
+    err = begin_guard(t, update);
+    if (err) return fail_at(t, err, update, 0);
     if (a->plan) {
         err = collect(t, update, &c);
         if (err) return err;
         count(t, &c, m);
         if (mg_gate_stopped(&t->gate) || c.n_kept == 0) return fail_unclean(t, update, &c, m);
     }
+    if (a->act) {
+        err = collect_steps(t, update, &c);
+        if (err) return err;
+        count(t, &c, m);
+        if (mg_gate_stopped(&t->gate)) return fail_unclean(t, update, &c, m);
+    }
     err = learn(t, update, &c, m);
     if (err) return err;
     const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
     if (look && a->evaluate) err = a->evaluate(t->learner, m);
+    if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
+    if (!err) err = look_at_guard(t, update, m);
     if (!err) err = record(t, update, &c, !t->control, m);
     return err ? fail_at(t, err, update, 0) : MG_OK;
 }
@@ -332,22 +439,21 @@ static mg_err check_weights(const mg_part *parts, int n) {
 }
 
 static mg_err checkpoint(trainer *t, int64_t done) {
-    mg_part   parts[MG_PARTS_MAX];
-    const int n = t->settings.algo->parts(t->learner, parts);
+    const mg_snapshot s = snapshot(t);
     mg_arena_reset(&t->step_arena, 0);
-    mg_err err = check_weights(parts, n);
+    mg_err err = check_weights(s.parts, s.n_parts);
     if (err) return fail_at(t, err, done - 1, 0);
     err = mg_events_flush(t->events);
     // A checkpoint says that the updates before it are on record: first they are.
     if (!err) err = mg_store_wait(t->run.store);
+    if (!err && t->steps.replay) err = mg_control_mark(&t->steps);
     if (!err)
-        err = mg_checkpoint_save(&t->run, done, parts, n, &t->gate, t->settings.run.checkpoints_kept,
-                                 origin(t), &t->step_arena);
+        err = mg_checkpoint_save(&t->run, done, &s, t->settings.run.checkpoints_kept, origin(t), &t->step_arena);
     return err;
 }
 
 static void note_of(const mg_metrics *m, char *out, size_t size) {
-    static const char *const shown[] = {"reward", "loss", "kl", "accuracy", "length"};
+    static const char *const shown[] = {"reward", "loss", "kl", "accuracy", "length", "return", "episode_return"};
     size_t used = 0;
     out[0]      = 0;
     for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
@@ -362,7 +468,7 @@ static mg_err loop(trainer *t, mg_metrics *last) {
     char        note[256];
     mg_err      err = MG_OK;
     mg_progress_start(&progress, t->settings.algo->name, "updates", t->updates);
-    for (int64_t u = t->run.updates_done; u < t->updates && !err; u++) {
+    for (int64_t u = t->run.updates_done; u < t->updates && !t->over && !err; u++) {
         if (t->options->stop && *t->options->stop) {
             err = u > t->run.updates_done ? checkpoint(t, u) : MG_OK;
             if (!err)
@@ -374,11 +480,20 @@ static mg_err loop(trainer *t, mg_metrics *last) {
         if (err) break;
         note_of(last, note, sizeof note);
         mg_progress_show(&progress, u + 1, note);
-        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates)
+        if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates || t->over ||
+            mg_control_full(&t->steps))
             err = checkpoint(t, u + 1);
     }
     mg_progress_end(&progress);
     return err;
+}
+
+static mg_err judge(trainer *t) {
+    mg_part parts[MG_PARTS_MAX];
+    if (t->guarding.guard.begun < 0) return MG_OK;
+    t->settings.algo->parts(t->learner, parts);
+    mg_arena_reset(&t->step_arena, 0);
+    return mg_guarding_judge(&t->guarding, parts[0].model, &t->step_arena);
 }
 
 // The finished policy as a model folder of its own, whole or not at all.
@@ -401,10 +516,13 @@ mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     trainer t = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
     mg_err  err = open_all(&t);
     if (!err) open_rollout(&t);
+    if (!err) err = open_steps(&t);
+    if (!err) err = open_guard(&t);
     mg_metrics last = {0};
     if (!err) err = loop(&t, &last);
+    if (!err) err = judge(&t);
     if (!err) err = export_model(&t);
-    if (!err && t.settings.algo->plan)
+    if (!err && (t.settings.algo->plan || t.settings.algo->act))
         err = mg_harness_note(&t.gate, &t.manifest, t.run.store, &t.step_arena);
     if (!err) err = mg_report_run(t.run.folder, t.run.store, &t.step_arena);
     if (!err) {

@@ -8,7 +8,8 @@
 #define MG_DPO_FIELDS(F)                                                                           \
     F(real, epochs, 1, 1e-3, 1000, "passes over the pairs")                                        \
     F(int, batch, 64, 1, 65536, "pairs per update")                                                \
-    F(int, microbatch, 16, 1, 65536, "pairs computed at once; changes memory, not the method")     \
+    F(int, microbatch, 16, 1, 65536,                                                               \
+      "pairs read at once where no gradient is asked for; changes memory, not a bit of the result") \
     F(real, beta, 0.1, 1e-6, 100, "strength of the tie to the reference, eq. 7")                   \
     F(real, lr, 1e-4, 0, 1, "step size (DR-PO's paper: 3e-6 for 2.8 B parameters)")                \
     F(name, schedule, linear, 0, 0, "linear|constant|cosine: course of the step size")             \

@@ -32,7 +32,7 @@ static tiny *started(const char *settings) {
 
 static void the_loss_starts_at_log_two(void **state) {
     (void)state;
-    tiny *t = started("batch=12 microbatch=5 beta=0.7");
+    tiny *t = started("batch=120 microbatch=5 beta=0.7");
     ok(tiny_update(t, 0));
     near(metric(&t->metrics, "loss"), log(2), 1e-6);
     near(metric(&t->metrics, "margin"), 0, 1e-5);
@@ -41,7 +41,7 @@ static void the_loss_starts_at_log_two(void **state) {
 
 static void the_loss_is_equation_seven(void **state) {
     (void)state;
-    tiny     *t = started("batch=12 microbatch=5 beta=0.7 lr=0.01 epochs=10");
+    tiny     *t = started("batch=120 microbatch=5 beta=0.7 lr=0.01 epochs=10");
     mg_model *reference = NULL, *policy = tiny_part(t, 0).model;
     double    loss = 0, margin = 0, right = 0, held_loss = 0, held_right = 0;
     ok(mg_model_load(&reference, tiny_policy, false));

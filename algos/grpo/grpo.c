@@ -107,15 +107,14 @@ static mg_err gradient(grpo *g, const batch *b, double *loss, double *kl, mg_cli
     for (int64_t i = 0; i < b->t.n; i++) tokens += kept(b, i), answers += kept(b, i) > 0;
     if (tokens == 0)
         return mg_fail(MG_EMPTY, "none of %lld answers has a token of the policy's", (long long)b->t.n);
-    for (int64_t i = 0; i < b->t.n; i += g->config.microbatch) {
-        const int64_t    rest = b->t.n - i;
-        const int64_t    size = rest < g->config.microbatch ? rest : g->config.microbatch;
-        const mg_answers part = mg_answers_view(&b->t.answers, i, i + size);
+    for (int64_t i = 0, stop; i < b->t.n; i = stop) {
+        stop                  = mg_answers_portion(&b->t.answers, i, b->t.n, 1);
+        const mg_answers part = mg_answers_view(&b->t.answers, i, stop);
         mg_tape          tape = mg_tape_make(step, g->job->team, true);
         mg_tensor       *logp;
         mg_err err = mg_answers_logp(&tape, g->policy, &part, g->config.temperature, &logp, NULL);
         if (err) return err;
-        for (int64_t j = i; j < i + size; j++) {
+        for (int64_t j = i; j < stop; j++) {
             const int64_t at = b->t.offset[j], n = b->t.offset[j + 1] - at;
             const int64_t row = at - b->t.offset[i]; // of logp
             if (kept(b, j) == 0) continue;
@@ -136,8 +135,8 @@ static mg_err update(mg_learner *learner, int64_t u, mg_episode *episodes, int64
                      mg_metrics *out) {
     grpo                 *g  = (grpo *)learner;
     const mg_grpo_config *c  = &g->config;
-    const double          lr = mg_schedule_lr(mg_schedule_named(c->schedule), c->lr, u,
-                                                    c->updates, c->warmup);
+    const double          lr = mg_job_step(g->job) * mg_schedule_lr(mg_schedule_named(c->schedule), c->lr, u,
+                                                           c->updates, c->warmup);
     batch  b;
     mg_err err = prepare(g, episodes, n, &b);
     if (err) return err;

@@ -10,7 +10,8 @@
     F(int, prompts, 8, 1, 65536, "prompts per update")                                             \
     F(int, group, 8, 2, 1024, "answers per prompt (paper: 64)")                                    \
     F(int, epochs, 1, 1, 64, "passes over each batch (paper: 1)")                                  \
-    F(int, microbatch, 32, 1, 65536, "answers computed at once; changes memory, not the method")   \
+    F(int, microbatch, 32, 1, 65536,                                                               \
+      "answers read at once where no gradient is asked for; changes memory, not a bit of the result") \
     F(real, lr, 2e-4, 0, 1, "step size (paper: 1e-6 for 7 B parameters)")                          \
     F(name, schedule, linear, 0, 0, "linear|constant|cosine: course of the step size")             \
     F(int, warmup, 0, 0, 1000000, "updates over which the step size rises from 0")                 \

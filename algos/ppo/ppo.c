@@ -1,4 +1,4 @@
-// ppo.c - one PPO update of a language model, step by step as the listing has it.
+// ppo.c - one PPO update, step by step as the listing has it.
 //
 // Source: DR-PO's PPO oracle (arXiv:2404.08495, sections 4 and 6, Table 5, and the public code), on
 // Schulman et al. 2017 (arXiv:1707.06347).
@@ -7,33 +7,27 @@
 //    the gradient's norm limit;
 //  - the default mask_mode "strict" leaves forced tokens and everything after the stop out of the
 //    KL reward, whitening, GAE and both losses; "code" is what the published code does;
-//  - sums are normalised over the whole minibatch, not per micro-batch;
-//  - the gradient's norm is limited; minibatches are blocks of the batch in its order;
+//  - sums are normalised over the whole minibatch;
+//  - the gradient's norm is limited; minibatches of texts are blocks of the batch in its order;
 //  - episodes of several turns: what the environment says is no step; each turn's reward counts at
-//    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped.
+//    its own end, a reward model's at the end of the last; a truncated episode is bootstrapped;
+//  - in a world of vectors every action is a step; its minibatches are blocks of a new order of all steps for
+//    each pass, as is usual there.
 #include "algos/ppo/ppo.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "algos/gae.h"
-#include "algos/spaces.h"
-#include "nets/mlp.h"
 
-#define MG_CONFIG_OF mg_ppo_config
-static const mg_field fields[] = {MG_CONFIG_TABLE(MG_PPO_FIELDS) MG_CONFIG_END};
-#undef MG_CONFIG_OF
-
-static bool strict(const mg_ppo *l) { return strcmp(l->config.mask_mode, "strict") == 0; }
-
-// Policies of perceptrons in a world of vectors; else of transformers.
-static bool vectors(const mg_ppo *l) { return l->policy->nets != NULL; }
+bool mg_ppo_strict(const mg_ppo *l) { return strcmp(l->config.mask_mode, "strict") == 0; }
+bool mg_ppo_vectors(const mg_ppo *l) { return l->policy->nets != NULL; }
 
 // Where turn j ends, as an index into the episode's steps: at its first stop, else with its last step.
 static int64_t turn_end(const mg_ppo *l, const mg_episode *e, int64_t j, bool *stopped) {
     int64_t first, behind, k;
     mg_steps_of_turn(e, j, &first, &behind);
-    const int32_t *said = vectors(l) ? NULL : e->tokens + e->turns[0].action_begin;
+    const int32_t *said = mg_ppo_vectors(l) ? NULL : e->tokens + e->turns[0].action_begin;
     for (k = first; k < behind && !(said && said[k] == l->job->rule.stop);) k++;
     *stopped = k < behind;
     return *stopped ? k : behind - 1;
@@ -46,10 +40,10 @@ static void mask(const mg_ppo *l, const mg_episode *e, int64_t base, mg_ppo_batc
     int64_t first, behind;
     for (int64_t j = 0; j < e->n_turns; j++) {
         mg_steps_of_turn(e, j, &first, &behind);
-        const int64_t last = strict(l) ? turn_end(l, e, j, &stopped) : behind - 1;
+        const int64_t last = mg_ppo_strict(l) ? turn_end(l, e, j, &stopped) : behind - 1;
         for (int64_t at = base + first; at <= base + last; at++) {
             b->trained[at] = b->t.role[at] == MG_ROLE_POLICY;
-            b->in_mdp[at]  = !strict(l) || b->trained[at];
+            b->in_mdp[at]  = !mg_ppo_strict(l) || b->trained[at];
         }
     }
 }
@@ -68,7 +62,7 @@ static mg_err score(mg_ppo *l, const mg_ppo_batch *b, mg_episode *episodes) {
         const int64_t     last = turn_end(l, e, e->n_turns - 1, &ends[i]);
         int64_t           first, behind;
         mg_steps_of_turn(e, e->n_turns - 1, &first, &behind);
-        if (!strict(l) && last + 1 == behind) ends[i] = false;
+        if (!mg_ppo_strict(l) && last + 1 == behind) ends[i] = false;
         own[i]   = cut.answers[i];
         own[i].n = last + 1;
     }
@@ -127,7 +121,7 @@ static mg_err advantages(mg_ppo *l, mg_ppo_batch *b, const mg_episode *episodes)
 mg_err mg_ppo_prepare(mg_ppo *l, mg_episode *episodes, int64_t n, mg_ppo_batch *b) {
     mg_arena *step = l->job->step;
     *b             = (mg_ppo_batch){0};
-    if (vectors(l))
+    if (mg_ppo_vectors(l))
         mg_steps_of_vectors(episodes, n, l->policy, step, &b->t);
     else
         mg_steps_of_texts(episodes, n, step, &b->t);
@@ -165,11 +159,10 @@ mg_err mg_ppo_policy_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, i
                               mg_ppo_sums *sums) {
     mg_arena     *step  = l->job->step;
     const size_t  mark  = mg_arena_mark(step);
-    const int64_t slice = mg_steps_slice(&b->t, l->config.microbatch);
     const double  steps = count_of(b->trained, b->t.part[begin], b->t.part[end]);
     if (steps == 0) return MG_OK;
-    for (int64_t i = begin; i < end; i += slice) {
-        const int64_t stop = i + slice < end ? i + slice : end;
+    for (int64_t i = begin, stop; i < end; i = stop) {
+        stop = mg_steps_portion(&b->t, i, end);
         const int64_t at = b->t.part[i], n = b->t.part[stop] - at;
         mg_tape       tape = mg_tape_make(step, l->job->team, true);
         float        *H    = MG_NEW(step, float, n);
@@ -192,11 +185,10 @@ mg_err mg_ppo_value_gradient(mg_ppo *l, const mg_ppo_batch *b, int64_t begin, in
                              mg_ppo_sums *sums) {
     mg_arena     *step  = l->job->step;
     const size_t  mark  = mg_arena_mark(step);
-    const int64_t slice = mg_steps_slice(&b->t, l->config.microbatch);
     const double  steps = count_of(b->in_mdp, b->t.part[begin], b->t.part[end]);
     if (steps == 0) return MG_OK;
-    for (int64_t i = begin; i < end; i += slice) {
-        const int64_t stop = i + slice < end ? i + slice : end;
+    for (int64_t i = begin, stop; i < end; i = stop) {
+        stop = mg_steps_portion(&b->t, i, end);
         const int64_t at = b->t.part[i], n = b->t.part[stop] - at;
         mg_tape       tape = mg_tape_make(step, l->job->team, true);
         mg_tensor    *V;
@@ -249,7 +241,7 @@ static void report(const mg_ppo *l, const mg_ppo_batch *b, const mg_episode *epi
     mg_metrics_add(out, "kl", kl / n); // per episode, k1 under the sampling policy
     mg_metrics_add(out, "kl_per_token", steps > 0 ? kl / steps : 0);
     mg_metrics_add(out, "length", length / n);
-    if (vectors(l)) return;
+    if (mg_ppo_vectors(l)) return;
     mg_metrics_add(out, "stopped", stops / n);
     mg_metrics_add(out, "forced_tokens", forced / n);
 }
@@ -265,7 +257,7 @@ static void shuffle(const mg_ppo *l, int64_t update, int64_t epoch, mg_ppo_batch
 mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n, mg_metrics *out) {
     const mg_ppo_config *c     = &l->config;
     const mg_schedule    shape = mg_schedule_named(c->schedule);
-    const double lr        = mg_schedule_lr(shape, c->lr, update, c->updates, c->warmup);
+    const double lr        = mg_job_step(l->job) * mg_schedule_lr(shape, c->lr, update, c->updates, c->warmup);
     const double critic_lr = mg_schedule_lr(shape, c->critic_lr, update, c->updates, c->warmup);
     mg_ppo_batch b;
     mg_err       err = mg_ppo_prepare(l, episodes, n, &b);
@@ -297,130 +289,3 @@ mg_err mg_ppo_update(mg_ppo *l, int64_t update, mg_episode *episodes, int64_t n,
     mg_metrics_add(out, "lr", lr);
     return MG_OK;
 }
-
-// Which tasks: a fresh shuffle of the usable rows per pass over them.
-mg_err mg_ppo_plan(mg_ppo *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how,
-                   int64_t **rows) {
-    const mg_ppo_config *c       = &l->config;
-    const bool           data    = l->references.n > 0;
-    const int64_t        tasks   = data ? l->references.n_rows : l->job->n_items;
-    const int64_t        prompts = mg_pieces(c->episodes, c->per_prompt);
-    mg_start            *s       = MG_NEW(l->job->step, mg_start, c->episodes);
-    int64_t             *row     = MG_NEW(l->job->step, int64_t, c->episodes);
-    int64_t             *take    = MG_NEW(l->job->step, int64_t, prompts);
-    if (tasks > 0) mg_shuffled_rows(l->job->seed, tasks, update, prompts, l->job->step, take);
-    for (int64_t i = 0; i < c->episodes; i++) {
-        const int64_t p = i / c->per_prompt;
-        row[i] = tasks == 0 ? -1 : data ? l->references.rows[take[p]] : take[p];
-        s[i]   = (mg_start){.item  = data ? mg_pair_item(l->job->pairs, row[i]) : row[i],
-                            .group = (int32_t)p, .episode = (uint32_t)i};
-    }
-    *starts = s, *n = c->episodes;
-    if (rows) *rows = row;
-    *how = (mg_sampling){.temperature = c->temperature, .top_p = 1, .new_max = l->job->response_max,
-                         .stop = strict(l) ? l->job->rule.stop : -1};
-    if (vectors(l)) *how = (mg_sampling){.temperature = 1};
-    return MG_OK;
-}
-
-// Perceptrons: the policy by the world's actions, its own beginning as the reference, and a critic of its shape with
-// weights of its own, which reads what the policy reads.
-static mg_err open_vectors(mg_ppo *l) {
-    const mg_job     *job  = l->job;
-    const mg_mlp_head head = job->world->action.kind == MG_SPACE_DISCRETE ? MG_HEAD_CATEGORICAL : MG_HEAD_GAUSSIAN;
-    mg_err            err  = mg_spaces_policy(job, head, true, &l->policy);
-    if (!err) err = mg_spaces_policy(job, head, false, &l->reference);
-    if (err) return err;
-    mg_model_config c = l->policy->config;
-    c.mlp.out = 1, c.mlp.free = 0, c.mlp.head = MG_HEAD_NONE, c.mlp.action_scale = 1;
-    err = mg_model_new(&l->critic, &c, true);
-    if (err) return err;
-    mg_model_init(l->critic, ~job->seed);
-    memcpy(l->critic->mean->data, l->policy->mean->data, sizeof(float) * (size_t)c.mlp.in);
-    memcpy(l->critic->scale->data, l->policy->scale->data, sizeof(float) * (size_t)c.mlp.in);
-    return mg_model_compute(l->critic, job->compute);
-}
-
-static mg_err open_texts(mg_ppo *l) {
-    const mg_job *job         = l->job;
-    const bool    from_reward = strcmp(l->config.critic_init, "reward") == 0 && job->reward_folder[0];
-    mg_err        err         = mg_model_load(&l->policy, job->model_folder, true);
-    if (!err) err = mg_model_load(&l->reference, job->model_folder, false);
-    if (!err && job->reward_folder[0]) err = mg_reward_model_load(&l->reward, job->reward_folder);
-    if (!err) err = mg_model_compute(l->policy, job->compute);
-    if (!err) err = mg_model_compute(l->reference, job->compute);
-    if (!err) err = mg_model_compute(l->reward.model, job->compute);
-    if (!err)
-        err = mg_model_copy(&l->critic, from_reward ? l->reward.model : l->policy, true, true);
-    if (!err && job->n_pairs > 0)
-        err = mg_pair_tokens_make(job, job->pairs, job->n_pairs, &l->references);
-    if (!err && l->reward.model && l->reward.model->config.vocab != l->policy->config.vocab)
-        err = mg_fail(MG_MISMATCH, "reward model %s has %lld tokens, the policy %s has %lld",
-                      job->reward_folder, (long long)l->reward.model->config.vocab,
-                      job->model_folder, (long long)l->policy->config.vocab);
-    return err;
-}
-
-mg_err mg_ppo_open(mg_ppo *l, const mg_job *job, const mg_ppo_config *config) {
-    const mg_adamw_config adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = config->adam_eps,
-                                  .clip = config->clip_norm};
-    l->job     = job;
-    l->config  = *config;
-    mg_err err = job->world && mg_spaces_vectors(job->world) ? open_vectors(l) : open_texts(l);
-    if (!err) err = mg_adamw_init(&l->policy_opt, l->policy, &adam);
-    if (!err) err = mg_adamw_init(&l->critic_opt, l->critic, &adam);
-    return err;
-}
-
-void mg_ppo_close(mg_ppo *l) {
-    mg_model_free(l->policy);
-    mg_model_free(l->reference);
-    mg_model_free(l->critic);
-    mg_reward_model_release(&l->reward);
-    mg_adamw_release(&l->policy_opt);
-    mg_adamw_release(&l->critic_opt);
-}
-
-int mg_ppo_parts(mg_ppo *l, mg_part parts[MG_PARTS_MAX]) {
-    parts[0] = (mg_part){"", l->policy, &l->policy_opt};
-    parts[1] = (mg_part){"critic", l->critic, &l->critic_opt};
-    return 2;
-}
-
-static mg_err open_learner(mg_learner **out, const mg_job *job, const void *config) {
-    mg_ppo *l   = MG_NEW(job->run, mg_ppo, 1);
-    mg_err  err = mg_ppo_open(l, job, config);
-    if (err)
-        mg_ppo_close(l);
-    else
-        *out = (mg_learner *)l;
-    return err;
-}
-
-static void    close_learner(mg_learner *l) { mg_ppo_close((mg_ppo *)l); }
-static int64_t updates(const mg_learner *l) { return ((const mg_ppo *)l)->config.updates; }
-static int     parts(mg_learner *l, mg_part out[MG_PARTS_MAX]) {
-    return mg_ppo_parts((mg_ppo *)l, out);
-}
-static mg_err plan(mg_learner *l, int64_t update, mg_start **starts, int64_t *n, mg_sampling *how) {
-    return mg_ppo_plan((mg_ppo *)l, update, starts, n, how, NULL);
-}
-static mg_err update(mg_learner *l, int64_t u, mg_episode *episodes, int64_t n, mg_metrics *out) {
-    return mg_ppo_update((mg_ppo *)l, u, episodes, n, out);
-}
-
-const mg_algo mg_algo_ppo = {
-    .name        = "ppo",
-    .summary     = "proximal policy optimisation against a reward, with a critic",
-    .citation    = "Schulman et al. 2017, arXiv:1707.06347",
-    .fields      = fields,
-    .config_size = sizeof(mg_ppo_config),
-    .acts_in     = MG_IN_TEXTS | MG_IN_VECTORS,
-    .needs_world = true,
-    .open        = open_learner,
-    .updates     = updates,
-    .plan        = plan,
-    .update      = update,
-    .parts       = parts,
-    .close       = close_learner,
-};

@@ -354,6 +354,54 @@ static void the_critics_gradient_is_the_slope_of_its_loss(void **state) {
     }
 }
 
+static float *copied(const mg_model *m) {
+    float *x = malloc(sizeof *x * (size_t)m->n_weights);
+    return memcpy(x, m->grads, sizeof *x * (size_t)m->n_weights);
+}
+
+// Sums are means over the tokens of their episodes: those of many episodes are those of each, weighed
+// by its tokens.
+static void many_portions_have_the_gradient_of_their_episodes(void **state) {
+    (void)state;
+    enum { MANY = 24 * STORIES };
+    tiny        *t = started(0);
+    mg_episode  *e = MG_NEW(&t->step, mg_episode, MANY);
+    mg_ppo_batch b;
+    mg_ppo_sums  sums = {0};
+    for (int i = 0; i < MANY; i++) e[i] = written(t, &STORY[i % STORIES], i);
+    ok(mg_ppo_prepare(ppo(t), e, MANY, &b));
+    assert_true(b.t.count > 3 * MG_PORTION_TOKENS / 2);
+    moved(ppo(t)->policy, 3), moved(ppo(t)->critic, 4);
+    ok(mg_ppo_policy_gradient(ppo(t), &b, 0, MANY, &sums));
+    ok(mg_ppo_value_gradient(ppo(t), &b, 0, MANY, &sums));
+    for (int critic = 0; critic < 2; critic++) {
+        mg_model      *m    = critic ? ppo(t)->critic : ppo(t)->policy;
+        const uint8_t *mask = critic ? b.in_mdp : b.trained;
+        double        *sum  = calloc((size_t)m->n_weights, sizeof *sum);
+        float         *all  = copied(m);
+        double         loss = 0, count = 0, off = 0, norm = 0;
+        for (int i = 0; i < MANY; i++) {
+            mg_ppo_sums one = {0};
+            double      n   = 0;
+            for (int64_t k = b.t.offset[i]; k < b.t.offset[i + 1]; k++) n += mask[k];
+            mg_model_zero_grads(m);
+            ok(critic ? mg_ppo_value_gradient(ppo(t), &b, i, i + 1, &one)
+                      : mg_ppo_policy_gradient(ppo(t), &b, i, i + 1, &one));
+            for (int64_t k = 0; k < m->n_weights; k++) sum[k] += n * (double)m->grads[k];
+            loss += n * (critic ? one.value_loss : one.policy_loss), count += n;
+        }
+        for (int64_t k = 0; k < m->n_weights; k++) {
+            off += pow(sum[k] / count - (double)all[k], 2);
+            norm += pow((double)all[k], 2);
+        }
+        assert_true(norm > 1e-12);
+        near(sqrt(off / norm), 0, 1e-5);
+        near(critic ? sums.value_loss : sums.policy_loss, loss / count, 1e-6);
+        free(sum), free(all);
+    }
+    tiny_stop(t);
+}
+
 static void metrics_say_what_happened(void **state) {
     (void)state;
     tiny       *t = tiny_start("ppo", 1, tiny_reward, "mask_mode=strict lr=0");
@@ -395,11 +443,6 @@ typedef struct gradients {
     float      *policy, *critic;
     mg_ppo_sums sums;
 } gradients;
-
-static float *copied(const mg_model *m) {
-    float *x = malloc(sizeof *x * (size_t)m->n_weights);
-    return memcpy(x, m->grads, sizeof *x * (size_t)m->n_weights);
-}
 
 static gradients gradients_of(tiny *t, const mg_ppo_batch *b) {
     gradients g = {0};
@@ -648,6 +691,7 @@ int main(void) {
         cmocka_unit_test(an_update_prepares_what_the_listing_says),
         cmocka_unit_test(losses_are_means_over_the_whole_minibatch),
         cmocka_unit_test(the_critics_gradient_is_the_slope_of_its_loss),
+        cmocka_unit_test(many_portions_have_the_gradient_of_their_episodes),
         cmocka_unit_test(metrics_say_what_happened),
         cmocka_unit_test(an_answer_without_its_stop_gets_missing_eos),
         cmocka_unit_test(strict_ignores_forced_and_late_tokens_and_code_does_not),

@@ -9,7 +9,8 @@
 #define MG_REWARD_MODEL_FIELDS(F)                                                                  \
     F(real, epochs, 1, 1e-3, 1000, "passes over the pairs")                                        \
     F(int, batch, 64, 1, 65536, "pairs per update")                                                \
-    F(int, microbatch, 32, 1, 65536, "pairs computed at once; changes memory, not the method")     \
+    F(int, microbatch, 32, 1, 65536,                                                               \
+      "pairs read at once where no gradient is asked for; changes memory, not a bit of the result") \
     F(name, pool, mean, 0, 0,                                                                      \
       "mean|last: score is the mean over the answer's tokens, or the one at its stop (paper)")     \
     F(name, normalise, samples, 0, 0,                                                              \

@@ -46,7 +46,7 @@ static void texts_of(const char **texts) {
 
 static void all_answers_start_equal(void **state) {
     (void)state;
-    tiny *t = started("batch=12 microbatch=5");
+    tiny *t = started("batch=120 microbatch=5");
     ok(tiny_update(t, 0));
     near(metric(&t->metrics, "loss"), log(2), 1e-12);
     near(metric(&t->metrics, "margin"), 0, 0);
@@ -59,7 +59,7 @@ static void the_loss_is_bradleys_and_terrys(void **state) {
     for (int k = 0; k < 2; k++) {
         char settings[96];
         snprintf(settings, sizeof settings,
-                 "batch=12 microbatch=5 epochs=40 lr=0.01 warmup=0 pool=%s", pools[k]);
+                 "batch=120 microbatch=5 epochs=400 lr=0.01 warmup=0 pool=%s", pools[k]);
         tiny           *t = started(settings);
         const char     *texts[2 * TINY_PAIRS];
         double          reward[2 * TINY_PAIRS], loss = 0, right = 0;

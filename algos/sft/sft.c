@@ -57,16 +57,15 @@ static void lesson_make(const mg_pair_tokens *t, const int64_t *rows, int64_t n,
         }
 }
 
-// Adds d loss / d weights over the rows in slices of `microbatch`; the loss per token in *nll.
+// Adds d loss / d weights over the rows, portion after portion; the loss per token in *nll.
 static mg_err gradient(sft *s, const lesson *x, double *nll) {
     mg_arena      *step   = s->job->step;
     const uint8_t *learnt = x->learnt;
     const size_t   mark   = mg_arena_mark(step);
     *nll                  = 0;
-    for (int64_t i = 0; i < x->a.n_answers; i += s->config.microbatch) {
-        const int64_t rest = x->a.n_answers - i;
-        const int64_t size = rest < s->config.microbatch ? rest : s->config.microbatch;
-        const mg_answers part = mg_answers_view(&x->a, i, i + size);
+    for (int64_t i = 0, stop; i < x->a.n_answers; i = stop) {
+        stop                  = mg_answers_portion(&x->a, i, x->a.n_answers, 1);
+        const mg_answers part = mg_answers_view(&x->a, i, stop);
         mg_tape          tape = mg_tape_make(step, s->job->team, true);
         mg_tensor       *logp;
         mg_err           err = mg_answers_logp(&tape, s->model, &part, 1, &logp, NULL);

@@ -6,7 +6,8 @@
 #define MG_SFT_FIELDS(F)                                                                           \
     F(real, epochs, 1, 1e-3, 1000, "passes over the data")                                         \
     F(int, batch, 64, 1, 65536, "rows per update")                                                 \
-    F(int, microbatch, 32, 1, 65536, "rows computed at once; changes memory, not the method")      \
+    F(int, microbatch, 32, 1, 65536,                                                               \
+      "rows read at once where no gradient is asked for; changes memory, not a bit of the result") \
     F(real, lr, 1e-3, 0, 1, "step size (DR-PO's paper: 3e-6 for 2.8 B parameters)")                \
     F(name, schedule, cosine, 0, 0, "linear|constant|cosine: course of the step size")             \
     F(int, warmup, 50, 0, 1000000, "updates over which the step size rises from 0")                \

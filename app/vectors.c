@@ -1,0 +1,68 @@
+// vectors.c - D4RL's and Minari's layouts, one into the other.
+#include "app/vectors.h"
+
+#include <string.h>
+
+#include "app/app.h"
+#include "app/json.h"
+#include "core/file.h"
+#include "store/logged.h"
+
+#define ARENA_MAX ((size_t)64 << 30) // address space
+
+static void report(const char *source, const char *out, const char *id, const mg_logged *l) {
+    const long long rows = l->rows, episodes = mg_logged_episodes(l);
+    if (mg_json)
+        mg_json_print(json_pack("{s:s, s:s, s:s*, s:s?, s:I, s:I, s:I, s:I}", "source", source, "out", out, "id", id,
+                                "world", l->world, "rows", (json_int_t)rows, "episodes", (json_int_t)episodes, "obs",
+                                (json_int_t)l->obs, "act", (json_int_t)l->act));
+    else
+        printf("%lld rows of %lld episodes (observations of %lld numbers, actions of %lld) in %s%s%s\n", rows, episodes,
+               (long long)l->obs, (long long)l->act, out, id ? " as " : "", id ? id : "");
+}
+
+// Missing folders on the way to a file.
+static mg_err make_parent(const char *path, mg_arena *arena) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash != path ? mg_folder_make(mg_path(arena, "%.*s", (int)(slash - path), path)) : MG_OK;
+}
+
+mg_err mg_vectors_import(const char *source, const char *out, const char *world) {
+    mg_arena  arena;
+    mg_logged l;
+    if (!out) return mg_fail(MG_CONFIG, "--out: found nothing, wanted a file to write to, such as sets/x.hdf5");
+    if (mg_file_exists(out)) return mg_fail(MG_BUSY, "%s is there already; remove it or name another file", out);
+    mg_err err = mg_arena_init(&arena, "import", ARENA_MAX);
+    if (err) return err;
+    err = mg_logged_read(source, &arena, &l);
+    if (!err && world) l.world = world;
+    if (!err) err = make_parent(out, &arena);
+    if (!err) err = mg_d4rl_write(out, &l);
+    if (!err) report(source, out, NULL, &l);
+    mg_arena_release(&arena);
+    return err;
+}
+
+// "martingale/hopper-medium-v0" of sets/hopper-medium.hdf5; what an id cannot hold becomes a dash.
+static const char *id_of(const char *source, mg_arena *arena) {
+    const char *slash = strrchr(source, '/'), *name = slash && slash[1] ? slash + 1 : source;
+    const char *dot   = strrchr(name, '.');
+    const int   n     = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
+    char       *id    = mg_path(arena, "martingale/%.*s-v0", n, name);
+    for (char *c = id + strlen("martingale/"); *c; c++)
+        if (!strchr("-_", *c) && !(*c >= '0' && *c <= '9') && !((*c | 32) >= 'a' && (*c | 32) <= 'z')) *c = '-';
+    return id;
+}
+
+mg_err mg_vectors_export(const char *source, const char *folder, const char *id) {
+    mg_arena  arena;
+    mg_logged l;
+    mg_err    err = mg_arena_init(&arena, "export", ARENA_MAX);
+    if (err) return err;
+    err = mg_logged_read(source, &arena, &l);
+    if (!err && !id) id = id_of(source, &arena);
+    if (!err) err = mg_minari_write(folder, id, &l, &arena);
+    if (!err) report(source, folder, id, &l);
+    mg_arena_release(&arena);
+    return err;
+}

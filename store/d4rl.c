@@ -1,0 +1,73 @@
+// d4rl.c - D4RL's layout, read and written.
+#include <string.h>
+
+#include "store/hdf5.h"
+#include "store/logged.h"
+
+#define AS "observations"
+
+// The arrays that may be there.
+static mg_err read_optional(const mg_hdf5 *h, mg_arena *arena, mg_logged *l) {
+    int64_t n, width = l->obs, one;
+    mg_err  err = MG_OK;
+    if (mg_hdf5_has(h, "next_observations"))
+        err = mg_hdf5_array(h, "next_observations", MG_HDF5_VECTORS, l->rows, AS, arena, &n, &width, &l->next);
+    if (!err && width != l->obs)
+        err = mg_fail(MG_CORRUPT, "%s: next_observations: found rows of %lld, wanted %lld, as observations has",
+                      h->path, (long long)width, (long long)l->obs);
+    if (!err && mg_hdf5_has(h, "infos/qpos"))
+        err = mg_hdf5_array(h, "infos/qpos", MG_HDF5_VECTORS, l->rows, AS, arena, &n, &l->nq, &l->qpos);
+    if (!err && mg_hdf5_has(h, "infos/qvel"))
+        err = mg_hdf5_array(h, "infos/qvel", MG_HDF5_VECTORS, l->rows, AS, arena, &n, &l->nv, &l->qvel);
+    if (!err && mg_hdf5_has(h, "infos/action_log_probs"))
+        err = mg_hdf5_array(h, "infos/action_log_probs", MG_HDF5_NUMBERS, l->rows, AS, arena, &n, &one, &l->logp);
+    if (!err) l->world = mg_hdf5_text(h, "metadata/world", arena);
+    return err;
+}
+
+mg_err mg_d4rl_read(const char *file, mg_arena *arena, mg_logged *out) {
+    const size_t mark = mg_arena_mark(arena);
+    mg_logged    l    = {0};
+    int64_t      n, one;
+    mg_hdf5      h;
+    mg_err       err = mg_hdf5_open(&h, file);
+    if (err) return err;
+    err = mg_hdf5_array(&h, "observations", MG_HDF5_VECTORS, -1, NULL, arena, &l.rows, &l.obs, &l.observation);
+    if (!err) err = mg_hdf5_array(&h, "actions", MG_HDF5_VECTORS, l.rows, AS, arena, &n, &l.act, &l.action);
+    if (!err) err = mg_hdf5_array(&h, "rewards", MG_HDF5_NUMBERS, l.rows, AS, arena, &n, &one, &l.reward);
+    if (!err) err = mg_hdf5_array(&h, "terminals", MG_HDF5_FLAGS, l.rows, AS, arena, &n, &one, &l.terminal);
+    if (!err) err = mg_hdf5_array(&h, "timeouts", MG_HDF5_FLAGS, l.rows, AS, arena, &n, &one, &l.timeout);
+    if (!err) err = read_optional(&h, arena, &l);
+    mg_hdf5_close(&h);
+    if (err) {
+        mg_arena_reset(arena, mark);
+        return err;
+    }
+    *out = l;
+    return MG_OK;
+}
+
+// An array that may be NULL: then nothing is written.
+static mg_err put(const mg_hdf5 *h, mg_err err, const char *key, mg_hdf5_kind kind, const mg_logged *l,
+                  int64_t width, const void *x) {
+    return err || !x ? err : mg_hdf5_write(h, key, kind, l->rows, width, x);
+}
+
+mg_err mg_d4rl_write(const char *file, const mg_logged *l) {
+    mg_hdf5 h;
+    mg_err  err = mg_hdf5_create(&h, file);
+    if (err) return err;
+    err = put(&h, err, "observations", MG_HDF5_VECTORS, l, l->obs, l->observation);
+    err = put(&h, err, "actions", MG_HDF5_VECTORS, l, l->act, l->action);
+    err = put(&h, err, "rewards", MG_HDF5_NUMBERS, l, 0, l->reward);
+    err = put(&h, err, "terminals", MG_HDF5_FLAGS, l, 0, l->terminal);
+    err = put(&h, err, "timeouts", MG_HDF5_FLAGS, l, 0, l->timeout);
+    err = put(&h, err, "next_observations", MG_HDF5_VECTORS, l, l->obs, l->next);
+    err = put(&h, err, "infos/qpos", MG_HDF5_VECTORS, l, l->nq, l->qpos);
+    err = put(&h, err, "infos/qvel", MG_HDF5_VECTORS, l, l->nv, l->qvel);
+    err = put(&h, err, "infos/action_log_probs", MG_HDF5_NUMBERS, l, 0, l->logp);
+    if (!err && l->world) err = mg_hdf5_write_text(&h, "metadata/world", l->world);
+    if (!err) return mg_hdf5_finish(&h);
+    mg_hdf5_close(&h);
+    return err;
+}

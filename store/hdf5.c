@@ -1,0 +1,222 @@
+// hdf5.c - reading arrays, with every check that their readers would have to make.
+//
+// Version 1.10 of the library's interface. It keeps its errors per thread and prints them unless told
+// not to; ids are closed by hand, and the file closes whatever was left open (H5F_CLOSE_STRONG).
+#define H5_USE_110_API
+#include "store/hdf5.h"
+
+#include <hdf5.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "store/hdf5_ids.h"
+
+static herr_t innermost(unsigned n, const H5E_error2_t *e, void *out) {
+    if (n == 0) snprintf(out, MG_HDF5_WORDS, "%s", e->desc);
+    return 0;
+}
+
+const char *mg_hdf5_words(char words[MG_HDF5_WORDS]) {
+    strcpy(words, "no reason given");
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, words);
+    return words;
+}
+
+void mg_hdf5_begin(void) {
+    H5dont_atexit(); // refused from the second time on
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) {
+    char words[MG_HDF5_WORDS];
+    *h = (mg_hdf5){0};
+    mg_hdf5_begin();
+    FILE *f = fopen(path, "rb"); // the system's reason is shorter than the library's
+    if (!f) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
+    fclose(f);
+    const hid_t how = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fclose_degree(how, H5F_CLOSE_STRONG);
+    const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, how);
+    if (file < 0) mg_hdf5_words(words); // before the next call forgets them
+    H5Pclose(how);
+    if (file < 0) return mg_fail(MG_CORRUPT, "%s: no HDF5 file that can be read: %s", path, words);
+    char *copy = strdup(path);
+    if (!copy) {
+        H5Fclose(file);
+        return mg_fail(MG_NOMEM, "open %s", path);
+    }
+    *h = (mg_hdf5){copy, file};
+    return MG_OK;
+}
+
+// The library wants each part of a path to be there before it is asked for the next.
+bool mg_hdf5_has(const mg_hdf5 *h, const char *key) {
+    char part[256];
+    if (strlen(key) >= sizeof part) return false;
+    for (size_t i = 1;; i++) {
+        if (key[i] && key[i] != '/') continue;
+        memcpy(part, key, i);
+        part[i] = 0;
+        if (H5Lexists(h->file, part, H5P_DEFAULT) <= 0) return false;
+        if (!key[i]) return true;
+    }
+}
+
+int64_t mg_hdf5_names(const mg_hdf5 *h) {
+    H5G_info_t info = {0};
+    return H5Gget_info(h->file, &info) < 0 ? 0 : (int64_t)info.nlinks;
+}
+
+// ---- What an array is
+
+static const char *class_name(H5T_class_t c) {
+    switch (c) {
+    case H5T_INTEGER:  return "integers";
+    case H5T_FLOAT:    return "floating point numbers";
+    case H5T_STRING:   return "texts";
+    case H5T_COMPOUND: return "compounds";
+    case H5T_ENUM:     return "an enumeration";
+    default:           return "something else";
+    }
+}
+
+static mg_err check_class(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, H5T_class_t c) {
+    static const char *const wanted[] = {"floating point numbers", "numbers", "booleans or integers"};
+    const bool good[] = {c == H5T_FLOAT, c == H5T_FLOAT || c == H5T_INTEGER, c == H5T_ENUM || c == H5T_INTEGER};
+    if (good[kind]) return MG_OK;
+    return mg_fail(MG_CORRUPT, "%s: %s: found %s, wanted %s", h->path, key, class_name(c), wanted[kind]);
+}
+
+// Rank and dimensions; `dims` becomes {rows, width}.
+static mg_err check_dims(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int rank, hsize_t dims[2]) {
+    const bool vectors = kind == MG_HDF5_VECTORS;
+    if (vectors ? rank != 2 : rank != 1 && !(rank == 2 && dims[1] == 1))
+        return mg_fail(MG_CORRUPT, "%s: %s: found rank %d, wanted %s", h->path, key, rank,
+                       vectors ? "2: rows of numbers" : "1: a number per row");
+    if (rank == 1) dims[1] = 1;
+    if (dims[0] == 0 || dims[1] == 0)
+        return mg_fail(MG_CORRUPT, "%s: %s: found %llu rows of %llu, wanted at least 1 of 1", h->path, key,
+                       (unsigned long long)dims[0], (unsigned long long)dims[1]);
+    if (dims[0] > (hsize_t)MG_HDF5_ROWS_MAX || dims[1] > MG_HDF5_WIDTH_MAX)
+        return mg_fail(MG_LIMIT, "%s: %s: found %llu rows of %llu, wanted at most %lld of %d", h->path, key,
+                       (unsigned long long)dims[0], (unsigned long long)dims[1], (long long)MG_HDF5_ROWS_MAX,
+                       MG_HDF5_WIDTH_MAX);
+    return MG_OK;
+}
+
+mg_err mg_hdf5_shape(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t *rows, int64_t *width) {
+    char words[MG_HDF5_WORDS];
+    if (!mg_hdf5_has(h, key)) return mg_fail(MG_CORRUPT, "%s: %s: is not there", h->path, key);
+    const hid_t set = H5Oopen(h->file, key, H5P_DEFAULT);
+    if (set < 0) return mg_fail(MG_CORRUPT, "%s: %s: %s", h->path, key, mg_hdf5_words(words));
+    if (H5Iget_type(set) != H5I_DATASET) {
+        H5Oclose(set);
+        return mg_fail(MG_CORRUPT, "%s: %s: found a group, wanted an array", h->path, key);
+    }
+    const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
+    hsize_t     dims[2] = {0};
+    const int   rank    = H5Sget_simple_extent_ndims(space);
+    if (rank == 1 || rank == 2) H5Sget_simple_extent_dims(space, dims, NULL);
+    mg_err err = check_class(h, key, kind, H5Tget_class(type));
+    if (!err) err = check_dims(h, key, kind, rank, dims);
+    H5Tclose(type);
+    H5Sclose(space);
+    H5Oclose(set);
+    if (err) return err;
+    *rows = (int64_t)dims[0], *width = (int64_t)dims[1];
+    return MG_OK;
+}
+
+// ---- Its numbers
+
+static mg_err check_numbers(const mg_hdf5 *h, const char *key, const float *x, int64_t from, int64_t rows,
+                            int64_t width) {
+    for (int64_t k = 0; k < rows * width; k++)
+        if (!isfinite(x[k]))
+            return mg_fail(MG_CORRUPT, "%s: %s: row %lld: found %g, wanted finite numbers of 4 bytes", h->path, key,
+                           (long long)(from + k / width), (double)x[k]);
+    return MG_OK;
+}
+
+static mg_err check_flags(const mg_hdf5 *h, const char *key, const uint8_t *x, int64_t from, int64_t rows) {
+    for (int64_t k = 0; k < rows; k++)
+        if (x[k] > 1)
+            return mg_fail(MG_CORRUPT, "%s: %s: row %lld: found %d, wanted 0 or 1", h->path, key,
+                           (long long)(from + k), (int8_t)x[k]);
+    return MG_OK;
+}
+
+mg_err mg_hdf5_read(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t from, int64_t rows, void *out) {
+    char        words[MG_HDF5_WORDS];
+    hsize_t     dims[2] = {0, 1}, start[2] = {(hsize_t)from, 0};
+    const hid_t set = H5Dopen2(h->file, key, H5P_DEFAULT), space = H5Dget_space(set);
+    H5Sget_simple_extent_dims(space, dims, NULL);
+    MG_ASSERT(from >= 0 && rows >= 0 && (hsize_t)(from + rows) <= dims[0]);
+    dims[0]            = (hsize_t)rows;
+    const hid_t memory = H5Screate_simple(H5Sget_simple_extent_ndims(space), dims, NULL);
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, dims, NULL);
+    // Integers outside the byte become its largest and smallest, which are no flags either.
+    const herr_t failed = H5Dread(set, kind == MG_HDF5_FLAGS ? H5T_NATIVE_INT8 : H5T_NATIVE_FLOAT, memory, space,
+                                  H5P_DEFAULT, out);
+    if (failed < 0) mg_hdf5_words(words);
+    H5Sclose(memory);
+    H5Sclose(space);
+    H5Dclose(set);
+    if (failed < 0) return mg_fail(MG_CORRUPT, "%s: %s: %s", h->path, key, words);
+    return kind == MG_HDF5_FLAGS ? check_flags(h, key, out, from, rows)
+                                 : check_numbers(h, key, out, from, rows, (int64_t)dims[1]);
+}
+
+mg_err mg_hdf5_array(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t wanted, const char *as,
+                     mg_arena *arena, int64_t *rows, int64_t *width, void *out) {
+    int64_t n, w;
+    mg_err  err = mg_hdf5_shape(h, key, kind, &n, &w);
+    if (err) return err;
+    if (wanted >= 0 && n != wanted)
+        return mg_fail(MG_CORRUPT, "%s: %s: found %lld rows, wanted %lld, as many as %s has", h->path, key,
+                       (long long)n, (long long)wanted, as);
+    const size_t size = (size_t)(n * w) * (kind == MG_HDF5_FLAGS ? 1 : sizeof(float)); // below 2^50
+    if (size + 64 > arena->size_max - arena->used)
+        return mg_fail(MG_LIMIT, "%s: %s: found %zu bytes, wanted at most %zu", h->path, key, size,
+                       arena->size_max - arena->used);
+    const size_t mark = mg_arena_mark(arena);
+    void        *x    = mg_arena_alloc_raw(arena, size);
+    err               = mg_hdf5_read(h, key, kind, 0, n, x);
+    if (err) {
+        mg_arena_reset(arena, mark);
+        return err;
+    }
+    *rows = n, *width = w;
+    memcpy(out, &x, sizeof x);
+    return MG_OK;
+}
+
+static const char *read_text(hid_t set, hid_t type, mg_arena *arena) {
+    if (H5Tis_variable_str(type) > 0) {
+        char *text = NULL;
+        if (H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &text) < 0 || !text) return NULL;
+        const char *copy = mg_arena_strdup(arena, text);
+        H5free_memory(text);
+        return copy;
+    }
+    const size_t size = H5Tget_size(type);
+    if (size == 0 || size > 4096) return NULL;
+    char *text = mg_arena_alloc(arena, size + 1);
+    return H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0 ? NULL : text;
+}
+
+const char *mg_hdf5_text(const mg_hdf5 *h, const char *key, mg_arena *arena) {
+    if (!mg_hdf5_has(h, key)) return NULL;
+    const hid_t set = H5Dopen2(h->file, key, H5P_DEFAULT);
+    if (set < 0) return NULL;
+    const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
+    const char *text  = NULL;
+    if (H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1)
+        text = read_text(set, type, arena);
+    H5Tclose(type);
+    H5Sclose(space);
+    H5Dclose(set);
+    return text;
+}

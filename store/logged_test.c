@@ -1,0 +1,418 @@
+// Goal: both layouts come back with the bits that went in, other programs' types are taken, and of a
+// broken file it is said which key and which row is wrong, by us and by nobody else.
+#define H5_USE_110_API
+#include "store/logged.h"
+
+#include <fcntl.h>
+#include <hdf5.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "core/file.h"
+#include "store/fixture.h"
+
+#define N 6
+
+// Three episodes: two rows to a terminal, three to a timeout, one that goes on.
+static float   s[N * 2] = {0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 20, 21},
+               s2[N * 2] = {2, 3, 4, 5, 12, 13, 14, 15, 16, 17, 22, 23},
+               a[N] = {-1, .5f, 0, .25f, -.125f, 1}, r[N] = {1, 2, 3, -4, 5, 1e-30f},
+               qpos[N] = {.1f, .2f, .3f, .4f, .5f, .6f}, qvel[N * 2] = {9, 8, 7}, logp[N] = {-1, -2, -3, -4, -5, -6};
+static uint8_t over[N] = {0, 1, 0, 0, 0, 0}, cut[N] = {0, 0, 0, 0, 1, 0};
+
+static mg_logged whole(void) {
+    return (mg_logged){.rows = N, .obs = 2, .act = 1, .nq = 1, .nv = 2, .observation = s, .action = a, .reward = r,
+                       .terminal = over, .timeout = cut, .next = s2, .qpos = qpos, .qvel = qvel, .logp = logp,
+                       .world = "hopper"};
+}
+
+static mg_logged read_back(fixture *f, const char *path) {
+    mg_logged l;
+    if (mg_logged_read(path, &f->arena, &l)) fail_msg("%s", mg_err_detail());
+    return l;
+}
+
+static void refused(fixture *f, const char *path, mg_err wanted, const char *words) {
+    mg_logged    l;
+    const size_t used = f->arena.used;
+    const mg_err err  = mg_logged_read(path, &f->arena, &l);
+    if (err != wanted || !strstr(mg_err_detail(), words))
+        fail_msg("%s '%s', wanted %s '%s'", mg_err_name(err), err ? mg_err_detail() : "", mg_err_name(wanted), words);
+    if (!strstr(mg_err_detail(), path)) fail_msg("'%s' does not name %s", mg_err_detail(), path);
+    mg_arena_reset(&f->arena, used);
+}
+
+// ---- D4RL
+
+static void test_what_was_written_comes_back(void **state) {
+    fixture  *f = *state;
+    mg_logged l = whole();
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_OK);
+    l = read_back(f, f->path);
+    assert_true(l.rows == N && l.obs == 2 && l.act == 1 && l.nq == 1 && l.nv == 2);
+    assert_memory_equal(l.observation, s, sizeof s);
+    assert_memory_equal(l.next, s2, sizeof s2);
+    assert_memory_equal(l.action, a, sizeof a);
+    assert_memory_equal(l.reward, r, sizeof r);
+    assert_memory_equal(l.terminal, over, N);
+    assert_memory_equal(l.timeout, cut, N);
+    assert_memory_equal(l.qpos, qpos, sizeof qpos);
+    assert_memory_equal(l.qvel, qvel, sizeof qvel);
+    assert_memory_equal(l.logp, logp, sizeof logp);
+    assert_string_equal(l.world, "hopper");
+}
+
+static void test_what_may_be_missing_may(void **state) {
+    fixture  *f = *state;
+    mg_logged l = whole();
+    l.next = l.qpos = l.qvel = l.logp = NULL, l.world = NULL;
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_OK);
+    l = read_back(f, f->path);
+    assert_true(!l.next && !l.qpos && !l.qvel && !l.logp && !l.world);
+    assert_memory_equal(l.timeout, cut, N);
+}
+
+static void test_nothing_is_overwritten(void **state) {
+    fixture  *f = *state;
+    mg_logged l = whole();
+    assert_int_equal(mg_file_write(f->path, "x", 1), MG_OK);
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_BUSY);
+    assert_non_null(strstr(mg_err_detail(), "is there already"));
+    struct stat st;
+    assert_true(stat(f->path, &st) == 0 && st.st_size == 1);
+}
+
+// A limit on the size of files stands for a full disk.
+static void test_no_room_is_an_error_that_leaves_nothing(void **state) {
+    fixture      *f = *state;
+    mg_logged     l = whole();
+    char          temporary[96];
+    struct rlimit limit, small;
+    float        *many = calloc(2 * 100000, sizeof *many);
+    snprintf(temporary, sizeof temporary, "%s.tmp", f->path);
+    l = (mg_logged){.rows = 100000, .obs = 2, .act = 2, .observation = many, .action = many, .reward = many,
+                    .terminal = (uint8_t *)many, .timeout = (uint8_t *)many};
+    getrlimit(RLIMIT_FSIZE, &limit);
+    small          = limit;
+    small.rlim_cur = 200000;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_IO);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    free(many);
+    if (!strstr(mg_err_detail(), "File too large")) fail_msg("%s", mg_err_detail());
+    assert_int_equal(access(f->path, F_OK), -1);
+    assert_int_equal(access(temporary, F_OK), -1);
+}
+
+// ---- Files that others have made
+
+static hid_t made(const fixture *f) {
+    const hid_t file = H5Fcreate(f->path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(file >= 0);
+    return file;
+}
+
+// An array as h5py would put it: chunks, gzip and shuffle where it has numbers.
+static void put(hid_t file, const char *key, hid_t type, int rank, hsize_t rows, hsize_t width, const void *x) {
+    const hsize_t dims[2] = {rows, width}, chunk[2] = {rows > 1 ? 2 : 1, width};
+    const hid_t   space = H5Screate_simple(rank, dims, NULL), how = H5Pcreate(H5P_DATASET_CREATE),
+                  links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    if (rows > 0) H5Pset_chunk(how, rank, chunk), H5Pset_shuffle(how), H5Pset_deflate(how, 4);
+    const hid_t set = H5Dcreate2(file, key, type, space, links, how, H5P_DEFAULT);
+    assert_true(set >= 0);
+    if (rows > 0) assert_true(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
+    H5Dclose(set), H5Pclose(links), H5Pclose(how), H5Sclose(space);
+}
+
+static const double  wide[N * 2] = {0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 20, 21};
+static const int64_t ints[N]     = {1, -2, 3, 0, 0, 1};
+
+// Five good keys in other types than ours, but for the one that a test makes itself.
+static hid_t good_but(const fixture *f, const char *key) {
+    const hid_t file = made(f);
+    if (strcmp(key, "observations")) put(file, "observations", H5T_NATIVE_DOUBLE, 2, N, 2, wide);
+    if (strcmp(key, "actions")) put(file, "actions", H5T_NATIVE_FLOAT, 2, N, 1, a);
+    if (strcmp(key, "rewards")) put(file, "rewards", H5T_NATIVE_INT64, 2, N, 1, ints);
+    if (strcmp(key, "terminals")) put(file, "terminals", H5T_NATIVE_UINT8, 1, N, 0, over);
+    if (strcmp(key, "timeouts")) put(file, "timeouts", H5T_NATIVE_UINT8, 2, N, 1, cut);
+    return file;
+}
+
+static void test_other_types_of_numbers_are_taken(void **state) {
+    fixture *f = *state;
+    H5Fclose(good_but(f, ""));
+    const mg_logged l = read_back(f, f->path);
+    assert_memory_equal(l.observation, s, sizeof s);
+    assert_memory_equal(l.reward, ((float[]){1, -2, 3, 0, 0, 1}), sizeof(float) * N);
+    assert_memory_equal(l.terminal, over, N);
+    assert_memory_equal(l.timeout, cut, N);
+}
+
+static void test_a_missing_key_is_named(void **state) {
+    fixture                 *f      = *state;
+    static const char *const keys[] = {"actions", "rewards", "terminals", "timeouts"};
+    for (int i = 0; i < 4; i++) {
+        char words[64];
+        H5Fclose(good_but(f, keys[i]));
+        snprintf(words, sizeof words, "hdf5: %s: is not there", keys[i]);
+        refused(f, f->path, MG_CORRUPT, strchr(words, ' ') + 1);
+    }
+    H5Fclose(good_but(f, "observations"));
+    refused(f, f->path, MG_CORRUPT, "found neither observations (D4RL) nor episode_0 (Minari)");
+}
+
+typedef struct broken {
+    const char *key;
+    hid_t       type;
+    int         rank;
+    hsize_t     rows, width;
+    const void *x;
+    const char *words;
+} broken;
+
+static void test_broken_arrays_are_refused_with_key_and_row(void **state) {
+    fixture      *f = *state;
+    const double  nan_at_3[N] = {0, 0, 0, NAN, 0, 0}, large_at_5[N] = {0, 0, 0, 0, 0, 1e300};
+    float         inf_at_4[N * 2] = {0};
+    const int     two_at_2[N] = {0, 0, 2, 0, 0, 0}, minus_at_1[N] = {0, -1, 0, 0, 0, 0}, much_at_0[N] = {256};
+    const char    texts[N]    = "abcde";
+    inf_at_4[9]               = -INFINITY;
+    const broken  cases[] = {
+        {"observations", H5T_NATIVE_FLOAT, 1, N, 0, s, "observations: found rank 1, wanted 2"},
+        {"observations", H5T_NATIVE_FLOAT, 2, N, 2, inf_at_4, "observations: row 4: found -inf"},
+        {"observations", H5T_NATIVE_INT64, 2, N, 1, ints, "observations: found integers, wanted floating point"},
+        {"observations", H5T_NATIVE_FLOAT, 2, 0, 2, s, "observations: found 0 rows of 2"},
+        {"observations", H5T_NATIVE_FLOAT, 2, N - 1, 2, s, "actions: found 6 rows, wanted 5, as many as observations"},
+        {"actions", H5T_NATIVE_INT64, 1, N, 0, ints, "actions: found integers, wanted floating point"},
+        {"actions", H5T_NATIVE_DOUBLE, 2, N, 1, nan_at_3, "actions: row 3: found nan"},
+        {"actions", H5T_NATIVE_FLOAT, 2, 2, 1, a, "actions: found 2 rows, wanted 6"},
+        {"rewards", H5T_NATIVE_DOUBLE, 1, N, 0, large_at_5, "rewards: row 5: found inf"},
+        {"rewards", H5T_NATIVE_FLOAT, 2, 3, 2, s, "rewards: found rank 2, wanted 1"},
+        {"rewards", H5T_C_S1, 1, N, 0, texts, "rewards: found texts, wanted numbers"},
+        {"rewards", H5T_NATIVE_FLOAT, 1, N - 1, 0, r, "rewards: found 5 rows, wanted 6, as many as observations has"},
+        {"terminals", H5T_NATIVE_INT, 1, N, 0, two_at_2, "terminals: row 2: found 2, wanted 0 or 1"},
+        {"terminals", H5T_NATIVE_FLOAT, 1, N, 0, r, "terminals: found floating point numbers, wanted booleans"},
+        {"timeouts", H5T_NATIVE_INT, 1, N, 0, minus_at_1, "timeouts: row 1: found -1, wanted 0 or 1"},
+        {"timeouts", H5T_NATIVE_INT, 1, N, 0, much_at_0, "timeouts: row 0: found 127, wanted 0 or 1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const broken *b    = &cases[i];
+        const hid_t   file = good_but(f, b->key);
+        put(file, b->key, b->type, b->rank, b->rows, b->width, b->x);
+        H5Fclose(file);
+        refused(f, f->path, MG_CORRUPT, b->words);
+    }
+}
+
+static void test_further_arrays_are_checked_where_they_are(void **state) {
+    fixture     *f       = *state;
+    const float  bad[N]  = {0, NAN};
+    const broken cases[] = {
+        {"next_observations", H5T_NATIVE_FLOAT, 2, N, 1, a, "next_observations: found rows of 1, wanted 2"},
+        {"infos/qpos", H5T_NATIVE_FLOAT, 2, N - 1, 1, qpos, "infos/qpos: found 5 rows, wanted 6"},
+        {"infos/qvel", H5T_NATIVE_FLOAT, 1, N, 0, qpos, "infos/qvel: found rank 1, wanted 2"},
+        {"infos/action_log_probs", H5T_NATIVE_FLOAT, 1, N, 0, bad, "infos/action_log_probs: row 1: found nan"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const hid_t file = good_but(f, "");
+        put(file, cases[i].key, cases[i].type, cases[i].rank, cases[i].rows, cases[i].width, cases[i].x);
+        H5Fclose(file);
+        refused(f, f->path, MG_CORRUPT, cases[i].words);
+    }
+}
+
+static void test_a_group_is_no_array(void **state) {
+    fixture    *f    = *state;
+    const hid_t file = good_but(f, "rewards");
+    put(file, "rewards/forward", H5T_NATIVE_FLOAT, 1, N, 0, r);
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "rewards: found a group, wanted an array");
+}
+
+// The library's words go into the sentence and not to the terminal.
+static void test_what_is_no_file_of_the_librarys_is_refused_quietly(void **state) {
+    fixture *f = *state;
+    char     said[96], folder[80];
+    snprintf(said, sizeof said, "%s/stderr", f->folder);
+    const int before = dup(2), quiet = open(said, O_RDWR | O_CREAT, 0600);
+    H5Fclose(good_but(f, ""));
+    struct stat st;
+    stat(f->path, &st);
+    H5Eset_auto2(H5E_DEFAULT, (H5E_auto2_t)H5Eprint2, stderr); // as it is in a new process
+    fflush(stderr), dup2(quiet, 2);
+    mg_err   err[4];
+    char     words[4][300];
+    mg_logged l;
+    for (int i = 0; i < 4; i++) {
+        if (i == 0) assert_int_equal(truncate(f->path, st.st_size * 2 / 3), 0);
+        if (i == 1) assert_int_equal(mg_file_write(f->path, "observations", 12), MG_OK);
+        if (i == 2) assert_int_equal(truncate(f->path, 0), 0);
+        if (i == 3) unlink(f->path);
+        err[i] = mg_logged_read(f->path, &f->arena, &l);
+        snprintf(words[i], sizeof words[i], "%s", mg_err_detail());
+    }
+    fflush(stderr), dup2(before, 2), close(before);
+    assert_true(fstat(quiet, &st) == 0 && close(quiet) == 0);
+    assert_int_equal(st.st_size, 0);
+    assert_true(err[0] == MG_CORRUPT && strstr(words[0], "no HDF5 file that can be read: truncated file"));
+    assert_true(err[1] == MG_CORRUPT && strstr(words[1], "no HDF5 file that can be read: "));
+    assert_true(err[2] == MG_CORRUPT && err[3] == MG_IO && strstr(words[3], "No such file"));
+    snprintf(folder, sizeof folder, "%s", f->folder);
+    refused(f, folder, MG_CORRUPT, "found neither data/main_data.hdf5 nor main_data.hdf5");
+}
+
+// A file that claims more than there is room for, without having it.
+static void test_a_claimed_size_is_checked_before_it_is_believed(void **state) {
+    fixture      *f       = *state;
+    const hsize_t dims[2] = {(hsize_t)1 << 31, 60000}, chunk[2] = {64, 64};
+    const hid_t   file = good_but(f, "observations"), space = H5Screate_simple(2, dims, NULL),
+                how  = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(how, 2, chunk);
+    H5Dclose(H5Dcreate2(file, "observations", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, how, H5P_DEFAULT));
+    H5Pclose(how), H5Sclose(space), H5Fclose(file);
+    refused(f, f->path, MG_LIMIT, "observations: found 515396075520000 bytes, wanted at most");
+}
+
+// ---- Minari
+
+static void test_minari_comes_back(void **state) {
+    fixture  *f = *state;
+    mg_logged l = whole();
+    char      out[80];
+    snprintf(out, sizeof out, "%s/set", f->folder);
+    if (mg_minari_write(out, "ours/hopper-v0", &l, &f->arena)) fail_msg("%s", mg_err_detail());
+    l = read_back(f, out);
+    assert_true(l.rows == N && l.obs == 2 && l.act == 1 && !l.qpos && !l.world);
+    assert_memory_equal(l.observation, s, sizeof s);
+    assert_memory_equal(l.next, s2, sizeof s2);
+    assert_memory_equal(l.action, a, sizeof a);
+    assert_memory_equal(l.reward, r, sizeof r);
+    assert_memory_equal(l.terminal, over, N);
+    assert_memory_equal(l.timeout, ((uint8_t[]){0, 0, 0, 0, 1, 1}), N); // the last row ends its episode
+}
+
+// Episode k of `steps` rows, the last of them terminal.
+static void put_episode(hid_t file, int k, int steps, hsize_t obs, const void *truncations) {
+    const float   zero[40] = {0};
+    const uint8_t no[8] = {0};
+    uint8_t       end[8] = {0};
+    char          key[64];
+    end[steps - 1] = !truncations;
+    const struct { const char *name; hid_t type; int rank; hsize_t rows, width; const void *x; } parts[] = {
+        {"observations", H5T_NATIVE_FLOAT, 2, (hsize_t)steps + 1, obs, zero},
+        {"actions", H5T_NATIVE_FLOAT, 2, (hsize_t)steps, 1, zero},
+        {"rewards", H5T_NATIVE_FLOAT, 1, (hsize_t)steps, 0, zero},
+        {"terminations", H5T_NATIVE_UINT8, 1, (hsize_t)steps, 0, end},
+        {"truncations", H5T_NATIVE_UINT8, 1, (hsize_t)steps, 0, truncations ? truncations : no}};
+    for (int i = 0; i < 5; i++) {
+        snprintf(key, sizeof key, "episode_%d/%s", k, parts[i].name);
+        put(file, key, parts[i].type, parts[i].rank, parts[i].rows, parts[i].width, parts[i].x);
+    }
+}
+
+static void test_minaris_faults_are_named(void **state) {
+    fixture *f    = *state;
+    hid_t    file = made(f);
+    put_episode(file, 0, 2, 2, NULL);
+    put_episode(file, 1, 3, 3, NULL);
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "episode_1/observations: found rows of 3, wanted 2, as episode_0 has");
+
+    file = made(f);
+    put_episode(file, 0, 2, 2, NULL);
+    put_episode(file, 2, 2, 2, NULL);
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "episode_1: is not there, wanted episode_0 to episode_1");
+
+    file = made(f);
+    put_episode(file, 0, 3, 2, (uint8_t[]){0, 1, 1});
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "episode_0/truncations: row 1: found the end of 3 rows, wanted it at the last");
+
+    file = made(f);
+    put_episode(file, 0, 2, 2, NULL);
+    H5Ldelete(file, "episode_0/observations", H5P_DEFAULT);
+    put(file, "episode_0/observations", H5T_NATIVE_FLOAT, 2, 2, 2, s);
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "episode_0/observations: found 2 rows, wanted 3");
+}
+
+static void test_an_episode_of_minaris_that_ends_as_neither_is_cut_off(void **state) {
+    fixture    *f    = *state;
+    const hid_t file = made(f);
+    put_episode(file, 0, 2, 2, (uint8_t[]){0, 0});
+    put_episode(file, 1, 3, 2, NULL);
+    H5Fclose(file);
+    const mg_logged l = read_back(f, f->path);
+    assert_int_equal(l.rows, 5);
+    assert_memory_equal(l.timeout, ((uint8_t[]){0, 1, 0, 0, 0}), 5);
+    assert_memory_equal(l.terminal, ((uint8_t[]){0, 0, 0, 0, 1}), 5);
+}
+
+static void test_the_worlds_name_is_in_minaris_metadata(void **state) {
+    fixture *f = *state;
+    char     path[96];
+    hid_t    file = made(f);
+    put_episode(file, 0, 2, 2, NULL);
+    H5Fclose(file);
+    snprintf(path, sizeof path, "%s/metadata.json", f->folder);
+    const char *text = "{\"env_spec\": \"{\\\"id\\\": \\\"HalfCheetah-v5\\\"}\"}";
+    assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
+    assert_string_equal(read_back(f, f->path).world, "half-cheetah");
+    text = "{\"env_spec\": \"{\\\"id\\\": \\\"Walker2d-v4\\\"}\"}";
+    assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
+    assert_string_equal(read_back(f, f->path).world, "walker2d");
+}
+
+static void not_written(fixture *f, const char *id, const mg_logged *l, mg_err wanted, const char *words) {
+    char out[80];
+    snprintf(out, sizeof out, "%s/set", f->folder);
+    assert_int_equal(mg_minari_write(out, id, l, &f->arena), wanted);
+    if (!strstr(mg_err_detail(), words)) fail_msg("'%s' lacks '%s'", mg_err_detail(), words);
+}
+
+static void test_minari_is_not_written_from_what_it_cannot_hold(void **state) {
+    fixture                 *f     = *state;
+    static const char *const ids[] = {"", "hopper", "-v0", "hopper-v", "hopper-v1x", "a b-v0", "/hopper-v0",
+                                      "a/hopper-v0", "ns/-v0", "ns//x-v0"};
+    mg_logged l = whole();
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) not_written(f, ids[i], &l, MG_CONFIG, "found the id");
+    l.next = NULL;
+    not_written(f, "x-v0", &l, MG_UNSUPPORTED, "next_observations: is not there");
+    float other[N * 2];
+    memcpy(other, s2, sizeof s2);
+    other[5] = 99, l.next = other;
+    not_written(f, "x-v0", &l, MG_MISMATCH, "next_observations: row 2: found 99 at 1, wanted 13");
+    other[5] = s2[5], other[3] = other[9] = 99; // behind an end: there is no next row to equal
+    char out[80];
+    snprintf(out, sizeof out, "%s/set", f->folder);
+    assert_int_equal(mg_minari_write(out, "x-v0", &l, &f->arena), MG_OK);
+    not_written(f, "x-v0", &l, MG_BUSY, "set/data is there already");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_was_written_comes_back),
+        TEST(test_what_may_be_missing_may),
+        TEST(test_nothing_is_overwritten),
+        TEST(test_no_room_is_an_error_that_leaves_nothing),
+        TEST(test_other_types_of_numbers_are_taken),
+        TEST(test_a_missing_key_is_named),
+        TEST(test_broken_arrays_are_refused_with_key_and_row),
+        TEST(test_further_arrays_are_checked_where_they_are),
+        TEST(test_a_group_is_no_array),
+        TEST(test_what_is_no_file_of_the_librarys_is_refused_quietly),
+        TEST(test_a_claimed_size_is_checked_before_it_is_believed),
+        TEST(test_minari_comes_back),
+        TEST(test_minaris_faults_are_named),
+        TEST(test_an_episode_of_minaris_that_ends_as_neither_is_cut_off),
+        TEST(test_the_worlds_name_is_in_minaris_metadata),
+        TEST(test_minari_is_not_written_from_what_it_cannot_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,140 @@
+// minari.c - Minari's layout, read: episodes put one after the other.
+#include <jansson.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "store/hdf5.h"
+#include "store/logged.h"
+
+static const char *key_of(int64_t episode, const char *name, char key[64]) {
+    snprintf(key, 64, "episode_%lld%s%s", (long long)episode, name[0] ? "/" : "", name);
+    return key;
+}
+
+// How many rows an array of an episode has; refused where it is not `wanted` (-1: any).
+static mg_err rows_of(const mg_hdf5 *h, int64_t episode, const char *name, mg_hdf5_kind kind, int64_t wanted,
+                      int64_t *rows, int64_t *width) {
+    char   key[64];
+    mg_err err = mg_hdf5_shape(h, key_of(episode, name, key), kind, rows, width);
+    if (err || wanted < 0 || *rows == wanted) return err;
+    return mg_fail(MG_CORRUPT, "%s: %s: found %lld rows, wanted %lld", h->path, key, (long long)*rows,
+                   (long long)wanted);
+}
+
+// All episodes have vectors of the same sizes.
+static mg_err same_width(const mg_hdf5 *h, int64_t episode, const char *name, int64_t found, int64_t *wanted) {
+    char key[64];
+    if (episode == 0) *wanted = found;
+    if (found == *wanted) return MG_OK;
+    return mg_fail(MG_CORRUPT, "%s: %s: found rows of %lld, wanted %lld, as episode_0 has", h->path,
+                   key_of(episode, name, key), (long long)found, (long long)*wanted);
+}
+
+// Looks at one episode's shapes and adds its steps to l->rows.
+static mg_err measure(const mg_hdf5 *h, int64_t episode, mg_logged *l) {
+    int64_t steps, n, obs, act, one;
+    mg_err  err = rows_of(h, episode, "rewards", MG_HDF5_NUMBERS, -1, &steps, &one);
+    if (!err) err = rows_of(h, episode, "observations", MG_HDF5_VECTORS, steps + 1, &n, &obs);
+    if (!err) err = same_width(h, episode, "observations", obs, &l->obs);
+    if (!err) err = rows_of(h, episode, "actions", MG_HDF5_VECTORS, steps, &n, &act);
+    if (!err) err = same_width(h, episode, "actions", act, &l->act);
+    if (!err) err = rows_of(h, episode, "terminations", MG_HDF5_FLAGS, steps, &n, &one);
+    if (!err) err = rows_of(h, episode, "truncations", MG_HDF5_FLAGS, steps, &n, &one);
+    if (!err && (l->rows += steps) > MG_HDF5_ROWS_MAX)
+        err = mg_fail(MG_LIMIT, "%s: found more than %lld steps in all", h->path, (long long)MG_HDF5_ROWS_MAX);
+    return err;
+}
+
+static mg_err reserve(const mg_hdf5 *h, mg_arena *arena, mg_logged *l) {
+    const size_t n = (size_t)l->rows, obs = sizeof(float) * (size_t)l->obs, act = sizeof(float) * (size_t)l->act;
+    const size_t size = (n + 1) * (2 * obs + act + sizeof(float) + 2) + 6 * 64; // below 2^52
+    if (size > arena->size_max - arena->used)
+        return mg_fail(MG_LIMIT, "%s: found %zu bytes, wanted at most %zu", h->path, size,
+                       arena->size_max - arena->used);
+    l->observation = mg_arena_alloc_raw(arena, (n + 1) * obs); // a row more: see read_episode
+    l->next        = mg_arena_alloc_raw(arena, n * obs);
+    l->action      = mg_arena_alloc_raw(arena, n * act);
+    l->reward      = mg_arena_alloc_raw(arena, n * sizeof(float));
+    l->terminal    = mg_arena_alloc_raw(arena, n);
+    l->timeout     = mg_arena_alloc_raw(arena, n);
+    return MG_OK;
+}
+
+// An episode's rows from row `at` on. Its last observation lies where the next episode's first will come.
+static mg_err read_episode(const mg_hdf5 *h, int64_t episode, mg_logged *l, int64_t *at) {
+    char    key[64];
+    int64_t n, one;
+    mg_err  err = rows_of(h, episode, "rewards", MG_HDF5_NUMBERS, -1, &n, &one);
+    if (err) return err;
+    float *observation = l->observation + *at * l->obs;
+    err = mg_hdf5_read(h, key_of(episode, "observations", key), MG_HDF5_VECTORS, 0, n + 1, observation);
+    if (!err) memcpy(l->next + *at * l->obs, observation + l->obs, sizeof(float) * (size_t)(n * l->obs));
+    if (!err)
+        err = mg_hdf5_read(h, key_of(episode, "actions", key), MG_HDF5_VECTORS, 0, n, l->action + *at * l->act);
+    if (!err) err = mg_hdf5_read(h, key_of(episode, "rewards", key), MG_HDF5_NUMBERS, 0, n, l->reward + *at);
+    if (!err) err = mg_hdf5_read(h, key_of(episode, "terminations", key), MG_HDF5_FLAGS, 0, n, l->terminal + *at);
+    if (!err) err = mg_hdf5_read(h, key_of(episode, "truncations", key), MG_HDF5_FLAGS, 0, n, l->timeout + *at);
+    if (err) return err;
+    for (int64_t k = *at; k < *at + n - 1; k++)
+        if (l->terminal[k] || l->timeout[k])
+            return mg_fail(MG_CORRUPT, "%s: episode_%lld/%s: row %lld: found the end of %lld rows, wanted it at the "
+                                       "last", h->path, (long long)episode,
+                           l->terminal[k] ? "terminations" : "truncations", (long long)(k - *at), (long long)n);
+    *at += n;
+    if (!l->terminal[*at - 1]) l->timeout[*at - 1] = 1;
+    return MG_OK;
+}
+
+// "Hopper-v5" is our hopper, "HalfCheetah-v4" our half-cheetah: words apart, and no version.
+static const char *world_of(const char *id, mg_arena *arena) {
+    const size_t n   = strlen(id);
+    char        *out = mg_arena_alloc(arena, 2 * n + 1), *to = out;
+    for (size_t i = 0; i < n && !(id[i] == '-' && id[i + 1] == 'v'); i++) {
+        const bool big = id[i] >= 'A' && id[i] <= 'Z';
+        if (big && i > 0 && id[i - 1] >= 'a' && id[i - 1] <= 'z') *to++ = '-';
+        *to++ = big ? (char)(id[i] - 'A' + 'a') : id[i];
+    }
+    return *out ? out : NULL;
+}
+
+// The world's name from the metadata beside the file, where they tell it: text in text.
+static const char *read_world(const char *file, mg_arena *arena) {
+    const char  *slash = strrchr(file, '/');
+    const int    n     = slash ? (int)(slash - file) : 1;
+    const char  *path  = mg_path(arena, "%.*s/metadata.json", n, slash ? file : "."), *world = NULL, *id;
+    json_t      *root  = json_load_file(path, 0, NULL);
+    const char  *spec  = root ? json_string_value(json_object_get(root, "env_spec")) : NULL;
+    json_t      *inner = spec ? json_loads(spec, 0, NULL) : NULL;
+    if (inner && (id = json_string_value(json_object_get(inner, "id")))) world = world_of(id, arena);
+    json_decref(inner);
+    json_decref(root);
+    return world;
+}
+
+mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) {
+    const size_t mark = mg_arena_mark(arena);
+    mg_logged    l    = {0};
+    int64_t      n = 0, at = 0;
+    char         key[64];
+    mg_hdf5      h;
+    mg_err       err = mg_hdf5_open(&h, file);
+    if (err) return err;
+    const int64_t names = mg_hdf5_names(&h);
+    while (n < names && !err)
+        if (mg_hdf5_has(&h, key_of(n, "", key)))
+            err = measure(&h, n++, &l);
+        else
+            err = mg_fail(MG_CORRUPT, "%s: %s: is not there, wanted episode_0 to episode_%lld", file, key,
+                          (long long)names - 1);
+    if (!err && n == 0) err = mg_fail(MG_CORRUPT, "%s: episode_0: is not there", file);
+    if (!err) err = reserve(&h, arena, &l);
+    for (int64_t k = 0; k < n && !err; k++) err = read_episode(&h, k, &l, &at);
+    mg_hdf5_close(&h);
+    if (err) {
+        mg_arena_reset(arena, mark);
+        return err;
+    }
+    l.world = read_world(file, arena);
+    *out    = l;
+    return MG_OK;
+}

@@ -1,0 +1,42 @@
+// logged.c - from a file of logged rows to what learners draw from.
+#include "train/logged.h"
+
+#include <string.h>
+
+#include "core/log.h"
+#include "store/logged.h"
+
+static mg_err check(const mg_logged *l, const mg_env_class *world, const char *path) {
+    if (l->world && strcmp(l->world, world->name) != 0)
+        return mg_fail(MG_CONFIG, "data: %s was logged in '%s', wanted '%s'", path, l->world, world->name);
+    if (l->obs != world->observation.n || world->action.kind != MG_SPACE_VECTOR || l->act != world->action.n)
+        return mg_fail(MG_CONFIG, "data: %s has %lld numbers of observations and %lld of actions, wanted %lld and %lld: "
+                                  "those of %s", path, (long long)l->obs, (long long)l->act,
+                       (long long)world->observation.n, (long long)world->action.n, world->name);
+    return MG_OK;
+}
+
+static int64_t scale_actions(const mg_transitions *t, double high) {
+    int64_t beyond = 0;
+    for (int64_t i = 0; i < t->n * t->act; i++) {
+        const double a = (double)t->action[i] / high;
+        beyond += a < -1 || a > 1;
+        t->action[i] = (float)(a < -1 ? -1 : a > 1 ? 1 : a);
+    }
+    return beyond;
+}
+
+mg_err mg_job_logged(mg_job *job, const char *path) {
+    mg_transitions *t = MG_NEW(job->run, mg_transitions, 1);
+    mg_logged       l;
+    mg_err          err = mg_logged_read(path, job->run, &l);
+    if (!err) err = check(&l, job->world, path);
+    const int64_t rows = err ? 0 : l.rows, episodes = err ? 0 : mg_logged_episodes(&l);
+    if (!err) err = mg_logged_transitions(&l, job->run, t);
+    if (err) return err;
+    const int64_t beyond = scale_actions(t, job->world->action.high);
+    mg_log(MG_LOG_INFO, "%s: %lld transitions of %lld rows in %lld episodes; %lld numbers of actions lay beyond +-%g",
+           path, (long long)t->n, (long long)rows, (long long)episodes, (long long)beyond, job->world->action.high);
+    job->transitions = t;
+    return MG_OK;
+}
