@@ -129,7 +129,9 @@ static void assert_equal(const listing *x, const tiny_steps *t, double within) {
     for (int k = 0; k < 2; k++) {
         near(plain_differs(&x->q[k], l->critic, k), 0, within);
         near(plain_differs(&x->q_target[k], l->critic_target, k), 0, within);
+        near(plain_moments_differ(&x->q[k], l->critic, &l->critic_opt, k), 0, 1e-4);
     }
+    near(plain_moments_differ(&x->pi, l->actor, &l->actor_opt, 0), 0, 1e-4);
 }
 
 // Floats against doubles: a step of Adam is at most lr, and loses what a gradient loses.
