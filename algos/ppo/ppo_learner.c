@@ -46,7 +46,8 @@ static mg_err check_memory(const mg_ppo *l) {
                                                                                            : STEPS_UNLIMITED;
     const double        each  = (double)steps * (STEP_SIZE + 16 * (double)world->observation.n);
     if ((double)l->config.episodes * each <= RECORD_MAX) return MG_OK;
-    return mg_fail(MG_CONFIG, "ppo.episodes: found %lld, wanted at most %lld in %s: an episode has up to %lld steps, and "
+    return mg_fail(MG_CONFIG,
+                   "ppo.episodes: found %lld, wanted at most %lld in %s: an episode has up to %lld steps, and "
                               "an update's record must fit into memory", (long long)l->config.episodes,
                    (long long)(RECORD_MAX / each), world->name, (long long)steps);
 }
