@@ -11,7 +11,7 @@
 #include "train/job.h"
 #include "worlds/robots.h"
 
-enum { WARM = 1100, STEPS = 200, EPISODES = 200 }; // steps before the first that counts, of a repetition; random episodes
+enum { WARM = 1100, STEPS = 200, EPISODES = 200 }; // steps before any that counts; a repetition: steps, episodes
 #define ARENA_MAX ((size_t)64 << 30)      // address space, not memory
 
 typedef struct robot {
