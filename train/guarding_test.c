@@ -314,7 +314,7 @@ static void a_collapse_into_faults_is_taken_back(void **state) {
 
 #define LETTERS                                                                                                \
     "algo=ppo threads=1 response_max=12 prompt_max=40 ppo.updates=6 ppo.episodes=12 ppo.critic_init=policy "      \
-    "ppo.temperature=1 ppo.schedule=constant ppo.clip_norm=0 guard.step_factor=1e-6 guard.margin=0 "
+    "ppo.temperature=1 ppo.schedule=constant ppo.clip_norm=0 guard.step_factor=1e-3 guard.margin=0 "
 
 static mg_err writes(const char *run, const char *more, bool resume) {
     return train(run, mg_path(&arena, LETTERS "model=%s data=%s %s", tiny_policy, data, more), resume);
