@@ -45,8 +45,8 @@ static const char *summary_of(const json_t *note, mg_arena *arena) {
                        : mg_path(arena, " (%.3g times those that the run learnt from)", number(note, "step_share")));
 }
 
-static const char *update_or(double update, const char *none, mg_arena *arena) {
-    return update >= 0 ? mg_path(arena, "update %.0f", update) : none;
+static const char *update_of(double update, mg_arena *arena) {
+    return update >= 0 ? mg_path(arena, "update %.0f", update) : "";
 }
 
 static void account_table(const json_t *note, mg_arena *arena, mg_report_table *out) {
@@ -57,12 +57,12 @@ static void account_table(const json_t *note, mg_arena *arena, mg_report_table *
         {{.text = "return of random actions"}, {.value = number(note, "random_return")}, {.text = ""}},
         {{.text = "span, which it has to lose"}, {.value = number(note, "span")}, {.text = ""}},
         {{.text = "worst dip D, in spans"}, {.value = number(note, "dip")},
-         {.text = update_or(number(note, "worst_update"), "", arena)}},
+         {.text = isnan(number(note, "dip")) ? "" : update_of(number(note, "worst_update"), arena)}},
         {{.text = "collapsed (D above .5 at two looks in a row)"}, {.text = yes(note, "collapsed") ? "yes" : "no"},
          {.text = ""}},
         {{.text = "recovered (three looks in a row at J0 or better)"},
          {.text = number(note, "recovered") >= 0 ? "yes" : "no"},
-         {.text = update_or(number(note, "recovered"), "", arena)}},
+         {.text = update_of(number(note, "recovered"), arena)}},
         {{.text = "mean return over the looks"}, {.value = number(note, "mean_return")}, {.text = ""}},
         {{.text = "gain at the end"},
          {.value = number(note, "gain"), .low = number(note, "gain_low"), .high = number(note, "gain_high")},
@@ -148,7 +148,8 @@ mg_err mg_report_add_guard(mg_report *r, mg_store *store, mg_arena *arena) {
     mg_report_table *tables = MG_NEW(arena, mg_report_table, 2);
     account_table(note, arena, &tables[0]);
     looks_table(all, yes(note, "stopped"), arena, &tables[1]);
-    *g = (mg_report_guard){.summary = summary_of(note, arena), .tables = tables, .n_tables = 1 + (tables[1].n_rows > 0)};
+    *g = (mg_report_guard){.summary = summary_of(note, arena), .tables = tables,
+                           .n_tables = 1 + (tables[1].n_rows > 0)};
     json_decref(note);
     r->guard = g;
     return MG_OK;
