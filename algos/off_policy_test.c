@@ -143,6 +143,23 @@ static void batches_come_from_where_the_mode_says(void **state) {
     }
 }
 
+// A frozen anchor is the policy that the world was begun with, not the one that the run was.
+static void the_anchor_is_the_policy_at_the_passage(void **state) {
+    (void)state;
+    tiny_steps *t = tiny_steps_start("td3_c", 1, true, "steps=24 offline_updates=16 anchor=frozen"),
+               *untouched = tiny_steps_start("td3_c", 1, true, "steps=24 offline_updates=16 anchor=frozen");
+    updated(t, 0, 4);
+    const mg_off_policy *l      = (mg_off_policy *)t->learner;
+    const size_t         size   = sizeof(float) * (size_t)l->actor->n_weights;
+    float               *before = mg_arena_alloc(&t->run, size);
+    memcpy(before, l->actor->weights, size);
+    updated(t, 4, 10);
+    assert_true(moved(t, untouched));
+    assert_memory_equal(l->anchor->weights, before, size);
+    assert_memory_not_equal(l->actor->weights, before, size);
+    tiny_steps_stop(t), tiny_steps_stop(untouched);
+}
+
 // Observations are seen as the data are spread; the constants are the policy's and stay.
 static void inputs_are_normalised_by_the_data(void **state) {
     (void)state;
@@ -267,6 +284,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_learnt_in_the_first_steps),
         cmocka_unit_test(a_warm_up_fills_the_buffer_with_the_policy_as_it_is),
         cmocka_unit_test(batches_come_from_where_the_mode_says),
+        cmocka_unit_test(the_anchor_is_the_policy_at_the_passage),
         cmocka_unit_test(inputs_are_normalised_by_the_data),
         cmocka_unit_test(a_policy_goes_on_in_another_run_of_its_kind),
         cmocka_unit_test(what_cannot_work_is_refused),

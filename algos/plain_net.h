@@ -86,6 +86,23 @@ static inline void plain_follow(plain_net *target, const plain_net *p, double ta
     for (int i = 0; i < p->n; i++) target->w[i] = tau * p->w[i] + (1 - tau) * target->w[i];
 }
 
+// The largest difference of Adam's first moments of net k, relative to the largest of them: weights alone would not
+// show a gradient of another size.
+static inline double plain_moments_differ(const plain_net *p, const mg_model *model, const mg_adamw *opt, int k) {
+    const mg_mlp_layer *layers = &model->nets[k * p->layers];
+    double              most = 0, size = 1e-12;
+    int                 at = 0;
+    for (int i = 0; i < p->layers; i++) {
+        const mg_tensor *parts[] = {layers[i].W, layers[i].b};
+        for (int part = 0; part < 2; part++)
+            for (int64_t j = 0; j < mg_tensor_count(parts[part]); j++, at++) {
+                const double m = (double)opt->m[mg_f32(parts[part]) - model->weights + j];
+                most = fmax(most, fabs(m - p->m[at])), size = fmax(size, fabs(p->m[at]));
+            }
+    }
+    return most / size;
+}
+
 // The largest difference of net k of a model.
 static inline double plain_differs(const plain_net *p, const mg_model *model, int k) {
     const plain_net now  = plain_of(model, k);

@@ -47,6 +47,14 @@ const mg_bench_case mg_bench_cases[] = {
      .variant = 2, .time = true},
     {"record_full", "records/s", "durable records of calls, of one core", &mg_bench_record_work, .variant = 0},
     {"record_replayable", "records/s", "the same, replayable ones", &mg_bench_record_work, .variant = 1},
+    {"robot_physics", "share", "hopper: of a step that is judged and recorded, what it takes alone",
+     &mg_bench_physics_work, .variant = 1, .word = "td3", .wanted = 0.97},
+    {"robot_td3_f32", "steps/s", "hopper and TD3, an update behind each step", &mg_bench_control_work, .word = "td3",
+     .wanted = 3, .peer = "sb3_td3"},
+    {"robot_td3_bf16", "steps/s", "the same, products of bf16", &mg_bench_control_work, .word = "td3",
+     .compute = MG_COMPUTE_BF16, .wanted = 4, .peer = "sb3_td3"},
+    {"robot_sac_f32", "steps/s", "hopper and SAC, an update behind each step", &mg_bench_control_work, .word = "sac",
+     .wanted = 4, .peer = "sb3_sac"},
     {"start", "ms", "starting the program, to its end", &mg_bench_start_work, .time = true},
     {0}};
 

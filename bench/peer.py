@@ -17,6 +17,8 @@ ROWS = {  # row: module, what its prepare() is given before the number of thread
     "generate_llama_cpp": ("peer_llama_cpp", []),
     "grpo": ("peer_grpo", []),
     "td3": ("peer_td3", []),
+    "sb3_td3": ("peer_sb3", ["TD3"]),
+    "sb3_sac": ("peer_sb3", ["SAC"]),
 }
 
 # glibc hands large blocks back to the system and asks for them again; PyTorch is faster when it does not.

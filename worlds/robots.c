@@ -61,8 +61,9 @@ static mg_err begin(mg_env *e, const double *qpos, const double *qvel, mg_value 
     const mg_robot_world *w = e->world;
     mg_robot_state       *s = e->state;
     mjData               *d = s->data;
-    *s                      = (mg_robot_state){.data = d};
-    mg_err err              = begin_try(e, qpos, qvel);
+    memset(s, 0, sizeof *s); // the padding too: equal states are equal bytes
+    s->data = d;
+    mg_err err = begin_try(e, qpos, qvel);
     if (err) return err;
     look(w->kind, s);
     *observation = show(w->kind, s);
@@ -192,7 +193,7 @@ static void move(void *context) {
     const motion         *c = context;
     const mg_robot_world *w = c->world;
     for (int i = 0; i < w->kind->frame_skip; i++) w->mujoco.mj_step(w->model, c->data);
-    w->mujoco.mj_rnePostConstraint(w->model, c->data);
+    if (w->kind->contacts) w->mujoco.mj_rnePostConstraint(w->model, c->data); // no step depends on it
 }
 
 static mg_err step(mg_env *e, const mg_value *action, int64_t now_ns, mg_transition *out) {

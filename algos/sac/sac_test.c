@@ -130,8 +130,10 @@ static void sac_is_its_listing(void **state) {
         for (int k = 0; k < 2; k++) plain_follow(&x.q_target[k], &x.q[k], 0.005);
         step_online(t);
         near(plain_differs(&x.pi, l->actor, 0), 0, 2e-5);
+        near(plain_moments_differ(&x.pi, l->actor, &l->actor_opt, 0), 0, 1e-4);
         for (int k = 0; k < 2; k++) {
             near(plain_differs(&x.q[k], l->critic, k), 0, 2e-5);
+            near(plain_moments_differ(&x.q[k], l->critic, &l->critic_opt, k), 0, 1e-4);
             near(plain_differs(&x.q_target[k], l->critic_target, k), 0, 2e-5);
         }
         near(l->state.variable, x.log_alpha, 1e-4);

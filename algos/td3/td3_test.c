@@ -129,7 +129,9 @@ static void assert_equal(const listing *x, const tiny_steps *t, double within) {
     for (int k = 0; k < 2; k++) {
         near(plain_differs(&x->q[k], l->critic, k), 0, within);
         near(plain_differs(&x->q_target[k], l->critic_target, k), 0, within);
+        near(plain_moments_differ(&x->q[k], l->critic, &l->critic_opt, k), 0, 1e-4);
     }
+    near(plain_moments_differ(&x->pi, l->actor, &l->actor_opt, 0), 0, 1e-4);
 }
 
 // Floats against doubles: a step of Adam is at most lr, and loses what a gradient loses.
@@ -258,6 +260,29 @@ static void schedules_are_straight_lines(void **state) {
     tiny_steps_stop(t);
 }
 
+// What a guard does behind a rollback: a smaller step, and a tighter bound.
+static void easing_shortens_steps_and_tightens_the_bound(void **state) {
+    (void)state;
+    mg_easing   easing = {.step = 1, .bound = 1};
+    tiny_steps *whole = tiny_steps_start("td3_c", 1, true, "eps=0.01"), *eased = tiny_steps_job("td3_c", 1, true);
+    eased->job.easing = &easing;
+    ok(tiny_steps_learner(eased, "eps=0.01"));
+    for (int64_t u = 0; u < 2; u++) ok(tiny_steps_update(whole, u)), ok(tiny_steps_update(eased, u));
+    assert_true(tiny_steps_same(whole, eased));
+    const mg_off_policy *l      = (mg_off_policy *)eased->learner;
+    const size_t         size   = sizeof(float) * (size_t)l->actor->n_weights;
+    float               *before = mg_arena_alloc(&eased->run, size);
+    memcpy(before, l->actor->weights, size);
+    easing = (mg_easing){.step = 0, .bound = 0.25};
+    ok(tiny_steps_update(eased, 2));
+    assert_memory_equal(before, l->actor->weights, size);
+    near(tiny_steps_metric(eased, "eps"), 0.0025, 1e-12);
+    easing.step = 0.5;
+    ok(tiny_steps_update(eased, 3));
+    assert_memory_not_equal(before, l->actor->weights, size);
+    tiny_steps_stop(whole), tiny_steps_stop(eased);
+}
+
 // The mechanics of the constraint: a target policy a tenth as far away as without.
 static void a_bound_keeps_the_policy_near(void **state) {
     (void)state;
@@ -282,6 +307,7 @@ int main(void) {
         cmocka_unit_test(a_constraint_is_its_listing),
         cmocka_unit_test(behind_a_terminal_state_nothing_counts_and_elsewhere_it_does),
         cmocka_unit_test(schedules_are_straight_lines),
+        cmocka_unit_test(easing_shortens_steps_and_tightens_the_bound),
         cmocka_unit_test(a_bound_keeps_the_policy_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
