@@ -76,6 +76,9 @@ static void random_actions_make_whole_episodes(void **state) {
     assert_true(fabs(mean) < .25 && fabs(square - 4. / 3) < .25);
     assert_non_null(strstr(metadata("sets/r.hdf5", "command"), "collect pendulum --level random --n 500"));
     assert_string_equal(metadata("sets/r.hdf5", "seed"), "1");
+    assert_null(metadata("sets/r.hdf5", "environment_version")); // which is a robot's
+    cli_status(cli("collect pendulum --level random --n 200 --environment.shift_mass 1.5 --out heavy.hdf5"), 0);
+    assert_string_equal(metadata("heavy.hdf5", "plant"), "mass 1.5, friction 1, gravity 1, action delay 0");
 }
 
 static void the_same_words_make_the_same_rows(void **state) {

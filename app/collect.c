@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "store/logged.h"
 #include "store/sets.h"
+#include "worlds/robots.h"
 
 #define ARENA_MAX    ((size_t)64 << 30) // address space
 #define ROWS_DEFAULT "200000"
@@ -34,6 +35,13 @@ typedef struct collect {
 static void say(collect *x, const char *key, const char *text) {
     MG_ASSERT(x->n_words < WORDS_MAX);
     x->words[x->n_words++] = (mg_logged_word){key, text};
+}
+
+// The plant: which definition of a robot, and what is shifted.
+static void say_plant(collect *x, const mg_environment_config *e) {
+    if (mg_robot_class(x->world, 5)) say(x, "environment_version", e->version);
+    say(x, "plant", mg_path(&x->arena, "mass %g, friction %g, gravity %g, action delay %lld", e->shift_mass,
+                            e->shift_friction, e->shift_gravity, (long long)e->action_delay));
 }
 
 // ---- random, medium, expert: a policy is played
@@ -80,7 +88,7 @@ static mg_err play(collect *x) {
     mg_err err = open_world(x);
     if (!err && x->model) err = say_policy(x);
     if (err) return err;
-    say(x, "environment_version", x->where.settings.environment.version);
+    say_plant(x, &x->where.settings.environment);
     say(x, "seed", x->seed);
     return mg_collect_play(&x->where, x->rows, &x->arena, &x->set, &x->counts);
 }
@@ -116,7 +124,7 @@ static mg_err replay(collect *x) {
         return mg_fail(MG_CONFIG, "--run: %s has no replay buffer, wanted a run of sac", x->run);
     say(x, "algorithm", s.run.algo);
     say(x, "run", x->run);
-    say(x, "environment_version", s.environment.version);
+    say_plant(x, &s.environment);
     say(x, "seed", mg_path(&x->arena, "%lld", (long long)s.run.seed));
     return read_replay(x, path, class);
 }
@@ -183,10 +191,11 @@ static void report(collect *x, const mg_data_card *card, const char *const *says
     json_t *root = mg_card_json(x->out, card, says, n), *made = json_object();
     for (const mg_logged_word *w = x->words; w->key; w++) json_object_set_new(made, w->key, json_string(w->text));
     json_object_set_new(root, "made", made);
+    const mg_collect_counts *c = &x->counts;
     if (x->open)
-        json_object_set_new(root, "attempts", json_pack("{s:I, s:I, s:I}", "all", (json_int_t)x->counts.attempts, "kept",
-                                                        (json_int_t)x->counts.kept, "failed",
-                                                        (json_int_t)x->counts.failures));
+        json_object_set_new(root, "attempts",
+                            json_pack("{s:I, s:I, s:I}", "all", (json_int_t)c->attempts, "kept", (json_int_t)c->kept,
+                                      "failed", (json_int_t)c->failures));
     mg_json_print(root);
 }
 
