@@ -95,6 +95,8 @@ typedef struct mg_stepping {
     int64_t  looks;      // episodes of a look at the policy as it is at its best
     void    *state;      // what a checkpoint keeps beside the parts: plain bytes, read and written in place
     size_t   state_size;
+    void    *learnt;     // in it: what belongs to the parts and goes back with them; the rest are counters, which go on
+    size_t   learnt_size;
     mg_buffer_mark *buffer;  // in it; set by the loop before it is kept
     int64_t  block;      // steps of an update, but for the rest of an episode
     int64_t  gradient_steps; // made so far, which key the draws of batches

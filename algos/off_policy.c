@@ -147,6 +147,8 @@ mg_stepping mg_off_policy_stepping(mg_learner *learner) {
                          .looks      = l->config.evaluate_episodes,
                          .state      = &l->state,
                          .state_size = sizeof l->state,
+                         .learnt      = &l->state.learnt,
+                         .learnt_size = sizeof l->state.learnt,
                          .buffer     = &l->state.buffer,
                          .block      = l->config.block,
                          .gradient_steps = l->state.updates};
@@ -156,8 +158,8 @@ static int64_t start_steps(const mg_off_policy *l) { return l->begun ? 0 : l->co
 
 // The passage from data, or from another run's policy, to the world.
 static void go_online(mg_off_policy *l) {
-    if (l->state.online) return;
-    l->state.online = 1;
+    if (l->state.learnt.online) return;
+    l->state.learnt.online = 1;
     if (l->anchor) {
         memcpy(l->anchor->weights, l->actor->weights, sizeof(float) * (size_t)l->actor->n_weights);
         mg_model_touch(l->anchor);

@@ -43,12 +43,17 @@ typedef struct mg_off_policy_config {
     MG_CONFIG_STRUCT(MG_OFF_POLICY_FIELDS)
 } mg_off_policy_config;
 
-// What a checkpoint keeps beside the networks: plain bytes without padding.
+// What belongs to the networks and goes back with them. Plain bytes without padding, as is the next.
+typedef struct mg_off_policy_learnt {
+    int64_t online;   // 1: the passage to the world is behind, where the anchor was taken
+    double  variable, m, v, t; // a dual variable or log temperature, with Adam's moments and count
+} mg_off_policy_learnt;
+
+// What a checkpoint keeps beside the networks.
 typedef struct mg_off_policy_state {
     int64_t steps;    // made in the world
     int64_t updates;  // gradient steps, offline ones too: what draws are keyed by
-    int64_t online;   // 1: the passage to the world is behind
-    double  variable, m, v, t; // a dual variable or log temperature, with Adam's moments and count
+    mg_off_policy_learnt learnt;
     mg_buffer_mark buffer; // at the checkpoint
 } mg_off_policy_state;
 
@@ -106,8 +111,8 @@ void mg_off_policy_constant_close(mg_off_policy *l);
 mg_err mg_off_policy_actor_step(mg_off_policy *l, double loss) MG_MUST_USE;
 void   mg_off_policy_follow(mg_off_policy *l); // targets move by tau
 
-// Adam (Kingma & Ba 2015, arXiv:1412.6980) of the state's one variable, down its gradient.
-void mg_off_policy_variable_step(mg_off_policy_state *s, double gradient, double lr);
+// Adam (Kingma & Ba 2015, arXiv:1412.6980) of the one variable, down its gradient.
+void mg_off_policy_variable_step(mg_off_policy_learnt *s, double gradient, double lr);
 
 // Of algo.h's table all but what names an algorithm and opens it, for learners that begin with a mg_off_policy.
 #define MG_OFF_POLICY_FUNCTIONS                                                                                     \

@@ -15,7 +15,7 @@ static int64_t from_data(const mg_off_policy *l, mg_rng *rng, int64_t n) {
     const int64_t   data = l->job->transitions ? l->job->transitions->n : 0;
     const int64_t   held = ring ? mg_replay_rows(ring) - mg_replay_low(ring) : 0;
     int64_t         k    = 0;
-    if (!l->state.online) return n;
+    if (!l->state.learnt.online) return n;
     if (data == 0 || strcmp(mode, "empty") == 0 || strcmp(mode, "warmup") == 0) return 0;
     if (held == 0) return n;
     if (strcmp(mode, "half") == 0) return n / 2;
@@ -141,7 +141,7 @@ void mg_off_policy_follow(mg_off_policy *l) {
     if (l->actor_target) follow(l->actor_target, l->actor, l->config.tau);
 }
 
-void mg_off_policy_variable_step(mg_off_policy_state *s, double gradient, double lr) {
+void mg_off_policy_variable_step(mg_off_policy_learnt *s, double gradient, double lr) {
     s->t += 1;
     s->m += 0.1 * (gradient - s->m);
     s->v += 0.001 * (gradient * gradient - s->v);

@@ -62,8 +62,8 @@ struct mg_bench_case {
 extern const mg_bench_case mg_bench_cases[]; // ended by a NULL name
 
 extern const mg_bench_work mg_bench_peak_work, mg_bench_bandwidth_work, mg_bench_train_work,
-    mg_bench_generate_work, mg_bench_loop_work, mg_bench_products_work, mg_bench_watch_work,
-    mg_bench_record_work, mg_bench_start_work, mg_bench_control_work, mg_bench_physics_work;
+    mg_bench_generate_work, mg_bench_loop_work, mg_bench_products_work, mg_bench_control_work, mg_bench_watch_work,
+    mg_bench_record_work, mg_bench_physics_work, mg_bench_robot_work, mg_bench_start_work;
 
 // The model of the train, generate and loop rows: 5.3 M weights, as the peers build it too.
 #define MG_BENCH_VOCAB   512

@@ -140,7 +140,7 @@ static mg_err learn_once(void *context, double *value) {
     return err;
 }
 
-const mg_bench_work mg_bench_control_work = {open_robot, learn_once, close_robot};
+const mg_bench_work mg_bench_robot_work = {open_robot, learn_once, close_robot};
 
 // ---- The share of physics
 //

@@ -4,6 +4,7 @@
 // packed once per version and layout, by the team. The gradient of W is a product over tokens, for
 // which x is packed slice by slice; every piece transposes the columns of dy that it needs.
 #include "ops/few.h"
+#include "ops/packed.h"
 
 enum {
     OUT_ROWS = 64, // rows of dW in one piece
@@ -12,66 +13,21 @@ enum {
 
 // ---- Packed weights
 
-typedef struct packed_copy {
-    void    *data; // NULL: not made yet
-    uint64_t version;
-} packed_copy;
-
-struct mg_packed {
-    bool        bf16;
-    bool        asked, few; // whether few.h may multiply with `forward`
-    packed_copy forward, input; // for x W^T and for dy W
-};
-
-typedef struct packing {
-    mg_strips    strips;
-    const float *W;
-    bool         transposed;
-    void        *to;
-} packing;
-
-static void pack_weights(void *context, int64_t part, int worker) {
+static void pack_piece(void *context, int64_t piece, int worker) {
     (void)worker;
-    const packing *p = context;
-    if (p->transposed)
-        mg_pack_transposed(&p->strips, p->W, part, p->to);
-    else
-        mg_pack_rows(&p->strips, p->W, p->strips.K, part, p->to);
+    mg_packing_piece(context, piece);
 }
 
-// W [out, in] as the factor of x W^T, or of dy W for its input; made again when W was written.
+// W [out, in] as the factor of x W^T, or of dy W for its input.
 static const void *packed(mg_tape *tape, mg_tensor *W, bool input) {
-    if (W->packed && W->packed->bf16 != W->bf16) mg_linear_unpack(W);
-    if (!W->packed) {
-        W->packed = calloc(1, sizeof *W->packed);
-        MG_ASSERT(W->packed);
-        W->packed->bf16 = W->bf16;
-    }
-    packing p = {.strips = input ? mg_product_strips(W->bf16, W->rows, W->cols)
-                                 : mg_product_strips(W->bf16, W->cols, W->rows),
-                 .W = mg_f32(W), .transposed = !input};
+    mg_packing p = mg_packing_begin(W, input, input ? mg_product_strips(W->bf16, W->rows, W->cols)
+                                                    : mg_product_strips(W->bf16, W->cols, W->rows));
     if (!input && !tape->record && !W->packed->asked) { // training alone need not know
         W->packed->few   = mg_few_same_bits(&p.strips);
         W->packed->asked = true;
     }
-    packed_copy *copy = input ? &W->packed->input : &W->packed->forward;
-    if (copy->data && copy->version == W->version) return copy->data;
-
-    if (!copy->data) copy->data = aligned_alloc(64, (mg_strips_size(&p.strips) + 63) / 64 * 64);
-    MG_ASSERT(copy->data);
-    p.to = copy->data;
-    mg_team_run(tape->team, pack_weights, &p,
-                input ? mg_pieces(W->rows, mg_part_rows(W->bf16)) : mg_strips_count(&p.strips));
-    copy->version = W->version;
-    return copy->data;
-}
-
-void mg_linear_unpack(mg_tensor *W) {
-    if (!W->packed) return;
-    free(W->packed->forward.data);
-    free(W->packed->input.data);
-    free(W->packed);
-    W->packed = NULL;
+    mg_team_run(tape->team, pack_piece, &p, p.pieces);
+    return p.to;
 }
 
 // ---- Forward

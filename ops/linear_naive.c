@@ -1,24 +1,6 @@
 // linear_naive.c - y = x W^T + b in plain loops; formulas in ops.h.
 #include "ops/naive.h"
 
-#include <string.h>
-
-// A factor of a product with W: with W->bf16 the nearest float whose lower half is zero, ties to the
-// even one; NaN stays. In double nothing is rounded.
-static real factor(const mg_tensor *W, real x) {
-#ifdef MG_NAIVE_F64
-    (void)W;
-    return x;
-#else
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    if (!W->bf16 || x != x) return x;
-    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
-    memcpy(&x, &bits, sizeof bits);
-    return x;
-#endif
-}
-
 void NAIVE(linear_forward)(mg_tape *tape, void *context) {
     (void)tape;
     const mg_linear_call *c = context;

@@ -141,6 +141,28 @@ static mg_tensor *tanh_(mg_tape *t, mg_tensor **in, int64_t row) {
     (void)row;
     return mg_activation(t, in[0], MG_TANH);
 }
+// in[1 + 2k], in[2 + 2k]: weight and bias of layer k of all nets, one after the other.
+static mg_tensor *mlp_of(mg_tape *t, mg_tensor **in, int64_t n_layers, int64_t n_nets, mg_activation_kind hidden) {
+    mg_mlp_layer *layers = MG_NEW(t->arena, mg_mlp_layer, n_layers * n_nets);
+    for (int64_t k = 0; k < n_layers * n_nets; k++) layers[k] = (mg_mlp_layer){in[1 + 2 * k], in[2 + 2 * k]};
+    return mg_mlp(t, in[0], layers, n_layers, n_nets, hidden);
+}
+static mg_tensor *mlp_1(mg_tape *t, mg_tensor **in, int64_t row) {
+    (void)row;
+    return mlp_of(t, in, 1, 1, MG_RELU);
+}
+static mg_tensor *mlp_3(mg_tape *t, mg_tensor **in, int64_t row) {
+    (void)row;
+    return mlp_of(t, in, 3, 1, MG_TANH);
+}
+static mg_tensor *mlp_3_twice(mg_tape *t, mg_tensor **in, int64_t row) {
+    (void)row;
+    return mlp_of(t, in, 3, 2, MG_RELU);
+}
+static mg_tensor *mlp_2_thrice(mg_tape *t, mg_tensor **in, int64_t row) {
+    (void)row;
+    return mlp_of(t, in, 2, 3, MG_TANH);
+}
 static mg_tensor *concat(mg_tape *t, mg_tensor **in, int64_t row) {
     (void)row;
     return mg_concat(t, in[0], in[1], in[1]->cols - 1);
@@ -236,6 +258,13 @@ static const op_case small_cases[] = {
     {"swiglu 1x1", swiglu, {{1, 1}, {1, 1}}, 2, 4},
     {"relu 3x7", relu, {{3, 7}}, 1, 1},
     {"tanh 3x7", tanh_, {{3, 7}}, 1, 4},
+    {"mlp 5x7x3", mlp_1, {{5, 7}, {3, 7}, {3, 1}}, 1, 7},
+    {"mlp 3x2x4x5x1, tanh", mlp_3, {{3, 2}, {4, 2}, {4, 1}, {5, 4}, {5, 1}, {1, 5}, {1, 1}}, 1, 40},
+    {"mlp 5x3x4x5x2, two nets", mlp_3_twice,
+     {{5, 3}, {4, 3}, {4, 1}, {5, 4}, {5, 1}, {2, 5}, {2, 1}, {4, 3}, {4, 1}, {5, 4}, {5, 1}, {2, 5}, {2, 1}}, 1, 60},
+    {"mlp 1x3x17x3, three nets", mlp_2_thrice,
+     {{1, 3}, {17, 3}, {17, 1}, {3, 17}, {3, 1}, {17, 3}, {17, 1}, {3, 17}, {3, 1}, {17, 3}, {17, 1}, {3, 17}, {3, 1}},
+     1, 60},
     {"concat 3x2, 4 of 5", concat, {{3, 2}, {3, 5}}, 2, 1},
     {"squash 5x6", squash, {{5, 6}}, 1, 12},
     {"squash 1x2", squash, {{1, 2}}, 1, 6},
@@ -278,6 +307,12 @@ static const op_case large_cases[] = {
     {"swiglu 200x301", swiglu, {{200, 301}, {200, 301}}, 2, 4},
     {"relu 200x301", relu, {{200, 301}}, 1, 1},
     {"tanh 200x301", tanh_, {{200, 301}}, 1, 4},
+    {"mlp 600x11x256x256x3", mlp_3, {{600, 11}, {256, 11}, {256, 1}, {256, 256}, {256, 1}, {3, 256}, {3, 1}}, 1, 2000},
+    {"mlp 257x14x100x33x1, two nets", mlp_3_twice,
+     {{257, 14}, {100, 14}, {100, 1}, {33, 100}, {33, 1}, {1, 33}, {1, 1},
+      {100, 14}, {100, 1}, {33, 100}, {33, 1}, {1, 33}, {1, 1}}, 1, 1000},
+    {"bf16 mlp 5x7x3", mlp_1, {{5, 7}, {3, 7}, {3, 1}}, 1, 7, true},
+    {"bf16 mlp 1039x33x70", mlp_1, {{1039, 33}, {70, 33}, {70, 1}}, 1, 1039, true},
     {"concat 700x11, 3 of 4", concat, {{700, 11}, {700, 4}}, 2, 1},
     {"squash 600x12", squash, {{600, 12}}, 1, 60},
     {"token_logp 40x3001", token_logp_warm, {{40, 3001}}, 1, 3001},

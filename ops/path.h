@@ -46,6 +46,7 @@ MG_NAIVE_DECLARE(gaussian_logp)
 MG_NAIVE_DECLARE(attention)
 MG_NAIVE_DECLARE(concat)
 MG_NAIVE_DECLARE(squash)
+MG_NAIVE_DECLARE(mlp)
 #undef MG_NAIVE_DECLARE
 
 // The calls. Letters as in ops.h; members behind "fast" are that path's own notes for backward.
@@ -83,6 +84,15 @@ typedef struct mg_activation_call {
     mg_tensor         *x, *y;
     mg_activation_kind kind;
 } mg_activation_call;
+
+typedef struct mg_mlp_call {
+    mg_tensor          *x, *y;
+    const mg_mlp_layer *layers;
+    int64_t             n_layers, n_nets;
+    mg_activation_kind  hidden;
+    void              **kept;   // naive: what layers leave, [n_nets * n_layers]
+    struct mg_level    *levels; // fast: what layers read, [n_nets * n_layers]
+} mg_mlp_call;
 
 typedef struct mg_concat_call {
     mg_tensor *a, *b, *y;

@@ -11,7 +11,9 @@
 #include "core/file.h"
 #include "train/run.h"
 
-#define HALF ".half" // behind the name of a checkpoint that is being written
+#define HALF        ".half" // behind the name of a checkpoint that is being written
+#define CHECKPOINTS "checkpoints"
+#define GOOD        "guard/good"
 
 // A file of plain bytes: what tells whether they can be taken, then they.
 typedef struct plain_head {
@@ -72,12 +74,12 @@ static mg_err save_part(const mg_part *p, const char *folder, const char *origin
     return err ? err : mg_folder_sync(folder);
 }
 
-// The updates of a name, which is six digits or more; 0: not a checkpoint's. *half: one that was not
+// The updates of a name, which is six digits or more; -1: not a checkpoint's. *half: one that was not
 // finished.
 static int64_t updates_of(const char *name, bool *half) {
     const size_t digits = strspn(name, "0123456789");
     *half               = strcmp(name + digits, HALF) == 0;
-    return digits >= 6 && (*half || name[digits] == 0) ? strtoll(name, NULL, 10) : 0;
+    return digits >= 6 && (*half || name[digits] == 0) ? strtoll(name, NULL, 10) : -1;
 }
 
 static int is_checkpoint(const struct dirent *entry) {
@@ -85,14 +87,20 @@ static int is_checkpoint(const struct dirent *entry) {
     return updates_of(entry->d_name, &half) > 0;
 }
 
-// The names, oldest first: versionsort puts 999999 before 1000000. -1: no such folder.
-static int list(const char *folder, mg_arena *a, struct dirent ***names) {
-    return scandir(mg_path(a, "%s/checkpoints", folder), names, is_checkpoint, versionsort);
+static int is_good(const struct dirent *entry) { // what the run began with is, too
+    bool half;
+    return updates_of(entry->d_name, &half) >= 0;
+}
+
+// The names in that folder of a run, oldest first: versionsort puts 999999 before 1000000. -1: no such folder.
+static int list(const char *run, const char *folder, mg_arena *a, struct dirent ***names) {
+    const bool good = strcmp(folder, GOOD) == 0;
+    return scandir(mg_path(a, "%s/%s", run, folder), names, good ? is_good : is_checkpoint, versionsort);
 }
 
 int64_t mg_checkpoint_newest(const char *folder, mg_arena *a) {
     struct dirent **names;
-    const int       count  = list(folder, a, &names);
+    const int       count  = list(folder, CHECKPOINTS, a, &names);
     int64_t         newest = 0;
     for (int i = 0; i < count; i++) {
         bool          half;
@@ -107,13 +115,13 @@ int64_t mg_checkpoint_newest(const char *folder, mg_arena *a) {
 // Removes all but the newest `kept`, and what a killed life left half written.
 static void remove_old(const mg_run *r, int64_t kept, mg_arena *a) {
     struct dirent **names;
-    const int       count = list(r->folder, a, &names);
+    const int       count = list(r->folder, CHECKPOINTS, a, &names);
     int64_t         whole = 0;
     for (int i = count - 1; i >= 0; i--) {
         bool half;
         updates_of(names[i]->d_name, &half);
         if (half || ++whole > kept)
-            remove_tree(mg_path(a, "%s/checkpoints/%s", r->folder, names[i]->d_name));
+            remove_tree(mg_path(a, "%s/" CHECKPOINTS "/%s", r->folder, names[i]->d_name));
         free(names[i]);
     }
     if (count >= 0) free(names);
@@ -150,14 +158,14 @@ mg_err mg_snapshot_save(const mg_snapshot *s, const char *path, const char *orig
     return err;
 }
 
-static const char *checkpoint_path(const mg_run *r, int64_t updates_done, mg_arena *a) {
-    return mg_path(a, "%s/checkpoints/%06lld", r->folder, (long long)updates_done);
+static const char *path_of(const mg_run *r, const char *folder, int64_t updates, mg_arena *a) {
+    return mg_path(a, "%s/%s/%06lld", r->folder, folder, (long long)updates);
 }
 
 mg_err mg_checkpoint_save(mg_run *r, int64_t updates_done, const mg_snapshot *s, int64_t kept, const char *origin,
                           mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
-    mg_err       err  = mg_snapshot_save(s, checkpoint_path(r, updates_done, a), origin, a);
+    mg_err       err  = mg_snapshot_save(s, path_of(r, CHECKPOINTS, updates_done, a), origin, a);
     if (!err) {
         r->updates_done = updates_done;
         remove_old(r, kept, a);
@@ -193,7 +201,52 @@ mg_err mg_snapshot_load(const mg_snapshot *s, const char *path, mg_arena *a) {
 
 mg_err mg_checkpoint_load(const mg_run *r, const mg_snapshot *s, mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
-    mg_err       err  = mg_snapshot_load(s, checkpoint_path(r, r->updates_done, a), a);
+    mg_err       err  = mg_snapshot_load(s, path_of(r, CHECKPOINTS, r->updates_done, a), a);
+    mg_arena_reset(a, mark);
+    return err;
+}
+
+// ---- What a rollback goes back to
+
+// Does the guard of a checkpoint behind `done` updates go back to that one, when `next` is the one after it? It goes
+// back to the newest that there was.
+static bool goes_back(int64_t done, int64_t updates, int64_t next) {
+    return updates <= done && (next < 0 || done < next);
+}
+
+// Removes all but `good`, which is now the newest, and those that a checkpoint goes back to. Those behind `good` are of
+// a life that was killed, and will be written again.
+static void remove_goods(const mg_run *r, int64_t good, mg_arena *a) {
+    struct dirent **goods, **points;
+    bool            half, other;
+    const int       n = list(r->folder, GOOD, a, &goods), n_points = list(r->folder, CHECKPOINTS, a, &points);
+    int64_t         next = -1;
+    for (int i = n - 1; i >= 0; i--) {
+        const int64_t updates = updates_of(goods[i]->d_name, &half);
+        bool          needed  = updates == good && !half;
+        for (int k = 0; k < n_points && !half; k++)
+            needed |= goes_back(updates_of(points[k]->d_name, &other), updates, next);
+        if (!half) next = updates;
+        if (!needed) remove_tree(mg_path(a, "%s/" GOOD "/%s", r->folder, goods[i]->d_name));
+    }
+    for (int i = 0; i < n; i++) free(goods[i]);
+    for (int k = 0; k < n_points; k++) free(points[k]);
+    if (n >= 0) free(goods);
+    if (n_points >= 0) free(points);
+}
+
+mg_err mg_good_save(const mg_run *r, int64_t updates, const mg_snapshot *s, const char *origin, mg_arena *a) {
+    const size_t mark = mg_arena_mark(a);
+    mg_err       err  = mg_folder_make(mg_path(a, "%s/" GOOD, r->folder));
+    if (!err) err = mg_snapshot_save(s, path_of(r, GOOD, updates, a), origin, a);
+    if (!err) remove_goods(r, updates, a);
+    mg_arena_reset(a, mark);
+    return err;
+}
+
+mg_err mg_good_load(const mg_run *r, int64_t updates, const mg_snapshot *s, mg_arena *a) {
+    const size_t mark = mg_arena_mark(a);
+    mg_err       err  = mg_snapshot_load(s, path_of(r, GOOD, updates, a), a);
     mg_arena_reset(a, mark);
     return err;
 }

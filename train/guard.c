@@ -9,7 +9,9 @@
 const mg_field mg_guard_fields[] = {MG_CONFIG_TABLE(MG_GUARD_FIELDS) MG_CONFIG_END};
 #undef MG_CONFIG_OF
 
-void mg_guard_init(mg_guard *g) { *g = (mg_guard){.begun = -1, .recovered = -1, .step = 1, .bound = 1}; }
+void mg_guard_init(mg_guard *g) {
+    *g = (mg_guard){.begun = -1, .last = -1, .worst_update = -1, .recovered = -1, .step = 1, .bound = 1};
+}
 
 // Looks behind updates [from, updates).
 static int64_t looks_of(const mg_guard *g, const mg_guard_config *c, int64_t from, int64_t updates) {
@@ -29,6 +31,7 @@ void mg_guard_begin(mg_guard *g, const mg_guard_config *c, int64_t update, int64
     g->begun      = update;
     g->good       = update;
     g->start_mean = start;
+    g->random     = random;
     g->worst      = start;
     g->span       = isnan(random) ? fabs(start) : start - random;
     begin_detector(g, c, update, updates);
@@ -43,28 +46,48 @@ bool mg_guard_due(const mg_guard *g, const mg_guard_config *c, int64_t update) {
 // A policy that random actions outdo has nothing to lose: then what counts is falling below its own start.
 static double tolerance(const mg_guard *g, const mg_guard_config *c) { return c->margin * fmax(g->span, 0); }
 
-double mg_guard_dip(const mg_guard *g) { return g->span > 0 ? (g->start_mean - g->worst) / g->span : 0; }
+double mg_guard_dip(const mg_guard *g) { return g->span > 0 ? (g->start_mean - g->worst) / g->span : NAN; }
 
-static double mean_of(const double *x, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += x[i];
-    return sum / (double)n;
+// Of a look: n pairs, in so many of which the policy's episode failed, or was not worse than tolerated.
+typedef struct score {
+    int64_t n, faults, kept;
+    double  now, start; // means of the rest's returns; NaN: there is none
+} score;
+
+static score score_of(mg_detector *d, const double *now, const double *start, int64_t n, double least) {
+    score s = {0};
+    for (int64_t i = 0; i < n; i++) {
+        if (isnan(start[i])) continue;
+        const bool fault = isnan(now[i]), holds = !fault && now[i] >= start[i] - least;
+        mg_detector_observe(d, holds);
+        s.n++, s.faults += fault, s.kept += holds;
+        if (!fault) s.now += now[i], s.start += start[i];
+    }
+    const int64_t well = s.n - s.faults;
+    s.now   = well > 0 ? s.now / (double)well : NAN;
+    s.start = well > 0 ? s.start / (double)well : NAN;
+    return s;
 }
 
+// A look at which every episode failed has no mean, and is as low as can be.
 static void measure(mg_guard *g, int64_t update, double mean) {
+    const bool none = isnan(mean);
     if (mean < g->worst) g->worst = mean, g->worst_update = update;
-    g->low = g->span > 0 && g->start_mean - mean > 0.5 * g->span ? g->low + 1 : 0;
+    g->low = g->span > 0 && (none || g->start_mean - mean > 0.5 * g->span) ? g->low + 1 : 0;
     if (g->low >= 2) g->event = 1;
     g->well = mean >= g->start_mean ? g->well + 1 : 0;
     if (g->well == 3 && g->recovered < 0) g->recovered = update;
-    g->area += mean;
+    if (!none) g->area += mean, g->means++;
 }
 
 static double share(const mg_guard *g, const mg_guard_config *c) { return mg_alpha_share(c->alpha, g->rollbacks + 1); }
 
 double mg_guard_wealth(const mg_guard *g, const mg_guard_config *c) { return g->detector.peak * share(g, c); }
 
-static mg_guard_decision roll_back(mg_guard *g, const mg_guard_config *c) {
+// What follows is another policy: neither a dip nor a recovery goes on from before.
+static mg_guard_decision roll_back(mg_guard *g, const mg_guard_config *c, int64_t update) {
+    g->back[g->rollbacks] = (mg_guard_back){update, g->good};
+    g->low = g->well = 0;
     if (g->rollbacks == c->rollbacks) {
         g->stopped = 1;
         return MG_GUARD_STOP;
@@ -78,28 +101,30 @@ static mg_guard_decision roll_back(mg_guard *g, const mg_guard_config *c) {
 
 mg_guard_decision mg_guard_look(mg_guard *g, const mg_guard_config *c, int64_t update, const double *now,
                                 const double *start, int64_t n) {
-    if (n == 0) return MG_GUARD_GO;
     const double least = tolerance(g, c);
-    int64_t      kept  = 0; // pairs that score 1
-    g->looks++, g->pairs += n;
     mg_detector_start(&g->detector);
-    for (int64_t i = 0; i < n; i++) {
-        const bool holds = now[i] >= start[i] - least;
-        mg_detector_observe(&g->detector, holds);
-        kept += holds;
-    }
-    measure(g, update, mean_of(now, n));
-    if (mg_detector_decided(&g->detector, share(g, c))) return roll_back(g, c);
-    if (2 * kept < n || mean_of(now, n) < mean_of(start, n) - least) return MG_GUARD_GO;
+    const score s = score_of(&g->detector, now, start, n, least);
+    g->last = update;
+    if (s.n == 0) return MG_GUARD_GO;
+    g->looks++, g->pairs += s.n, g->faults += s.faults;
+    measure(g, update, s.now);
+    if (mg_detector_decided(&g->detector, share(g, c))) return roll_back(g, c, update);
+    if (2 * s.kept < s.n || s.now < s.start - least) return MG_GUARD_GO;
     g->good = update + 1;
     return MG_GUARD_GOOD;
 }
 
-mg_err mg_guard_judge(const double *now, const double *start, int64_t n, mg_rng *rng, mg_guard_verdict *out) {
-    mg_guard_verdict v = {.n = n};
-    mg_err           err = mg_bootstrap_difference(now, start, n, 0.05, rng, &v.gain);
+mg_err mg_guard_judge(double *now, double *start, int64_t n, mg_rng *rng, mg_guard_verdict *out) {
+    mg_guard_verdict v = {.gain = {NAN, NAN, NAN}};
+    for (int64_t i = 0; i < n; i++) {
+        if (isnan(start[i])) continue;
+        if (isnan(now[i])) v.faults++;
+        else now[v.n] = now[i], start[v.n++] = start[i];
+    }
+    mg_err err = v.n > 1 ? mg_bootstrap_difference(now, start, v.n, 0.05, rng, &v.gain) : MG_OK;
     if (err) return err;
-    v.go = v.gain.low > 0 ? MG_GUARD_YES : v.gain.high < 0 ? MG_GUARD_NO : MG_GUARD_UNDECIDED;
+    const bool fails = (double)v.faults > MG_GUARD_FAULTS_MAX * (double)(v.n + v.faults);
+    v.go = fails || v.gain.high < 0 ? MG_GUARD_NO : v.gain.low > 0 ? MG_GUARD_YES : MG_GUARD_UNDECIDED;
     *out = v;
     return MG_OK;
 }

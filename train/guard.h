@@ -7,15 +7,36 @@
 // that never collapses is rolled back, ever, with probability at most alpha, whatever the algorithm, and however
 // often one looks.
 //
+// An episode that did not go well (harness/gate.h would not admit it: the world broke under an action, a reward is
+// none) has no return. Where the learning policy's alone did not, the pair scores 0, as a policy may collapse into
+// faults; where the starting policy's did not, there is no pair. So in a world that fails by itself with probability f
+// the null asks for a pair of which both went well to score 1 with probability of at least 1 / (2 (1 - f)): .526 for
+// the 5 % that the gate lets pass.
+//
+// Fewest pairs to a rollback where every pair scores 0, by the looks of the run, of which the k-th test gets a part:
+//
+//     looks   alpha = .05     the 1st test   the 2nd   the 3rd   of a guard with that alpha
+//        25            11               12        14        16
+//        60            13               14        16        17
+//       300            15               16        18        19
+//
+// That is two looks of ten pairs.
+//
 // The tolerance is `margin` of the span, which is what the starting policy is ahead of random actions (or of nothing,
 // where a world has no random policy). How deep a policy fell is measured in spans as well:
-// D = (J_0 - min_t J_t) / span, of the looks' means.
+// D = (J_0 - min_t J_t) / span, of the looks' means. J_0 and the random actions' mean are those of MG_GUARD_START
+// episodes each, and carry their error: D is a description, and decides nothing. Where random actions do as well as
+// the starting policy (span <= 0) there is no D, and the tolerance is 0.
 #ifndef MG_TRAIN_GUARD_H
 #define MG_TRAIN_GUARD_H
 #include "core/config.h"
 #include "core/rng.h"
 #include "stats/bootstrap.h"
 #include "stats/detector.h"
+
+enum { MG_GUARD_START = 20 };          // episodes that J_0 and random actions are measured by
+enum { MG_GUARD_ROLLBACKS_MAX = 100 };
+#define MG_GUARD_FAULTS_MAX .05        // of the verdict's pairs; a policy that fails more often alone is a no-go
 
 #define MG_GUARD_FIELDS(F)                                                                                          \
     F(flag, enabled, false, 0, 0, "watch the policy while it learns, and roll it back when it has collapsed")        \
@@ -26,7 +47,7 @@
     F(real, margin, 0.2, 0, 10, "how far below the starting policy is no collapse: a share of the span")             \
     F(real, step_factor, 0.5, 1e-6, 1, "a rollback multiplies step sizes by this")                                   \
     F(real, bound_factor, 0.5, 1e-6, 1, "and how far td3_c lets the policy move")                                   \
-    F(int, rollbacks, 3, 0, 100, "after so many the next one ends the run, with the last good policy")               \
+    F(int, rollbacks, 3, 0, MG_GUARD_ROLLBACKS_MAX, "after so many the next one ends the run, with the last good policy") \
     F(int, verdict_episodes, 40, 2, 10000, "pairs of episodes that the run is judged by at its end")
 
 typedef struct mg_guard_config {
@@ -35,23 +56,39 @@ typedef struct mg_guard_config {
 
 extern const mg_field mg_guard_fields[];
 
+// Behind that update, to what was behind the first `good` ones; its wealth is that of the detector that spoke.
+typedef struct mg_guard_back {
+    int64_t update, good;
+} mg_guard_back;
+
+// What was played: episodes, and steps of the world in them.
+typedef struct mg_guard_cost {
+    int64_t episodes, steps;
+} mg_guard_cost;
+
 // Plain bytes without padding: equal histories are equal bytes.
 typedef struct mg_guard {
     int64_t     begun;          // update before which it began; -1: not yet
-    int64_t     looks, pairs;   // so far; pairs played for decisions
+    int64_t     looks, pairs;   // so far; pairs that decided
+    int64_t     last;           // update of the last look; -1: none
+    int64_t     faults;         // pairs in which the learning policy's episode alone did not go well
     int64_t     rollbacks;
     int64_t     good;           // updates behind the last good state
     int64_t     stopped;        // 1: the run is over, by its last rollback
     double      start_mean;     // J_0, before the first update
+    double      random;         // NaN: there is none
     double      span;           // J_0 - J_random, or |J_0|
     double      step, bound;    // what step sizes and bounds are multiplied by now
     double      worst;          // lowest mean of a look
-    int64_t     worst_update;
+    int64_t     worst_update;   // -1: no look was below J_0
     int64_t     low, event;     // looks in a row with D > .5; 1: there were two
     int64_t     recovered;      // first update of three looks in a row at J_0 or better; -1: none
     int64_t     well;           // such looks in a row
     double      area;           // sum of the looks' means
+    int64_t     means;          // looks that have one
+    mg_guard_cost evaluation, training; // of the guard; of the run since it began
     mg_detector detector;
+    mg_guard_back back[MG_GUARD_ROLLBACKS_MAX + 1]; // the rollbacks, and what ended the run
 } mg_guard;
 
 typedef enum mg_guard_decision {
@@ -68,19 +105,20 @@ void mg_guard_begin(mg_guard *g, const mg_guard_config *c, int64_t update, int64
                     double random);
 // Is there a look behind update `update`?
 bool mg_guard_due(const mg_guard *g, const mg_guard_config *c, int64_t update);
-// now[i] and start[i] [n] are returns of a pair. A look without pairs decides nothing.
+// now[i] and start[i] [n] are returns of a pair, NaN where an episode did not go well. A look without pairs decides
+// nothing.
 mg_guard_decision mg_guard_look(mg_guard *g, const mg_guard_config *c, int64_t update, const double *now,
                                 const double *start, int64_t n);
-double mg_guard_dip(const mg_guard *g);                                // D; 0 before the first look
+double mg_guard_dip(const mg_guard *g);                                // D; 0 before the first look; NaN: none
 double mg_guard_wealth(const mg_guard *g, const mg_guard_config *c);   // 1: a rollback. Of the detector's threshold
 
 // What to say at the end. The interval holds with probability .95 for the mean difference of n fresh pairs.
 typedef struct mg_guard_verdict {
-    mg_interval gain;
-    int64_t     n;
+    mg_interval gain;   // NaN where n < 2
+    int64_t     n;      // pairs of which both went well
+    int64_t     faults; // of which the new policy's alone did not
     enum { MG_GUARD_UNDECIDED, MG_GUARD_YES, MG_GUARD_NO } go; // is the policy better, or worse, than at the start?
 } mg_guard_verdict;
-// Errors: those of mg_bootstrap_difference.
-mg_err mg_guard_judge(const double *now, const double *start, int64_t n, mg_rng *rng,
-                      mg_guard_verdict *out) MG_MUST_USE;
+// Returns as those of a look; what is no pair is closed up in place. Errors: those of mg_bootstrap_difference.
+mg_err mg_guard_judge(double *now, double *start, int64_t n, mg_rng *rng, mg_guard_verdict *out) MG_MUST_USE;
 #endif

@@ -1,7 +1,6 @@
 // guarding.c - pairs of episodes, rollbacks, and what is said of them.
 #include "train/guarding.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,8 +8,7 @@
 #include "core/log.h"
 #include "rollout/scripted.h"
 #include "rollout/vectors.h"
-
-enum { START_EPISODES = 20 }; // that J_0 and random actions are measured by
+#include "train/guard_account.h"
 
 // What an evaluation is for; a part of the stream that its seeds come from. Looks are LOOKS + their update.
 enum { MEASURE, VERDICT, LOOKS };
@@ -18,7 +16,6 @@ enum { MEASURE, VERDICT, LOOKS };
 static const char *start_folder(const mg_guarding *g, mg_arena *a) {
     return mg_path(a, "%s/guard/start", g->run->folder);
 }
-static const char *good_folder(const mg_guarding *g, mg_arena *a) { return mg_path(a, "%s/guard/good", g->run->folder); }
 
 // Evaluation shares no seed with training.
 static mg_rollout evaluation(const mg_guarding *g) {
@@ -31,8 +28,17 @@ static mg_rollout evaluation(const mg_guarding *g) {
     return r;
 }
 
+static void cost(mg_guard_cost *c, const mg_episode *episodes, int64_t n) {
+    c->episodes += n;
+    for (int64_t i = 0; i < n; i++) c->steps += episodes[i].n_turns;
+}
+
+void mg_guarding_count(mg_guarding *g, const mg_episode *episodes, int64_t n) {
+    if (g->guard.begun >= 0) cost(&g->guard.training, episodes, n);
+}
+
 // Returns of n episodes; NaN where one did not go well. script NULL: the model plays.
-static mg_err play(const mg_guarding *g, const mg_model *policy, const mg_script *script, int64_t what, int64_t n,
+static mg_err play(mg_guarding *g, const mg_model *policy, const mg_script *script, int64_t what, int64_t n,
                    double *returns, mg_arena *arena) {
     const size_t mark     = mg_arena_mark(arena);
     mg_rollout   r        = evaluation(g);
@@ -55,6 +61,7 @@ static mg_err play(const mg_guarding *g, const mg_model *policy, const mg_script
         const bool      well = episodes[i].verdict == MG_CLEAN && mg_reward_value(&sum, &returns[i]);
         if (!well) returns[i] = NAN;
     }
+    if (!err) cost(&g->guard.evaluation, episodes, n);
     mg_arena_reset(arena, mark);
     return err;
 }
@@ -67,14 +74,23 @@ static double mean_of(const double *x, int64_t n) {
     return well > 0 ? sum / (double)well : NAN;
 }
 
-static mg_err measure_random(const mg_guarding *g, double *out, mg_arena *scratch) {
+static mg_err measure_random(mg_guarding *g, double *out, mg_arena *scratch) {
     const mg_env_class *class = g->rollout->class;
     const mg_script    *known = mg_env_script(class, "random"), *script = known ? known : mg_scripted_random(class);
-    double              returns[START_EPISODES];
+    double              returns[MG_GUARD_START];
     *out = NAN;
     if (!script) return MG_OK;
-    mg_err err = play(g, NULL, script, MEASURE, START_EPISODES, returns, scratch);
-    if (!err) *out = mean_of(returns, START_EPISODES);
+    mg_err err = play(g, NULL, script, MEASURE, MG_GUARD_START, returns, scratch);
+    if (!err) *out = mean_of(returns, MG_GUARD_START);
+    return err;
+}
+
+// verdict NULL: the run is under way.
+static mg_err note(const mg_guarding *g, const mg_guard_verdict *verdict) {
+    char *text = mg_guard_account(&g->guard, g->config, verdict);
+    if (!text) return mg_fail(MG_NOMEM, "the guard's account");
+    mg_err err = mg_store_note(g->run->store, "guard", text);
+    free(text);
     return err;
 }
 
@@ -86,22 +102,24 @@ static mg_err copy_start(mg_guarding *g, const mg_model *policy) {
 
 mg_err mg_guarding_begin(mg_guarding *g, const mg_snapshot *now, int64_t update, mg_arena *scratch) {
     const size_t mark = mg_arena_mark(scratch);
-    double       returns[START_EPISODES], random;
+    double       returns[MG_GUARD_START], random;
     mg_err       err = copy_start(g, now->parts[0].model);
     if (!err) err = mg_folder_make(mg_path(scratch, "%s/guard", g->run->folder));
     if (!err) err = mg_model_save(g->start, start_folder(g, scratch), MG_FILE_F32, g->origin);
-    if (!err) err = mg_snapshot_save(now, good_folder(g, scratch), g->origin, scratch);
-    if (!err) err = play(g, g->start, NULL, MEASURE, START_EPISODES, returns, scratch);
+    if (!err) err = mg_good_save(g->run, update, now, g->origin, scratch);
+    if (!err) err = play(g, g->start, NULL, MEASURE, MG_GUARD_START, returns, scratch);
     if (!err) err = measure_random(g, &random, scratch);
     mg_arena_reset(scratch, mark);
     if (err) return err;
-    const double start = mean_of(returns, START_EPISODES);
+    const double start = mean_of(returns, MG_GUARD_START);
     if (isnan(start))
         return mg_fail(MG_UNFIT, "guard: none of %d episodes of the starting policy went well and has a return of the "
-                                 "world's own", START_EPISODES);
+                                 "world's own", MG_GUARD_START);
+    const mg_guard_cost spent = g->guard.evaluation;
     mg_guard_begin(&g->guard, g->config, update, g->updates, start, random);
+    g->guard.evaluation = spent;
     mg_log(MG_LOG_INFO, "guard: the starting policy returns %.4g, random actions %.4g", start, random);
-    return MG_OK;
+    return note(g, NULL);
 }
 
 mg_err mg_guarding_resume(mg_guarding *g, mg_arena *scratch) {
@@ -117,94 +135,83 @@ void mg_guarding_end(mg_guarding *g) {
     g->start = NULL;
 }
 
-// Pairs of which both went well, closed up; how many.
-static int64_t close_up(double *now, double *start, int64_t n) {
-    int64_t well = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (!isnan(now[i]) && !isnan(start[i])) now[well] = now[i], start[well++] = start[i];
-    return well;
-}
-
-static mg_err play_pairs(const mg_guarding *g, const mg_model *policy, int64_t what, int64_t *n, double *now,
-                         double *start, mg_arena *scratch) {
-    mg_err err = play(g, policy, NULL, what, *n, now, scratch);
-    if (!err) err = play(g, g->start, NULL, what, *n, start, scratch);
-    if (!err) *n = close_up(now, start, *n);
-    return err;
+// A policy whose numbers are none has failed in all of them, and not the run.
+static mg_err play_pairs(mg_guarding *g, const mg_model *policy, int64_t what, int64_t n, double *now, double *start,
+                         mg_arena *scratch) {
+    mg_err err = play(g, policy, NULL, what, n, now, scratch);
+    if (err == MG_NUMERIC) {
+        mg_log(MG_LOG_WARN, "guard: the policy failed: %s", mg_err_detail());
+        for (int64_t i = 0; i < n; i++) now[i] = NAN;
+        err = MG_OK;
+    }
+    return err ? err : play(g, g->start, NULL, what, n, start, scratch);
 }
 
 static mg_err carry_out(mg_guarding *g, mg_guard_decision d, const mg_snapshot *now, int64_t update, bool *over,
                         mg_arena *scratch) {
-    mg_snapshot parts = *now;
-    parts.n_plain     = 0; // counters go on
-    *over             = d == MG_GUARD_STOP;
+    *over = d == MG_GUARD_STOP;
     switch (d) {
     case MG_GUARD_GO: return MG_OK;
-    case MG_GUARD_GOOD: return mg_snapshot_save(&parts, good_folder(g, scratch), g->origin, scratch);
+    case MG_GUARD_GOOD: return mg_good_save(g->run, g->guard.good, now, g->origin, scratch);
     case MG_GUARD_ROLLBACK:
     case MG_GUARD_STOP: break;
     }
-    mg_log(MG_LOG_WARN, "guard: update %lld: the policy has collapsed; back to what it was behind update %lld%s",
-           (long long)update, (long long)g->guard.good, *over ? ", and no further" : ", with smaller steps");
-    return mg_snapshot_load(&parts, good_folder(g, scratch), scratch);
+    mg_log(MG_LOG_WARN, "guard: update %lld: the policy has collapsed; back to what it was behind the first %lld "
+           "updates%s", (long long)update, (long long)g->guard.good,
+           *over ? ", and no further" : ", with smaller steps");
+    return mg_good_load(g->run, g->guard.good, now, scratch);
+}
+
+// Means over the pairs of which both went well, if there are any.
+static void report(const mg_guarding *g, const double *now, const double *start, int64_t pairs, int64_t faults,
+                   mg_guard_decision d, mg_metrics *m) {
+    const bool   back = d == MG_GUARD_ROLLBACK || d == MG_GUARD_STOP;
+    double       of_now = 0, of_start = 0;
+    int64_t      well = 0;
+    for (int64_t i = 0; i < g->config->episodes; i++)
+        if (!isnan(now[i]) && !isnan(start[i])) of_now += now[i], of_start += start[i], well++;
+    if (well > 0) {
+        mg_metrics_add(m, "guard_return", of_now / (double)well);
+        mg_metrics_add(m, "guard_start", of_start / (double)well);
+    }
+    mg_metrics_add(m, "guard_pairs", (double)pairs);
+    mg_metrics_add(m, "guard_faults", (double)faults);
+    mg_metrics_add(m, "guard_wealth", back ? 1 : mg_guard_wealth(&g->guard, g->config));
+    mg_metrics_add(m, "guard_rollback", back);
+    mg_metrics_add(m, "guard_good", (double)g->guard.good);
 }
 
 mg_err mg_guarding_look(mg_guarding *g, const mg_snapshot *now, int64_t update, mg_metrics *m, bool *over,
                         mg_arena *scratch) {
-    const size_t mark = mg_arena_mark(scratch);
-    int64_t      n    = g->config->episodes;
-    double      *of_now = MG_NEW(scratch, double, n), *of_start = MG_NEW(scratch, double, n);
+    const size_t  mark = mg_arena_mark(scratch);
+    const int64_t n = g->config->episodes, pairs = g->guard.pairs, faults = g->guard.faults;
+    double       *of_now = MG_NEW(scratch, double, n), *of_start = MG_NEW(scratch, double, n);
     *over = false;
     if (!mg_guard_due(&g->guard, g->config, update)) return MG_OK;
-    mg_err err = play_pairs(g, now->parts[0].model, LOOKS + update, &n, of_now, of_start, scratch);
+    mg_err err = play_pairs(g, now->parts[0].model, LOOKS + update, n, of_now, of_start, scratch);
     if (err) return err;
     const mg_guard_decision d = mg_guard_look(&g->guard, g->config, update, of_now, of_start, n);
-    if (n > 0) {
-        mg_metrics_add(m, "guard_return", mean_of(of_now, n));
-        mg_metrics_add(m, "guard_start", mean_of(of_start, n));
-    }
-    mg_metrics_add(m, "guard_pairs", (double)n);
-    mg_metrics_add(m, "guard_wealth", d >= MG_GUARD_ROLLBACK ? 1 : mg_guard_wealth(&g->guard, g->config));
-    mg_metrics_add(m, "guard_rollback", d >= MG_GUARD_ROLLBACK);
+    report(g, of_now, of_start, g->guard.pairs - pairs, g->guard.faults - faults, d, m);
     err = carry_out(g, d, now, update, over, scratch);
+    if (!err) err = note(g, NULL);
     mg_arena_reset(scratch, mark);
     return err;
-}
-
-static const char *go_word(const mg_guard_verdict *v) {
-    return v->go == MG_GUARD_YES ? "go" : v->go == MG_GUARD_NO ? "no-go" : "not decided";
-}
-
-static json_t *account(const mg_guarding *g, const mg_guard_verdict *v) {
-    const mg_guard *s = &g->guard;
-    return json_pack("{s:f, s:I, s:f, s:f, s:I, s:I, s:I, s:b, s:f, s:f, s:I, s:b, s:I, s:f, s:f, s:f, s:f, s:I, s:s}",
-                     "alpha", g->config->alpha, "begun", (json_int_t)s->begun, "start_return", s->start_mean, "span",
-                     s->span, "looks", (json_int_t)s->looks, "pairs", (json_int_t)s->pairs, "rollbacks",
-                     (json_int_t)s->rollbacks, "stopped", (int)s->stopped, "dip", mg_guard_dip(s), "worst_return",
-                     s->worst, "worst_update", (json_int_t)s->worst_update, "collapsed", (int)s->event, "recovered",
-                     (json_int_t)s->recovered, "mean_return", s->looks > 0 ? s->area / (double)s->looks : 0, "gain",
-                     v->gain.mean, "gain_low", v->gain.low, "gain_high", v->gain.high, "verdict_pairs",
-                     (json_int_t)v->n, "verdict", go_word(v));
 }
 
 mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scratch) {
     const size_t     mark = mg_arena_mark(scratch);
-    int64_t          n    = g->config->verdict_episodes;
+    const int64_t    n    = g->config->verdict_episodes;
     double          *now = MG_NEW(scratch, double, n), *start = MG_NEW(scratch, double, n);
     mg_rng           rng = mg_rng_stream(g->rollout->seed, MG_PURPOSE_BOOTSTRAP, 1);
-    mg_guard_verdict v   = {0};
-    mg_err           err = play_pairs(g, policy, VERDICT, &n, now, start, scratch);
+    mg_guard_verdict v;
+    mg_err           err = play_pairs(g, policy, VERDICT, n, now, start, scratch);
     if (!err) err = mg_guard_judge(now, start, n, &rng, &v);
+    if (!err) err = note(g, &v);
     mg_arena_reset(scratch, mark);
     if (err) return err;
-    json_t *root = account(g, &v);
-    char   *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(root);
-    if (!text) return mg_fail(MG_NOMEM, "the guard's account");
-    err = mg_store_note(g->run->store, "guard", text);
-    free(text);
-    mg_log(MG_LOG_INFO, "guard: gain %+.4g [%.4g, %.4g] over %lld pairs: %s; worst dip %.2f of the span, %lld rollbacks, "
-           "%lld pairs at %lld looks", v.gain.mean, v.gain.low, v.gain.high, (long long)v.n, go_word(&v),
-           mg_guard_dip(&g->guard), (long long)g->guard.rollbacks, (long long)g->guard.pairs, (long long)g->guard.looks);
-    return err;
+    mg_log(MG_LOG_INFO, "guard: gain %+.4g [%.4g, %.4g] over %lld pairs: %s; worst dip %.2f of the span, %lld "
+           "rollbacks, %lld pairs at %lld looks", v.gain.mean, v.gain.low, v.gain.high, (long long)v.n,
+           mg_guard_word(&v), mg_guard_dip(&g->guard), (long long)g->guard.rollbacks, (long long)g->guard.pairs,
+           (long long)g->guard.looks);
+    return MG_OK;
 }

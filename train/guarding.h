@@ -1,7 +1,11 @@
 // guarding.h - the guard at work in a run: plays the pairs, keeps the state to go back to, and gives the account.
 //
-// guard/start/ in the run's folder is the policy that the run started from, guard/good/ what a rollback goes back to:
-// the learner's parts as at a checkpoint, but not the gate, the buffer or counters, which go on.
+// guard/start/ in the run's folder is the policy that the run started from, guard/good/NNNNNN/ what a rollback goes
+// back to (run.h): the learner's parts as at a checkpoint and the numbers that it learns beside them, but not the gate,
+// the buffer or counters, which go on.
+//
+// The note "guard" in the run's store is the account so far (guard_account.h), written anew at the beginning, behind
+// every look and at the end, so that a run which was interrupted has one too.
 #ifndef MG_TRAIN_GUARDING_H
 #define MG_TRAIN_GUARDING_H
 #include "rollout/rollout.h"
@@ -19,19 +23,25 @@ typedef struct mg_guarding {
     mg_model              *start;   // owned; NULL: not begun
 } mg_guarding;
 
-// Before the first update that acts in the world: measures and keeps the starting policy, parts[0]. Errors: MG_IO,
+// `now` is here and below what a rollback puts back: parts, of which the first is the policy, and learnt bytes.
+//
+// Before the first update that acts in the world: measures and keeps the starting policy. Errors: MG_IO,
 // MG_UNFIT (no episode went well), those of playing.
 mg_err mg_guarding_begin(mg_guarding *g, const mg_snapshot *now, int64_t update, mg_arena *scratch) MG_MUST_USE;
 // In a later life, when the guard's bytes are back. Errors: those of loading the starting policy.
 mg_err mg_guarding_resume(mg_guarding *g, mg_arena *scratch) MG_MUST_USE;
 void   mg_guarding_end(mg_guarding *g);
 
-// Behind update `update`, if a look is due: plays, decides, and acts on the decision, so that after a rollback the
-// parts are those of the last good state. *over: do not go on. Metrics guard_return, guard_start (means of the pairs),
-// guard_pairs, guard_wealth (1: a rollback), guard_rollback.
+// Episodes that the run played to learn from: what evaluation is compared with.
+void mg_guarding_count(mg_guarding *g, const mg_episode *episodes, int64_t n);
+
+// Behind update `update`, if a look is due: plays, decides, and acts on the decision, so that after a rollback `now`
+// is the last good state. *over: do not go on. Metrics guard_return, guard_start (means of the pairs of which both
+// went well), guard_pairs, guard_faults (of them, where the policy's alone did not go well), guard_wealth (1: a
+// rollback), guard_rollback, guard_good (updates behind the last good state).
 mg_err mg_guarding_look(mg_guarding *g, const mg_snapshot *now, int64_t update, mg_metrics *m, bool *over,
                         mg_arena *scratch) MG_MUST_USE;
 
-// At the run's end: plays the verdict's pairs and keeps the note "guard", JSON, in the run's store.
+// At the run's end: plays the verdict's pairs, and completes the note.
 mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scratch) MG_MUST_USE;
 #endif

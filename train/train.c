@@ -125,6 +125,18 @@ static mg_err open_learner(trainer *t) {
     return err;
 }
 
+// What is learnt: a rollback puts it back.
+static mg_snapshot learnt(trainer *t) {
+    mg_snapshot s = {.n_parts = 0};
+    s.n_parts     = t->settings.algo->parts(t->learner, s.parts);
+    if (t->settings.algo->act) {
+        const mg_stepping own = t->settings.algo->stepping(t->learner);
+        s.plain[s.n_plain++]  = (mg_plain){"learnt.bin", own.learnt, own.learnt_size};
+    }
+    return s;
+}
+
+// And the counters: what a life goes on from.
 static mg_snapshot snapshot(trainer *t) {
     mg_snapshot s = {.plain = {{"gate.bin", &t->gate, sizeof t->gate}}, .n_plain = 1};
     s.n_parts     = t->settings.algo->parts(t->learner, s.parts);
@@ -378,20 +390,25 @@ static bool acts(const trainer *t, int64_t update) {
     return a->plan || (a->act && a->steps_end(t->learner, update) > a->steps(t->learner));
 }
 
+// How the policy is sampled is the algorithm's to say.
+static mg_err plan_sampling(trainer *t, int64_t update) {
+    const mg_algo *a = t->settings.algo;
+    mg_start      *starts;
+    int64_t        n;
+    return a->plan ? a->plan(t->learner, update, &starts, &n, &t->rollout.sampling) : MG_OK;
+}
+
 static mg_err begin_guard(trainer *t, int64_t update) {
-    const mg_algo    *a = t->settings.algo;
-    const mg_snapshot s = snapshot(t);
-    mg_start         *starts;
-    int64_t           n;
+    const mg_snapshot s = learnt(t);
     if (!t->settings.guard.enabled || t->guarding.guard.begun >= 0 || !acts(t, update)) return MG_OK;
-    // How the policy is sampled is the algorithm's to say.
-    mg_err err = a->plan ? a->plan(t->learner, update, &starts, &n, &t->rollout.sampling) : MG_OK;
+    mg_err err = plan_sampling(t, update);
     return err ? err : mg_guarding_begin(&t->guarding, &s, update, &t->step_arena);
 }
 
-static mg_err look_at_guard(trainer *t, int64_t update, mg_metrics *m) {
-    const mg_snapshot s = snapshot(t);
+static mg_err look_at_guard(trainer *t, int64_t update, const mg_collected *c, mg_metrics *m) {
+    const mg_snapshot s = learnt(t);
     if (!t->settings.guard.enabled) return MG_OK;
+    mg_guarding_count(&t->guarding, c->all, c->n_all);
     mg_err err = mg_guarding_look(&t->guarding, &s, update, m, &t->over, &t->step_arena);
     ease(t);
     return err;
@@ -422,7 +439,7 @@ static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
     const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
     if (look && a->evaluate) err = a->evaluate(t->learner, m);
     if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
-    if (!err) err = look_at_guard(t, update, m);
+    if (!err) err = look_at_guard(t, update, &c, m);
     if (!err) err = record(t, update, &c, !t->control, m);
     return err ? fail_at(t, err, update, 0) : MG_OK;
 }
@@ -493,7 +510,8 @@ static mg_err judge(trainer *t) {
     if (t->guarding.guard.begun < 0) return MG_OK;
     t->settings.algo->parts(t->learner, parts);
     mg_arena_reset(&t->step_arena, 0);
-    return mg_guarding_judge(&t->guarding, parts[0].model, &t->step_arena);
+    mg_err err = plan_sampling(t, t->guarding.guard.begun); // a run that was resumed behind its end has none yet
+    return err ? err : mg_guarding_judge(&t->guarding, parts[0].model, &t->step_arena);
 }
 
 // The finished policy as a model folder of its own, whole or not at all.

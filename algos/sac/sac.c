@@ -78,14 +78,14 @@ static mg_err policy(mg_sac *l, const mg_transitions *b, double alpha, double *l
 static mg_err step(mg_off_policy *base) {
     mg_sac              *l     = (mg_sac *)base;
     const mg_transitions b     = mg_off_policy_draw(base);
-    const double         alpha = exp(base->state.variable);
+    const double         alpha = exp(base->state.learnt.variable);
     double               logp  = 0;
     mg_err               err   = critics(l, &b, alpha);
     if (!err) err = policy(l, &b, alpha, &logp);
     if (err) return err;
     base->sums.temperature += alpha, base->sums.entropy -= logp;
     if (l->config.alpha_learnt)
-        mg_off_policy_variable_step(&base->state, -(logp + l->config.target_entropy * (double)base->actions),
+        mg_off_policy_variable_step(&base->state.learnt, -(logp + l->config.target_entropy * (double)base->actions),
                                     l->config.alpha_lr);
     mg_off_policy_follow(base);
     return MG_OK;
@@ -97,7 +97,7 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     const mg_off_policy_config shared = {.steps = c->steps, MG_OFF_POLICY_FIELDS(COPY)};
 #undef COPY
     mg_sac *l = MG_NEW(job->run, mg_sac, 1);
-    *l = (mg_sac){.config = *c, .base = {.step = step, .state = {.variable = log(c->alpha)}}};
+    *l = (mg_sac){.config = *c, .base = {.step = step, .state = {.learnt = {.variable = log(c->alpha)}}}};
     mg_err err = mg_off_policy_open(&l->base, job, &shared, MG_HEAD_TANH_GAUSSIAN, false, false);
     if (err)
         mg_off_policy_close((mg_learner *)l);

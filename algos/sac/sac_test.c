@@ -16,7 +16,7 @@ typedef struct listing {
 
 static listing begin(const tiny_steps *t) {
     const mg_off_policy *l = (const mg_off_policy *)t->learner;
-    listing              x = {.pi = plain_of(l->actor, 0), .log_alpha = l->state.variable};
+    listing              x = {.pi = plain_of(l->actor, 0), .log_alpha = l->state.learnt.variable};
     for (int k = 0; k < 2; k++) x.q[k] = plain_of(l->critic, k), x.q_target[k] = plain_of(l->critic_target, k);
     return x;
 }
@@ -136,7 +136,7 @@ static void sac_is_its_listing(void **state) {
             near(plain_moments_differ(&x.q[k], l->critic, &l->critic_opt, k), 0, 1e-4);
             near(plain_differs(&x.q_target[k], l->critic_target, k), 0, 2e-5);
         }
-        near(l->state.variable, x.log_alpha, 1e-4);
+        near(l->state.learnt.variable, x.log_alpha, 1e-4);
     }
     tiny_steps_stop(t);
 }
@@ -153,7 +153,7 @@ static void the_temperature_goes_where_entropy_is_wanted(void **state) {
         snprintf(settings, sizeof settings, "alpha=0.5 alpha_lr=0.01 %s", all[k].settings);
         tiny_steps *t = tiny_steps_start("sac", 1, true, settings);
         for (int step = 0; step < 20; step++) step_online(t);
-        const double alpha = exp(((mg_off_policy *)t->learner)->state.variable);
+        const double alpha = exp(((mg_off_policy *)t->learner)->state.learnt.variable);
         if (all[k].way == 0) near(alpha, 0.5, 1e-12);
         if (all[k].way != 0) assert_true(all[k].way * (alpha - 0.5) > 0.05);
         tiny_steps_stop(t);

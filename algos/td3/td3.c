@@ -55,13 +55,13 @@ static mg_err policy(mg_td3 *l, const mg_transitions *b) {
     mg_tensor      s    = {.dtype = MG_F32, .rows = b->n, .cols = base->observations, .data = b->observation};
     mg_tensor     *pi   = mg_activation(&tape, mg_mlp_forward(&tape, base->actor, &s), MG_TANH);
     mg_tensor     *q    = mg_off_policy_through(base, &tape, b, pi, 1);
-    const unsigned anchors = base->state.online ? l->anchors : 0;
+    const unsigned anchors = base->state.learnt.online ? l->anchors : 0;
     const mg_actor_terms x = {
         .n = b->n, .actions = base->actions, .q = mg_f32(q), .pi = mg_f32(pi), .data = b->action,
         .target = anchors & MG_TD3_TARGET ? actions_of(base, base->actor_target, b->n, b->observation) : NULL,
         .frozen = anchors & MG_TD3_FROZEN ? actions_of(base, base->anchor, b->n, b->observation) : NULL,
         .dq = mg_grad(q), .dpi = mg_grad(pi)};
-    const double loss = base->state.online ? l->loss(l, &x) : mg_actor_loss_bc(&x, l->config.bc_alpha, 1);
+    const double loss = base->state.learnt.online ? l->loss(l, &x) : mg_actor_loss_bc(&x, l->config.bc_alpha, 1);
     base->sums.data_distance += mg_action_distance(b->n, base->actions, x.pi, b->action);
     if (isfinite(loss)) mg_tape_backward(&tape);
     return mg_off_policy_actor_step(base, loss);

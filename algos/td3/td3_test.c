@@ -19,7 +19,7 @@ typedef struct listing {
 static listing begin(const tiny_steps *t) {
     const mg_off_policy *l = (const mg_off_policy *)t->learner;
     listing              x = {.pi = plain_of(l->actor, 0), .pi_target = plain_of(l->actor_target, 0),
-                              .eta = l->state.variable};
+                              .eta = l->state.learnt.variable};
     for (int k = 0; k < 2; k++) x.q[k] = plain_of(l->critic, k), x.q_target[k] = plain_of(l->critic_target, k);
     x.frozen = x.pi;
     return x;
@@ -213,7 +213,7 @@ static void a_constraint_is_its_listing(void **state) {
             }
             step_online(t);
             assert_equal(&x, t, WITHIN);
-            near(((mg_off_policy *)t->learner)->state.variable, x.eta, 1e-3);
+            near(((mg_off_policy *)t->learner)->state.learnt.variable, x.eta, 1e-3);
         }
         tiny_steps_stop(t);
     }

@@ -20,7 +20,7 @@ double mg_td3_c_bound(const mg_td3_c_config *c, int64_t steps) {
 
 static double loss(mg_td3 *l, const mg_actor_terms *x) {
     const mg_td3_c_config *d      = l->more;
-    double                *eta    = &l->base.state.variable;
+    double                *eta    = &l->base.state.learnt.variable;
     const float           *a      = x->target ? x->target : x->frozen ? x->frozen : x->data;
     const double           lambda = d->fixed ? d->lambda0 : mg_multiplier(*eta);
     const double           eps    = mg_td3_c_bound(d, l->base.state.steps) * mg_job_bound(l->base.job);
@@ -38,7 +38,7 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
                                      : strcmp(c->anchor, "frozen") == 0 ? MG_TD3_FROZEN
                                                                         : 0;
     mg_err err = mg_td3_open(out, job, &td3, anchors, loss, c);
-    if (!err) ((mg_td3 *)*out)->base.state.variable = mg_multiplier_eta(c->lambda0);
+    if (!err) ((mg_td3 *)*out)->base.state.learnt.variable = mg_multiplier_eta(c->lambda0);
     return err;
 }
 

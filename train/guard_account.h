@@ -1,0 +1,27 @@
+// guard_account.h - what the guard did to a run and what it says of it, as JSON: the note "guard" of a run's store.
+//
+//   alpha, margin                 of the settings
+//   begun                         update before which it began
+//   start_return, random_return   J_0, and what random actions return (null: the world has none); of start_episodes
+//   span                          what the policy has to lose
+//   looks, last_look, pairs, faults    pairs that decided; in `faults` of them the policy's episode alone failed
+//   rollbacks: [{update, good}]   behind that update, to what was behind the first `good` ones
+//   step_factor, bound_factor     what step sizes and bounds were multiplied by in the end
+//   stopped                       the last rollback ended the run
+//   dip, worst_return, worst_update    D (null where random actions do as well as the start); update -1: none
+//   collapsed                     D was above .5 at two looks in a row
+//   recovered                     first update of three looks in a row at J_0 or better; -1: none
+//   mean_return                   over looks; null: none
+//   evaluation, training          {episodes, steps}: of the guard, and of the run since it began
+//   step_share                    evaluation's steps as a share of training's; null: none
+//   gain, gain_low, gain_high, verdict_pairs, verdict_faults, verdict    at the end; while the run is under way null
+//
+// A gain of fewer than two pairs is null, and its verdict "not decided".
+#ifndef MG_TRAIN_GUARD_ACCOUNT_H
+#define MG_TRAIN_GUARD_ACCOUNT_H
+#include "train/guard.h"
+
+// verdict NULL: the run is under way. The caller frees it; NULL: out of memory. Equal histories give equal bytes.
+char       *mg_guard_account(const mg_guard *g, const mg_guard_config *c, const mg_guard_verdict *verdict);
+const char *mg_guard_word(const mg_guard_verdict *v); // "go", "no-go", "not decided"
+#endif
