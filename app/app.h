@@ -17,14 +17,15 @@ typedef struct mg_verb {
     int (*run)(int argc, char **argv); // words behind the verb; returns the exit status
 } mg_verb;
 
-extern const mg_verb mg_verb_import, mg_verb_card, mg_verb_train, mg_verb_eval, mg_verb_compare, mg_verb_rollout,
-    mg_verb_export,
-    mg_verb_replay, mg_verb_reproduce, mg_verb_demo, mg_verb_doctor, mg_verb_bench;
+extern const mg_verb mg_verb_import, mg_verb_collect, mg_verb_card, mg_verb_train, mg_verb_eval, mg_verb_compare,
+    mg_verb_rollout, mg_verb_export, mg_verb_replay, mg_verb_reproduce, mg_verb_demo, mg_verb_doctor, mg_verb_bench;
 
 // `import debian` into a folder; corpus NULL: fetched. For the demo as well.
 struct mg_debian;
 mg_err mg_import_debian(const char *out, const char *corpus, int64_t validation, int64_t test,
                         mg_arena *arena, struct mg_debian *d) MG_MUST_USE;
+
+extern const char mg_version[]; // such as "0.1.0"
 
 // Options that every verb takes.
 extern bool mg_json; // --json: programs read

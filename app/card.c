@@ -1,9 +1,9 @@
 // card.c - martingale card: what a logged data set is like, before anything is learnt from it.
+#include "app/card.h"
+
 #include <math.h>
 
 #include "app/app.h"
-#include "app/json.h"
-#include "store/data_card.h"
 #include "store/logged.h"
 
 #define ARENA_MAX ((size_t)64 << 30) // address space
@@ -22,10 +22,10 @@ static json_t *range_json(const float *low, const float *high, int64_t n) {
     return out;
 }
 
-static void print_json(const char *path, const mg_data_card *c, const char *const *says, int n) {
+json_t *mg_card_json(const char *path, const mg_data_card *c, const char *const *says, int n) {
     json_t *words = json_array();
     for (int i = 0; i < n; i++) json_array_append_new(words, json_string(says[i]));
-    mg_json_print(json_pack(
+    return json_pack(
         "{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
         "file", path, "world", c->world, "rows", (json_int_t)c->rows, "transitions", (json_int_t)c->transitions, "obs",
         (json_int_t)c->obs, "act", (json_int_t)c->act, "episodes", (json_int_t)c->episodes, "finished",
@@ -35,7 +35,7 @@ static void print_json(const char *path, const mg_data_card *c, const char *cons
         (json_int_t)c->cells, "cell_rows", (json_int_t)c->cell_rows, "action_spread", mg_json_number(c->action_spread),
         "observations", range_json(c->observation_low, c->observation_high, c->obs), "actions",
         range_json(c->action_low, c->action_high, c->act), "rewards", range_json(&c->reward_low, &c->reward_high, 1),
-        "says", words));
+        "says", words);
 }
 
 static void print_spread(const char *name, const mg_spread *s) {
@@ -50,7 +50,7 @@ static void print_range(const char *name, const float *low, const float *high, i
     printf("  %-14s %.5g .. %.5g\n", name, (double)a, (double)b);
 }
 
-static void print(const char *path, const mg_data_card *c, const char *const *says, int n) {
+void mg_card_print(const char *path, const mg_data_card *c, const char *const *says, int n) {
     printf("%s%s%s: %lld rows, observations of %lld numbers, actions of %lld\n", path, c->world ? ", " : "",
            c->world ? c->world : "", (long long)c->rows, (long long)c->obs, (long long)c->act);
     printf("  %-14s %lld, of which %lld finished; %lld rows terminal, %lld at a timeout; %lld transitions to learn "
@@ -81,7 +81,10 @@ static mg_err card(const char *path, const char *world) {
     if (!err) {
         mg_data_card_make(&l, world, &arena, &c);
         const int n = mg_data_card_says(&c, &arena, says);
-        (mg_json ? print_json : print)(path, &c, says, n);
+        if (mg_json)
+            mg_json_print(mg_card_json(path, &c, says, n));
+        else
+            mg_card_print(path, &c, says, n);
     }
     mg_arena_release(&arena);
     return err;

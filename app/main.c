@@ -6,13 +6,14 @@
 #include "app/app.h"
 #include "core/log.h"
 
+const char   mg_version[] = MG_VERSION;
 bool         mg_json;
 volatile int mg_stop;
 
 static const mg_verb *const verbs[] = {
-    &mg_verb_demo,    &mg_verb_import, &mg_verb_card,   &mg_verb_train,     &mg_verb_eval,   &mg_verb_compare,
-    &mg_verb_rollout, &mg_verb_replay, &mg_verb_export, &mg_verb_reproduce,
-    &mg_verb_doctor,  &mg_verb_bench,
+    &mg_verb_demo,    &mg_verb_import,  &mg_verb_collect, &mg_verb_card,   &mg_verb_train,     &mg_verb_eval,
+    &mg_verb_compare, &mg_verb_rollout, &mg_verb_replay,  &mg_verb_export, &mg_verb_reproduce, &mg_verb_doctor,
+    &mg_verb_bench,
 };
 
 int mg_exit_status(mg_err err) {
@@ -68,7 +69,7 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
         return help(stdout, MG_EXIT_DONE);
     if (strcmp(argv[1], "--version") == 0) {
-        printf("martingale %s\n", MG_VERSION);
+        printf("martingale %s\n", mg_version);
         return MG_EXIT_DONE;
     }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)

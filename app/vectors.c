@@ -21,12 +21,6 @@ static void report(const char *source, const char *out, const char *id, const mg
                (long long)l->obs, (long long)l->act, out, id ? " as " : "", id ? id : "");
 }
 
-// Missing folders on the way to a file.
-static mg_err make_parent(const char *path, mg_arena *arena) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash != path ? mg_folder_make(mg_path(arena, "%.*s", (int)(slash - path), path)) : MG_OK;
-}
-
 mg_err mg_vectors_import(const char *source, const char *out, const char *world) {
     mg_arena  arena;
     mg_logged l;
@@ -36,7 +30,7 @@ mg_err mg_vectors_import(const char *source, const char *out, const char *world)
     if (err) return err;
     err = mg_logged_read(source, &arena, &l);
     if (!err && world) l.world = world;
-    if (!err) err = make_parent(out, &arena);
+    if (!err) err = mg_parent_make(out);
     if (!err) err = mg_d4rl_write(out, &l);
     if (!err) report(source, out, NULL, &l);
     mg_arena_release(&arena);

@@ -88,6 +88,14 @@ mg_err mg_folder_make(const char *path) {
     return MG_OK;
 }
 
+mg_err mg_parent_make(const char *path) {
+    char        parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path) return MG_OK;
+    snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
+    return mg_folder_make(parent);
+}
+
 mg_err mg_folder_sync(const char *path) {
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return mg_fail(MG_IO, "open folder %s: %s", path, strerror(errno));

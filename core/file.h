@@ -21,6 +21,7 @@ mg_err mg_file_write(const char *path, const void *data, size_t size) MG_MUST_US
 
 // Makes the folder and its parents. Error: MG_IO.
 mg_err mg_folder_make(const char *path) MG_MUST_USE;
+mg_err mg_parent_make(const char *path) MG_MUST_USE; // the folders on the way to it
 bool   mg_file_exists(const char *path);
 
 // Waits until the names in the folder are on the disk: what was made, renamed or removed there.

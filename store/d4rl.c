@@ -1,4 +1,5 @@
 // d4rl.c - D4RL's layout, read and written.
+#include <stdio.h>
 #include <string.h>
 
 #include "store/hdf5.h"
@@ -67,6 +68,11 @@ mg_err mg_d4rl_write(const char *file, const mg_logged *l) {
     err = put(&h, err, "infos/qvel", MG_HDF5_VECTORS, l, l->nv, l->qvel);
     err = put(&h, err, "infos/action_log_probs", MG_HDF5_NUMBERS, l, 0, l->logp);
     if (!err && l->world) err = mg_hdf5_write_text(&h, "metadata/world", l->world);
+    for (const mg_logged_word *w = l->words; w && w->key && !err; w++) {
+        char key[64];
+        snprintf(key, sizeof key, "metadata/%s", w->key);
+        err = mg_hdf5_write_text(&h, key, w->text);
+    }
     if (!err) return mg_hdf5_finish(&h);
     mg_hdf5_close(&h);
     return err;

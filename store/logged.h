@@ -5,7 +5,7 @@
 //
 //   observations [rows, obs]   actions [rows, act]   rewards [rows]   terminals [rows]   timeouts [rows]
 //   may be there: next_observations [rows, obs], infos/qpos [rows, nq], infos/qvel [rows, nv],
-//   infos/action_log_probs [rows], metadata/world (the world's name; ours)
+//   infos/action_log_probs [rows], metadata/world (the world's name; ours), metadata/... (further texts)
 //
 // Minari's (0.5; a folder data/ with metadata.json and main_data.hdf5), episode by episode:
 //

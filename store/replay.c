@@ -110,19 +110,39 @@ static mg_err create(mg_replay *r, const mg_replay_shape *shape) {
     return err;
 }
 
+// The header, if it is this build's.
+static mg_err read_header(int fd, const char *path, header *h) {
+    struct stat st;
+    *h = (header){0};
+    if (fstat(fd, &st) != 0) return mg_fail(MG_IO, "stat %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) return mg_fail(MG_IO, "open %s: wanted a file", path);
+    if (pread(fd, h, sizeof *h, 0) < 0) return mg_fail(MG_IO, "read %s: %s", path, strerror(errno));
+    if (memcmp(h->magic, MAGIC, sizeof h->magic) != 0)
+        return mg_fail(MG_CORRUPT, "%s: not the file of a replay buffer", path);
+    if (h->order != ORDER)
+        return mg_fail(MG_CORRUPT, "%s: found byte order %08x, wanted this machine's, %08x", path, h->order, ORDER);
+    if (h->version != VERSION)
+        return mg_fail(MG_CORRUPT, "%s: found version %u, wanted %d", path, h->version, VERSION);
+    return MG_OK;
+}
+
+mg_err mg_replay_shape_read(const char *path, mg_replay_shape *out) {
+    header    h;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
+    mg_err err = read_header(fd, path, &h);
+    close(fd);
+    if (!err) *out = h.shape;
+    return err;
+}
+
 // Is the file this build's, of this shape, and whole?
 static mg_err check(const mg_replay *r, const mg_replay_shape *want) {
-    header      h = {0};
+    header      h;
     struct stat st;
+    mg_err      err = read_header(r->fd, r->path, &h);
+    if (err) return err;
     if (fstat(r->fd, &st) != 0) return mg_fail(MG_IO, "stat %s: %s", r->path, strerror(errno));
-    if (!S_ISREG(st.st_mode)) return mg_fail(MG_IO, "open %s: wanted a file", r->path);
-    if (pread(r->fd, &h, sizeof h, 0) < 0) return mg_fail(MG_IO, "read %s: %s", r->path, strerror(errno));
-    if (memcmp(h.magic, MAGIC, sizeof h.magic) != 0)
-        return mg_fail(MG_CORRUPT, "%s: not the file of a replay buffer", r->path);
-    if (h.order != ORDER)
-        return mg_fail(MG_CORRUPT, "%s: found byte order %08x, wanted this machine's, %08x", r->path, h.order, ORDER);
-    if (h.version != VERSION)
-        return mg_fail(MG_CORRUPT, "%s: found version %u, wanted %d", r->path, h.version, VERSION);
     if (memcmp(&h.shape, want, sizeof *want) != 0)
         return mg_fail(MG_MISMATCH, "%s: found obs %lld, act %lld, capacity %lld, margin %lld, wanted obs %lld, "
                                     "act %lld, capacity %lld, margin %lld", r->path, (long long)h.shape.obs,

@@ -39,6 +39,9 @@ typedef struct mg_replay_shape {
 mg_err mg_replay_open(mg_replay **out, const char *path, const mg_replay_shape *shape) MG_MUST_USE;
 void   mg_replay_close(mg_replay *r); // NULL: no effect
 
+// The shape of a file that is there. Errors: MG_IO, MG_CORRUPT.
+mg_err mg_replay_shape_read(const char *path, mg_replay_shape *out) MG_MUST_USE;
+
 int64_t mg_replay_rows(const mg_replay *r); // ever added
 int64_t mg_replay_low(const mg_replay *r);  // first row of the window: max(0, rows - capacity)
 void    mg_replay_head(const mg_replay *r, uint8_t head[32]); // over all rows ever added

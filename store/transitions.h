@@ -58,7 +58,13 @@ typedef struct mg_logged {
     float      *qpos, *qvel; // [rows * nq], [rows * nv] MuJoCo's state before the step, or NULL
     float      *logp;        // [rows] log-probability of the action, or NULL
     const char *world;       // name of the world, such as "hopper"; NULL: the file does not say
+    const struct mg_logged_word *words; // what else is said of how it was made, ended by a NULL key; written as
+                                        // metadata/KEY, not read; NULL: nothing
 } mg_logged;
+
+typedef struct mg_logged_word {
+    const char *key, *text;
+} mg_logged_word;
 
 // Transitions by the rule above. Uses l up: its arrays are closed up in place and become out's, so
 // that a large set is never held twice; only `next`, where l has none, is new, in the arena.

@@ -103,6 +103,13 @@ const char *mg_policy_folder(const char *run_or_model, mg_arena *arena) {
     return mg_file_exists(mg_path(arena, "%s/config.json", model)) ? model : run_or_model;
 }
 
+// "data/{world}-medium.hdf5" names the set of whatever world the run is in.
+static const char *with_world(const char *text, const char *world, mg_arena *arena) {
+    static const char word[] = "{world}";
+    const char       *at     = strstr(text, word);
+    return at ? mg_path(arena, "%.*s%s%s", (int)(at - text), text, world, at + sizeof word - 1) : text;
+}
+
 mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *overrides, int n,
                         mg_arena *arena) {
     mg_err err = find_algo(path, overrides, n, arena, &s->algo);
@@ -115,6 +122,7 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
     if (!err) err = check_compute(s, path, overrides, n, arena);
     if (err) return err;
     s->run.algo = s->algo->name;
+    s->run.data = with_world(s->run.data, s->run.world, arena);
     if (s->run.model[0]) s->run.model = mg_policy_folder(s->run.model, arena);
     if (s->run.reward_model[0]) s->run.reward_model = mg_policy_folder(s->run.reward_model, arena);
     if (s->run.out[0] == 0)
@@ -319,10 +327,18 @@ static mg_err check_needs(const mg_settings *s) {
     return MG_OK;
 }
 
+// Logged data can be made.
+static mg_err check_set(const mg_settings *s) {
+    if (mg_file_exists(s->run.data)) return MG_OK;
+    return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale collect %s "
+                              "--level medium --model models/%s-medium --out %s` makes one", s->run.data, s->run.world,
+                   s->run.world, s->run.world, s->run.data);
+}
+
 static mg_err check_folders(const mg_settings *s) {
     const char *const named[][2] = {{"data", s->run.data}, {"preferences", s->run.preferences},
                                     {"model", s->run.model}, {"reward_model", s->run.reward_model}};
-    mg_err err = MG_OK;
+    mg_err err = s->algo->act && s->run.data[0] ? check_set(s) : MG_OK;
     for (int i = 0; i < 4 && !err; i++)
         if (named[i][1][0]) err = mg_settings_folder(named[i][0], named[i][1]);
     return err;

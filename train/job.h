@@ -14,7 +14,7 @@
     F(text, reward_model, "", 0, 0, "reward model's folder or run; empty: the world's own reward") \
     F(text, data, "", 0, 0,                                                                        \
       "folder with train.jsonl and validation.jsonl (prompt, completion); for td3, td3_bc, td3_c and sac a file or "\
-      "folder of logged transitions in D4RL's or Minari's layout")  \
+      "folder of logged transitions in D4RL's or Minari's layout, {world} in its name standing for the world's")  \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
     F(name, world, synopsis, 0, 0,                                                                \

@@ -105,7 +105,7 @@ static mg_err reset(mg_env *e, uint64_t seed, const mg_reset_options *options, i
     const mg_robot_world *w   = e->world;
     const mg_robot_kind  *k   = w->kind;
     mg_rng                rng = mg_rng_stream(seed, MG_PURPOSE_WORLD, 0);
-    double                qpos[16], qvel[16];
+    double                qpos[MG_ROBOT_STATE_MAX], qvel[MG_ROBOT_STATE_MAX];
     e->fault = NULL;
     if (options->prefix) return mg_fail(MG_CONFIG, "%s: a prefix, and there is no text", k->class.name);
     for (int i = 0; i < k->nq; i++) qpos[i] = w->model->qpos0[i] + k->noise * (2 * mg_rng_uniform(&rng) - 1);
@@ -304,6 +304,13 @@ static void close_data(mg_env *e) {
     s->data = NULL;
 }
 
+void mg_robot_where(const mg_env *e, double *qpos, double *qvel) {
+    const mg_robot_kind *k = ((const mg_robot_world *)e->world)->kind;
+    const mjData        *d = ((const mg_robot_state *)e->state)->data;
+    memcpy(qpos, d->qpos, (size_t)k->nq * sizeof *qpos);
+    memcpy(qvel, d->qvel, (size_t)k->nv * sizeof *qvel);
+}
+
 static const char *manifest(const mg_env *e) { return ((const mg_robot_world *)e->world)->manifest; }
 
 static mg_err random_torques(const mg_env *e, mg_rng *rng, mg_value *action) {
@@ -440,5 +447,10 @@ mg_err mg_robot_place(mg_env *e, const double *qpos, int64_t n_qpos, const doubl
                       mg_value *observation) {
     (void)e, (void)qpos, (void)n_qpos, (void)qvel, (void)n_qvel, (void)observation;
     return mg_fail(MG_UNSUPPORTED, "built without MuJoCo: " MG_MUJOCO_GET);
+}
+
+void mg_robot_where(const mg_env *e, double *qpos, double *qvel) {
+    (void)e, (void)qpos, (void)qvel;
+    MG_ASSERT(!"there are no robots");
 }
 #endif

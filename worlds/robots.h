@@ -28,6 +28,7 @@
 #define MG_ROBOT_STEPS           1000
 #define MG_ROBOT_OBSERVATION_MAX 105 // of any of them
 #define MG_ROBOT_ACTION_N_MAX    8
+#define MG_ROBOT_STATE_MAX       16 // positions, or speeds
 #define MG_ROBOT_ACTION_MAX      100.0  // of each number of an action
 #define MG_ROBOT_SPEED_MAX       1000.0 // m/s, forward or back
 
@@ -67,6 +68,9 @@ void   mg_robot_close(mg_robot_world *w); // zeroed: no effect; after its enviro
 
 // How many positions and speeds its model has.
 void mg_robot_sizes(const mg_robot_world *w, int64_t *nq, int64_t *nv);
+
+// Positions and speeds as they are, into room for at most MG_ROBOT_STATE_MAX each.
+void mg_robot_where(const mg_env *e, double *qpos, double *qvel);
 
 // Errors of the class: MG_CONFIG (another number of actions, one that is not finite or too large, a step
 // after the end, a prefix), MG_NUMERIC (blown up), MG_NOMEM, MG_CORRUPT (a snapshot of another size).
