@@ -62,8 +62,8 @@ static mg_tensor tensor_of(mg_rng *rng, int64_t rows, int64_t cols, int64_t some
 }
 
 static net net_of(mg_rng *rng, bool exact, bool bf16, int64_t rows, int64_t widest) {
-    net     n = {.n_layers = 1 + (int64_t)mg_rng_below(rng, LAYERS_MAX), .n_nets = 1 + (int64_t)mg_rng_below(rng, NETS_MAX),
-                 .hidden = exact ? MG_RELU : MG_TANH};
+    net     n = {.n_layers = 1 + (int64_t)mg_rng_below(rng, LAYERS_MAX),
+                 .n_nets = 1 + (int64_t)mg_rng_below(rng, NETS_MAX), .hidden = exact ? MG_RELU : MG_TANH};
     int64_t width[1 + LAYERS_MAX];
     for (int64_t l = 0; l <= n.n_layers; l++)
         width[l] = 1 + (int64_t)mg_rng_below(rng, mg_rng_below(rng, 2) ? 4 : (uint64_t)widest);
