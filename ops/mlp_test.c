@@ -99,7 +99,8 @@ static net twin_of(const net *n) {
 static const float *run(net *n, bool naive, mg_team *team) {
     mg_tape tape = mg_tape_make(&arena, team, true);
     tape.naive   = naive;
-    mg_tensor *y = mg_mlp(&tape, &n->x, n->layers, n->n_layers, n->n_nets, n->hidden);
+    mg_tensor *x = n->n_layers % 2 ? &n->x : mg_activation(&tape, &n->x, MG_RELU); // whose gradient begins here
+    mg_tensor *y = mg_mlp(&tape, x, n->layers, n->n_layers, n->n_nets, n->hidden);
     for (int64_t i = 0; i < mg_tensor_count(y); i++) mg_grad_f32(y)[i] = (float)(i * 7 % 5 - 2);
     mg_tape_backward(&tape);
     for (int64_t k = 0; k < n->n_nets * n->n_layers; k++) mg_linear_unpack(n->layers[k].W);
