@@ -7,8 +7,8 @@
 // 2020; its scripts/generation/mujoco/convert_buffer.py). Actions become as many times `scale`: a buffer's lie in
 // [-1, 1]. Where a row's next observation is not, to the bit, what the next row begins with, and the task was not
 // over, an episode was cut off: that is its timeout. The last row is one when its episode has `steps_max` steps.
-// On the arena. Errors: MG_EMPTY (no row), MG_LIMIT (the oldest have made room for others, or there are fewer; more than
-// the arena has room for).
+// On the arena. Errors: MG_EMPTY (no row), MG_LIMIT (the oldest have made room for others, there are fewer, or more
+// than the arena has room for).
 mg_err mg_logged_of_replay(const mg_replay *r, const mg_replay_shape *shape, int64_t rows, double scale,
                            int64_t steps_max, mg_arena *arena, mg_logged *out) MG_MUST_USE;
 
