@@ -77,7 +77,7 @@
 static const struct mg_level    levels[]  = {{"J0", NAN},   {"D", NAN},     {"event", NAN}, {"recovery", NAN},
                                              {"auc", NAN},  {"final", NAN}, {"share", NAN}, {"slope", NAN}};
 static const struct mg_level    guarded[] = {{"J0", NAN}, {"D", NAN}, {"final", NAN}, {"share", NAN},
-                                             {"rollbacks", NAN}};
+                                             {"rollbacks", NAN}, {"kept", NAN}};
 static const char *const        metrics[] = {"D", "auc", "final", "slope"};
 #define AGAINST(at) {at "-V2", at "-V1"}, {at "-V4", at "-V1"}, {at "-V4", at "-V2"}
 static const struct mg_contrast pendulum_contrasts[] = {AGAINST("pendulum-medium"), AGAINST("pendulum-expert")};

@@ -127,18 +127,32 @@ static mg_err random_return(mg_cells *c, const plan *p, double *out, int64_t *n)
 
 // ---- looks
 
-static mg_err read_looks(mg_cells *c, const char *run, mg_point **points, int64_t *n, int64_t *rollbacks) {
+// What the guard did, and how much of the starting policy's lead over random actions the policy that it leaves has.
+typedef struct guarded {
+    int64_t rollbacks, pairs;
+    double  kept; // 1 + gain / span, of fresh pairs
+} guarded;
+
+static mg_err read_guard(mg_cells *c, mg_store *store, guarded *g) {
+    char  *note;
+    mg_err err = mg_store_note_read(store, "guard", &c->arena, &note);
+    if (err) return err;
+    json_t *o    = json_loads(note, 0, NULL);
+    g->rollbacks = (int64_t)json_array_size(json_object_get(o, "rollbacks"));
+    g->pairs     = json_integer_value(json_object_get(o, "verdict_pairs"));
+    g->kept      = 1 + json_number_value(json_object_get(o, "gain")) / json_number_value(json_object_get(o, "span"));
+    json_decref(o);
+    return MG_OK;
+}
+
+// guard NULL: not asked for.
+static mg_err read_looks(mg_cells *c, const char *run, mg_point **points, int64_t *n, guarded *guard) {
     mg_store *store;
     mg_err    err  = mg_store_open(&store, mg_path(&c->arena, "%s/run.db", run));
     if (err) return err;
     err = mg_store_metric_read(store, "return", &c->arena, points, n);
     if (!err && *n == 0) err = mg_fail(MG_EMPTY, "%s: found no look at the policy, wanted one or more", run);
-    if (!err && rollbacks) {
-        mg_point *back;
-        int64_t   looks;
-        err = mg_store_metric_read(store, "guard_rollback", &c->arena, &back, &looks);
-        for (int64_t i = 0; i < looks && !err; i++) *rollbacks += back[i].value > 0;
-    }
+    if (!err && guard) err = read_guard(c, store, guard);
     const mg_err closed = mg_store_close(store);
     return err ? err : closed;
 }
@@ -167,7 +181,7 @@ static void put_level(json_t *cell, const char *name, double x, int64_t n) {
     json_object_set_new(cell, name, json_pack("{s:o, s:I}", "estimate", mg_json_number(x), "n", (json_int_t)n));
 }
 
-static json_t *numbers(const mg_offline_curve *x, int64_t random_n, const int64_t *rollbacks) {
+static json_t *numbers(const mg_offline_curve *x, int64_t random_n, const guarded *guard) {
     mg_offline_score s;
     json_t          *cell = json_pack("{s:I, s:[]}", "every", (json_int_t)x->every, "curve");
     mg_offline_judge(x, &s);
@@ -178,7 +192,8 @@ static json_t *numbers(const mg_offline_curve *x, int64_t random_n, const int64_
     put_level(cell, "recovery", s.recovery, x->n), put_level(cell, "auc", s.area, x->n);
     put_level(cell, "final", s.final, 20), put_level(cell, "share", s.share, 20);
     put_level(cell, "slope", s.slope, x->n);
-    if (rollbacks) put_level(cell, "rollbacks", (double)*rollbacks, 1);
+    if (guard) put_level(cell, "rollbacks", (double)guard->rollbacks, 1);
+    if (guard) put_level(cell, "kept", guard->kept, guard->pairs);
     return cell;
 }
 
@@ -189,13 +204,13 @@ static bool is_guarded(const mg_offline_arm *a) {
 }
 
 mg_err mg_offline_run(mg_cells *c, const mg_offline_arm *a, const char *name, int seed, json_t **result) {
-    const plan       *p       = plan_of(a->world);
-    const bool        guarded = is_guarded(a);
+    const plan       *p = plan_of(a->world);
     const char       *file, *model, *out = mg_path(&c->arena, "%s/%s-%d", c->runs, name, seed);
     mg_offline_curve *x = MG_NEW(&c->arena, mg_offline_curve, 1);
     mg_point         *points;
-    int64_t           n, random_n, rollbacks = 0;
-    *x         = (mg_offline_curve){.every = strtoll(p->block, NULL, 10)};
+    int64_t           n, random_n;
+    guarded           guard, *watched = is_guarded(a) ? &guard : NULL;
+    *x = (mg_offline_curve){.every = strtoll(p->block, NULL, 10)};
     mg_err err = random_return(c, p, &x->random, &random_n);
     if (!err) err = data(c, p, a->set, &file);
     if (!err) err = pretrain(c, p, a->set, file, seed, &model);
@@ -204,13 +219,13 @@ mg_err mg_offline_run(mg_cells *c, const mg_offline_arm *a, const char *name, in
     x->start = points[n - 1].value;
     if (a->algo) {
         err = finetune(c, p, a, file, model, out, seed);
-        if (!err) err = read_looks(c, out, &points, &n, guarded ? &rollbacks : NULL);
+        if (!err) err = read_looks(c, out, &points, &n, watched);
         if (err) return err;
         for (int64_t i = 0; i < n && i < MG_OFFLINE_LOOKS_MAX; i++) x->at[x->n++] = points[i].value;
     } else {
         x->at[x->n++] = x->start;
         x->every      = strtoll(p->steps, NULL, 10);
     }
-    *result = numbers(x, random_n, guarded ? &rollbacks : NULL);
+    *result = numbers(x, random_n, watched);
     return MG_OK;
 }

@@ -136,13 +136,13 @@ static mg_err tell_guard(const teller *t) {
         double base = NAN;
         mg_err err  = number(t, "guard", "off", seed, "D", &d);
         if (!err) err = number(t, "guard", "on", seed, "rollbacks", &r);
-        if (!err) err = number(t, "guard", "on", seed, "share", &s);
+        if (!err) err = number(t, "guard", "on", seed, "kept", &s);
         if (!err) err = number(t, "guard", "off", seed, "share", &base);
         if (err) return err;
         if (isnan(d) || isnan(s)) continue;
         if (pairs++ == 0)
-            fprintf(t->text, "\nThe same run without and with the guard; share: of the way from random actions to the "
-                             "pre-trained policy, at the end.\n\n| seed | D without | share without | rollbacks | share "
+            fprintf(t->text, "\nThe same run without and with the guard; share: of the pre-trained policy's lead over "
+                             "random actions,\nat the end.\n\n| seed | D without | share without | rollbacks | share "
                              "with |\n|---|---|---|---|---|\n");
         fprintf(t->text, "| %d | %.2f | %.2f | %.0f | %.2f |\n", seed, d, base, r, s);
     }
