@@ -64,8 +64,8 @@ void mg_off_policy_target(const mg_transitions *b, double gamma, const double *n
 
 mg_err mg_off_policy_critic_step(mg_off_policy *l, const mg_transitions *b, const float *y) {
     mg_tape    tape = mg_tape_make(l->job->step, l->job->team, true);
-    mg_tensor *q    = mg_mlp_forward(&tape, l->critic,
-                                     joined(l, &tape, b->n, b->observation, constant(tape.arena, b->n, l->actions, b->action)));
+    mg_tensor *a    = constant(tape.arena, b->n, l->actions, b->action);
+    mg_tensor *q    = mg_mlp_forward(&tape, l->critic, joined(l, &tape, b->n, b->observation, a));
     const float *Q = mg_f32(q);
     float       *dq = mg_grad(q);
     double       loss = 0, mean = 0;
