@@ -6,6 +6,8 @@
 
 #include "store/replay.h"
 
+enum { FOLLOWED = 16384 }; // weights of a target in one piece of work
+
 // ---- Batches
 
 // How many of n come from the data; the rest from the buffer.
@@ -96,15 +98,19 @@ void mg_off_policy_constant_open(mg_off_policy *l) {
 }
 
 void mg_off_policy_constant_close(mg_off_policy *l) {
-    for (int64_t i = 0; l->constant && i < layers_of(l); i++) mg_linear_unpack(l->constant[i].W);
+    for (int64_t i = 0; l->constant && i < layers_of(l); i++)
+        if (!l->critic->nets[i].W->packed) mg_linear_unpack(l->constant[i].W);
     l->constant = NULL;
 }
 
-// The numbers as they are now; what products have packed stays with the copy.
-static void follow_tensor(mg_tensor *copy, const mg_tensor *original) {
-    struct mg_packed *packed = copy->packed;
-    *copy                    = *original;
-    copy->grad = NULL, copy->packed = packed;
+// The numbers as they are now; what products have packed serves both, and is the original's.
+static void follow_tensor(mg_tensor *copy, mg_tensor *original) {
+    if (!original->packed)
+        original->packed = copy->packed;
+    else if (copy->packed != original->packed)
+        mg_linear_unpack(copy);
+    *copy      = *original;
+    copy->grad = NULL;
 }
 
 static const mg_mlp_layer *constant_layers(mg_off_policy *l) {
@@ -130,15 +136,30 @@ mg_err mg_off_policy_actor_step(mg_off_policy *l, double loss) {
 }
 
 // theta' <- theta' + tau (theta - theta')
-static void follow(mg_model *target, const mg_model *from, double tau) {
-    for (int64_t i = 0; i < from->n_weights; i++)
-        target->weights[i] += (float)tau * (from->weights[i] - target->weights[i]);
+typedef struct following {
+    float       *target;
+    const float *from;
+    int64_t      n;
+    float        tau;
+} following;
+
+static void follow_piece(void *context, int64_t piece, int worker) {
+    (void)worker;
+    const following *f   = context;
+    const int64_t    end = mg_piece_end(f->n, FOLLOWED, piece);
+    float *restrict  to  = f->target;
+    for (int64_t i = piece * FOLLOWED; i < end; i++) to[i] += f->tau * (f->from[i] - to[i]);
+}
+
+static void polyak(const mg_off_policy *l, mg_model *target, const mg_model *from) {
+    following f = {target->weights, from->weights, from->n_weights, (float)l->config.tau};
+    mg_team_run(l->job->team, follow_piece, &f, mg_pieces(f.n, FOLLOWED));
     mg_model_touch(target);
 }
 
 void mg_off_policy_follow(mg_off_policy *l) {
-    follow(l->critic_target, l->critic, l->config.tau);
-    if (l->actor_target) follow(l->actor_target, l->actor, l->config.tau);
+    polyak(l, l->critic_target, l->critic);
+    if (l->actor_target) polyak(l, l->actor_target, l->actor);
 }
 
 void mg_off_policy_variable_step(mg_off_policy_learnt *s, double gradient, double lr) {

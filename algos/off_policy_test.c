@@ -229,6 +229,37 @@ static const struct mg_call *no_call(const mg_env *e) {
     return NULL;
 }
 
+// Networks and learnt bytes as they were before the world was entered: what is learnt afterwards enters it again. The
+// anchor is the policy that the data made, not the random one that it was opened with.
+static void what_is_learnt_goes_back_without_the_counters(void **state) {
+    (void)state;
+    tiny_steps *t = tiny_steps_start("td3_c", 1, true, "offline_updates=12 steps=12 anchor=frozen");
+    updated(t, 0, 3);
+    mg_part           parts[MG_PARTS_MAX];
+    const int         n    = t->algo->parts(t->learner, parts);
+    const mg_stepping s    = t->algo->stepping(t->learner);
+    char             *then = mg_arena_alloc(&t->run, s.learnt_size);
+    float            *kept[MG_PARTS_MAX];
+    memcpy(then, s.learnt, s.learnt_size);
+    for (int i = 0; i < n; i++) {
+        kept[i] = MG_NEW(&t->run, float, parts[i].model->n_weights);
+        memcpy(kept[i], parts[i].model->weights, sizeof(float) * (size_t)parts[i].model->n_weights);
+    }
+    updated(t, 3, 4);
+    mg_off_policy *l = (mg_off_policy *)t->learner;
+    assert_true(l->state.learnt.online == 1 && l->state.steps == 4);
+    for (int i = 0; i < n; i++) {
+        memcpy(parts[i].model->weights, kept[i], sizeof(float) * (size_t)parts[i].model->n_weights);
+        mg_model_touch(parts[i].model);
+    }
+    memcpy(s.learnt, then, s.learnt_size);
+    assert_true(l->state.learnt.online == 0 && l->state.steps == 4 && l->state.updates == 16);
+    updated(t, 4, 5);
+    assert_memory_equal(l->anchor->weights, kept[0], sizeof(float) * (size_t)l->anchor->n_weights);
+    assert_true(l->state.steps == 8);
+    tiny_steps_stop(t);
+}
+
 static void what_cannot_work_is_refused(void **state) {
     (void)state;
     tiny_steps *t = tiny_steps_job("td3_bc", 1, false);
@@ -287,6 +318,7 @@ int main(void) {
         cmocka_unit_test(the_anchor_is_the_policy_at_the_passage),
         cmocka_unit_test(inputs_are_normalised_by_the_data),
         cmocka_unit_test(a_policy_goes_on_in_another_run_of_its_kind),
+        cmocka_unit_test(what_is_learnt_goes_back_without_the_counters),
         cmocka_unit_test(what_cannot_work_is_refused),
         cmocka_unit_test(numbers_that_are_none_end_it_before_anything_moves),
     };

@@ -12,7 +12,7 @@
 
 #define ARENA_MAX ((size_t)16 << 30) // address space
 
-static const mg_grid *const grids[] = {&mg_grid_bf16, &mg_grid_drpo, &mg_grid_gate, NULL};
+static const mg_grid *const grids[] = {&mg_grid_bf16, &mg_grid_drpo, &mg_grid_gate, &mg_grid_offline_online, NULL};
 
 static const mg_grid *find_grid(const char *name) {
     for (const mg_grid *const *g = grids; *g; g++)
@@ -171,7 +171,7 @@ static int help(const mg_option *options) {
     printf("usage: martingale reproduce NAME [--list | --cell ID | --budget TIME]\n\n"
            "The published claims as cells (arm, seed). Without an option: results.json and RESULTS.md from\n"
            "the cells that are there.\n\n");
-    for (const mg_grid *const *g = grids; *g; g++) printf("  %-8s %s\n", (*g)->name, (*g)->summary);
+    for (const mg_grid *const *g = grids; *g; g++) printf("  %-14s %s\n", (*g)->name, (*g)->summary);
     printf("\n");
     mg_args_help(options, stdout);
     return MG_EXIT_DONE;

@@ -66,7 +66,7 @@ typedef struct mg_grid {
     mg_tell_fn               *tell;      // of all rows, above the chapters; NULL: nothing
 } mg_grid;
 
-extern const mg_grid mg_grid_bf16, mg_grid_drpo, mg_grid_gate;
+extern const mg_grid mg_grid_bf16, mg_grid_drpo, mg_grid_gate, mg_grid_offline_online;
 
 // Reads folder/cells/ARM-SEED.json, of which any may be missing, and writes folder/results.json, a list
 // of {claim, arm, metric, estimate, low, high, n, seeds, decided, command}, and from it

@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum {
-    SLICE = 65536, // weights per piece: the four arrays of a slice take 1 MiB of cache
+    SLICE = 65536, // weights of one sum of squares
+    MOVED = 8192,  // weights of a piece of an update: a small network's too are enough for all threads
     SUMS  = 16,    // sums that run side by side within a slice, folded in order
 };
 
@@ -79,10 +80,10 @@ static void update_span(const update *s, int64_t begin, int64_t end, double deca
     }
 }
 
-static void update_slice(void *context, int64_t piece, int worker) {
+static void update_piece(void *context, int64_t piece, int worker) {
     (void)worker;
     const update *s     = context;
-    const int64_t begin = piece * SLICE, end = mg_piece_end(s->o->n_weights, SLICE, piece);
+    const int64_t begin = piece * MOVED, end = mg_piece_end(s->o->n_weights, MOVED, piece);
     for (int64_t p = 0; p < s->model->n_params; p++) {
         const mg_param *param = &s->model->params[p];
         const int64_t   from  = (const float *)param->tensor.data - s->model->weights;
@@ -107,7 +108,7 @@ mg_err mg_adamw_step(mg_adamw *o, mg_model *model, double lr, mg_team *team, dou
     o->steps++;
     s.unbias_m = 1 / (1 - pow(o->config.beta1, (double)o->steps));
     s.unbias_v = 1 / (1 - pow(o->config.beta2, (double)o->steps));
-    mg_team_run(team, update_slice, &s, pieces);
+    mg_team_run(team, update_piece, &s, mg_pieces(o->n_weights, MOVED));
     mg_model_touch(model);
     if (grad_norm) *grad_norm = norm;
     return MG_OK;

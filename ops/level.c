@@ -21,31 +21,37 @@ mg_level mg_level_in(void *memory, bool bf16, bool down, int64_t rows, int64_t w
     return l;
 }
 
-static void put_pairs(const mg_level *l, int64_t i, int64_t n, int64_t first, const float *tile, int64_t stride) {
-    const int64_t strip = first / BLOCK_STRIP, within = first % BLOCK_STRIP, left = l->width - first;
+// `whole`: all columns are there.
+LANES_INLINE void round_body(const bool whole, const mg_level *l, int64_t i, int64_t n, int64_t first) {
+    const int64_t strip = first / BLOCK_STRIP, within = first % BLOCK_STRIP;
+    const int64_t left  = whole ? BLOCK_COLUMNS : l->width - first;
+    const float  *from  = mg_level_at(l, i, first);
     float        *along = l->along + (strip * l->rows + i) * (BLOCK_STRIP / 2) + within / 2;
     for (int64_t r = 0; r < n; r++)
-        lanes_store(along + r * (BLOCK_STRIP / 2), LANES, words_along(true, tile + r * stride, left));
+        lanes_store(along + r * (BLOCK_STRIP / 2), LANES, words_along(true, from + r * BLOCK_STRIP, left));
     if (!l->down) return;
     float *down = l->down + (strip * l->rows + i) / 2 * BLOCK_STRIP + within;
     for (int64_t r = 0; r < n; r += 2)
         for (int64_t c = 0; c < BLOCK_COLUMNS && c < left; c += LANES)
             lanes_store(down + r / 2 * BLOCK_STRIP + c, LANES,
-                        words_down(true, tile + r * stride + c, stride, n - r, left - c));
+                        words_down(true, from + r * BLOCK_STRIP + c, BLOCK_STRIP, n - r, left - c));
 }
 
-void mg_level_put(const mg_level *l, int64_t i, int64_t n, int64_t first, const float *tile, int64_t stride) {
-    float *to = mg_level_at(l, i, first);
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t c = 0; c < BLOCK_COLUMNS && c < l->width - first; c += LANES)
-            lanes_store(to + r * BLOCK_STRIP + c, LANES, lanes_load(tile + r * stride + c, l->width - first - c));
-    if (l->bf16) put_pairs(l, i, n, first, tile, stride);
+void mg_level_round(const mg_level *l, int64_t i, int64_t n, int64_t first) {
+    if (!l->bf16) return;
+    if (l->width - first >= BLOCK_COLUMNS)
+        round_body(true, l, i, n, first);
+    else
+        round_body(false, l, i, n, first);
 }
 
 void mg_level_fill(const mg_level *l, int64_t i, int64_t n, const float *from, int64_t stride) {
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t j = 0; j < l->width; j += LANES)
+            lanes_store(mg_level_at(l, i + r, j), LANES, lanes_load(from + r * stride + j, l->width - j));
     for (int64_t r = 0; r < n; r += BLOCK_ROWS)
         for (int64_t j = 0; j < l->width; j += BLOCK_COLUMNS)
-            mg_level_put(l, i + r, n - r < BLOCK_ROWS ? n - r : BLOCK_ROWS, j, from + r * stride + j, stride);
+            mg_level_round(l, i + r, n - r < BLOCK_ROWS ? n - r : BLOCK_ROWS, j);
 }
 
 mg_block_rows mg_level_rows(const mg_level *l, int64_t i) {

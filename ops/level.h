@@ -19,11 +19,11 @@ typedef struct mg_level {
 size_t   mg_level_size(bool bf16, bool down, int64_t rows, int64_t width);
 mg_level mg_level_in(void *memory, bool bf16, bool down, int64_t rows, int64_t width);
 
-// Columns first .. first + 31 (a multiple of 32) of rows i .. i + n, n up to BLOCK_ROWS, from a tile with
-// `stride` numbers between its rows. i is even; columns behind `width` are not read.
-void mg_level_put(const mg_level *l, int64_t i, int64_t n, int64_t first, const float *tile, int64_t stride);
-// All columns of rows i .. i + n from a matrix.
+// Rows i .. i + n of all columns from a matrix; i is even.
 void mg_level_fill(const mg_level *l, int64_t i, int64_t n, const float *from, int64_t stride);
+// In bfloat16, pairs from the values of columns first .. first + 31 (a multiple of 32) of rows i .. i + n, n up
+// to BLOCK_ROWS, i even. Values are written in whole lanes, and those behind `width` are not read.
+void mg_level_round(const mg_level *l, int64_t i, int64_t n, int64_t first);
 
 // Where the number of row i, column j lies.
 static inline float *mg_level_at(const mg_level *l, int64_t i, int64_t j) {

@@ -7,7 +7,6 @@
 
 #include "ops/level.h"
 #include "ops/packed.h"
-#include "ops/word.h"
 
 enum {
     CHAIN = 64, // rows of a piece of the chain
@@ -65,21 +64,34 @@ typedef struct forward_work {
     mg_level          *scratch; // of each worker, [n_layers]; NULL: what layers read is kept for backward
 } forward_work;
 
-// What layer l of a net leaves for rows that begin at `row` of x, from a tile of sums.
-static void leave(const mg_mlp_call *c, int64_t net, int64_t l, int64_t rows, int64_t first, float *tile) {
-    const mg_mlp_layer *layer = layer_of(c, net, l);
-    const int64_t       left  = layer->W->rows - first;
-    for (int64_t j = 0; j < BLOCK_COLUMNS && j < left; j += LANES) {
-        const lanes bias = lanes_load(mg_f32(layer->b) + first + j, left - j), zero = {0};
+// act(tile + bias) of `cols` columns to rows of `to`; `hidden`: with an activation, in whole lanes.
+LANES_INLINE void leave(const bool hidden, int64_t rows, int64_t cols, const float *bias, const float *tile,
+                        float *to, int64_t stride) {
+    const lanes zero = {0};
+    for (int64_t j = 0; j < cols; j += LANES) {
+        const lanes b = lanes_load(bias + j, cols - j);
         for (int64_t r = 0; r < rows; r++) {
-            float *at = tile + r * BLOCK_COLUMNS + j;
-            lanes  h  = lanes_load(at, LANES) + bias;
-            if (l + 1 < c->n_layers && c->hidden == MG_RELU) h = lanes_choose(h < zero, zero, h); // a NaN passes
-            lanes_store(at, LANES, h);
-            for (int64_t i = 0; l + 1 < c->n_layers && c->hidden == MG_TANH && i < smaller(LANES, left - j); i++)
-                at[i] = tanhf(at[i]);
+            lanes h = lanes_load(tile + r * BLOCK_COLUMNS + j, LANES) + b;
+            if (hidden) h = lanes_choose(h < zero, zero, h); // a NaN passes
+            lanes_store(to + r * stride + j, hidden ? LANES : cols - j, h);
         }
     }
+}
+
+// What a layer leaves of a tile of sums, as the next one reads it: columns first .. of rows i ..
+static void leave_hidden(const mg_mlp_call *c, const mg_level *next, int64_t i, int64_t rows, int64_t first,
+                         const float *bias, const float *tile) {
+    const int64_t cols = smaller(BLOCK_COLUMNS, next->width - first);
+    float        *to   = mg_level_at(next, i, first);
+    if (c->hidden == MG_TANH) {
+        leave(false, rows, cols, bias, tile, to, BLOCK_STRIP);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t j = 0; j < cols; j++) to[r * BLOCK_STRIP + j] = tanhf(to[r * BLOCK_STRIP + j]);
+    } else if (rows == BLOCK_ROWS && cols == BLOCK_COLUMNS)
+        leave(true, BLOCK_ROWS, BLOCK_COLUMNS, bias, tile, to, BLOCK_STRIP);
+    else
+        leave(true, rows, cols, bias, tile, to, BLOCK_STRIP);
+    mg_level_round(next, i, rows, first);
 }
 
 static void forward_piece(void *context, int64_t piece, int worker) {
@@ -99,13 +111,11 @@ static void forward_piece(void *context, int64_t piece, int worker) {
             for (int64_t r = 0; r < n; r += BLOCK_ROWS) {
                 const int64_t rows = smaller(BLOCK_ROWS, n - r), cols = smaller(BLOCK_COLUMNS, W->rows - j);
                 mg_block_multiply(W->bf16, rows, cols, K, mg_level_rows(&levels[l], i + r), packed_column(p, j), tile);
-                leave(c, net, l, rows, j, tile);
+                const float *bias = mg_f32(layer_of(c, net, l)->b) + j;
                 if (l + 1 < c->n_layers)
-                    mg_level_put(&levels[l + 1], i + r, rows, j, tile, BLOCK_COLUMNS);
+                    leave_hidden(c, &levels[l + 1], i + r, rows, j, bias, tile);
                 else
-                    for (int64_t k = 0; k < rows; k++)
-                        memcpy(mg_f32(c->y) + (row + r + k) * out + net * W->rows + j, tile + k * BLOCK_COLUMNS,
-                               sizeof *tile * (size_t)cols);
+                    leave(false, rows, cols, bias, tile, mg_f32(c->y) + (row + r) * out + net * W->rows + j, out);
             }
     }
 }
@@ -145,16 +155,29 @@ typedef struct backward_work {
     int64_t           *pieces; // of the weights' gradients, [n_nets * n_layers]
 } backward_work;
 
-// dz of layer l - 1 from its h and a tile of dh.
-static void through_activation(const mg_mlp_call *c, const mg_level *h, int64_t i, int64_t rows, int64_t first,
-                               float *tile) {
+// dz from h and a tile of dh, in whole lanes.
+LANES_INLINE void slope(const bool relu, int64_t rows, int64_t cols, const float *h, const float *tile, float *dz) {
     const lanes zero = {0};
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = 0; j < BLOCK_COLUMNS && j < h->width - first; j += LANES) {
-            float      *at = tile + r * BLOCK_COLUMNS + j;
-            const lanes y = lanes_load(mg_level_at(h, i + r, first + j), LANES), dy = lanes_load(at, LANES);
-            lanes_store(at, LANES, c->hidden == MG_RELU ? lanes_choose(y > zero, dy, zero) : dy * (1 - y * y));
+        for (int64_t j = 0; j < cols; j += LANES) {
+            const lanes y = lanes_load(h + r * BLOCK_STRIP + j, LANES);
+            const lanes d = lanes_load(tile + r * BLOCK_COLUMNS + j, LANES);
+            lanes_store(dz + r * BLOCK_STRIP + j, LANES, relu ? lanes_choose(y > zero, d, zero) : d * (1 - y * y));
         }
+}
+
+static void through_activation(const mg_mlp_call *c, const mg_level *h, const mg_level *dz, int64_t i, int64_t rows,
+                               int64_t first, const float *tile) {
+    const int64_t cols = smaller(BLOCK_COLUMNS, h->width - first);
+    const float  *y    = mg_level_at(h, i, first);
+    float        *to   = mg_level_at(dz, i, first);
+    if (c->hidden == MG_TANH)
+        slope(false, rows, cols, y, tile, to);
+    else if (rows == BLOCK_ROWS && cols == BLOCK_COLUMNS)
+        slope(true, BLOCK_ROWS, BLOCK_COLUMNS, y, tile, to);
+    else
+        slope(true, rows, cols, y, tile, to);
+    mg_level_round(dz, i, rows, first);
 }
 
 static void input_gradient(const backward_work *b, bool store, int64_t i, int64_t rows, int64_t first,
@@ -182,10 +205,9 @@ static void chain_of(const backward_work *b, int64_t net, int64_t i, int64_t n) 
                 const int64_t rows = smaller(BLOCK_ROWS, n - r), cols = smaller(BLOCK_COLUMNS, h[l].width - j);
                 mg_block_multiply(dz[l].bf16, rows, cols, K, mg_level_rows(&dz[l], i + r),
                                   packed_column(&b->weights[net * c->n_layers + l], j), tile);
-                if (l > 0) {
-                    through_activation(c, &h[l], i + r, rows, j, tile);
-                    mg_level_put(&dz[l - 1], i + r, rows, j, tile, BLOCK_COLUMNS);
-                } else
+                if (l > 0)
+                    through_activation(c, &h[l], &dz[l - 1], i + r, rows, j, tile);
+                else
                     input_gradient(b, b->store && net == 0, i + r, rows, j, tile);
             }
     }

@@ -32,18 +32,33 @@ void mg_pack_rows(const mg_strips *s, const float *from, int64_t rows, int64_t p
         rows_body(false, s, from, rows, part, to);
 }
 
+// Sixteen columns from `column` on and sixteen rows of words from w on. `whole`: all of them are there, and
+// nothing goes through memory.
+LANES_INLINE void transposed_block(const bool bf16, const bool whole, const mg_strips *s, const float *from,
+                                   int64_t column, int64_t w, float *to) {
+    const int64_t per_word = bf16 ? 2 : 1;
+    const int64_t cols = whole ? LANES : s->N - column, rows = whole ? LANES : s->words - w;
+    lanes         a[LANES];
+    for (int64_t i = 0; i < LANES; i++)
+        a[i] = i < cols ? words_along(bf16, from + (column + i) * s->K + w * per_word,
+                                      whole ? 2 * LANES : s->K - w * per_word)
+                        : lanes_of(0);
+    lanes_transpose(a);
+    for (int64_t i = 0; i < LANES && i < rows; i++)
+        lanes_store(to + i * s->width, whole ? LANES : s->width - column % s->width, a[i]);
+}
+
 LANES_INLINE void transposed_body(const bool bf16, const mg_strips *s, const float *from,
                                   int64_t strip, float *to) {
     const int64_t first = strip * s->width, per_word = bf16 ? 2 : 1;
     for (int64_t c = 0; c < s->width; c += LANES)
         for (int64_t w = 0; w < s->words; w += LANES) {
-            lanes a[LANES] = {{0}};
-            for (int64_t i = 0; i < LANES && first + c + i < s->N; i++)
-                a[i] = words_along(bf16, from + (first + c + i) * s->K + w * per_word,
-                             s->K - w * per_word);
-            lanes_transpose(a);
-            for (int64_t i = 0; i < LANES && w + i < s->words; i++)
-                lanes_store(to + (w + i) * s->width + c, s->width - c, a[i]);
+            const bool whole = first + c + LANES <= s->N && (w + LANES) * per_word <= s->K;
+            float     *at    = to + w * s->width + c;
+            if (whole)
+                transposed_block(bf16, true, s, from, first + c, w, at);
+            else
+                transposed_block(bf16, false, s, from, first + c, w, at);
         }
 }
 

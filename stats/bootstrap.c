@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "stats/order.h"
+
 // So that (RESAMPLES + 1) alpha/2 is whole for the usual alphas; DiCiccio & Efron 1996, "Bootstrap
 // confidence intervals", use 2,000 for BCa.
 enum { RESAMPLES = 1999 };
@@ -45,11 +47,6 @@ static double resampled_mean(const sample *s, mg_rng *r) {
     return sum / (double)s->n;
 }
 
-static int by_value(const void *p, const void *q) {
-    const double a = *(const double *)p, b = *(const double *)q;
-    return (a > b) - (a < b);
-}
-
 static double normal_cdf(double z) { return erfc(-z * M_SQRT1_2) / 2; }
 
 // By bisection: three calls an interval do not deserve a table of coefficients.
@@ -80,21 +77,13 @@ static double bias_correction(const double *means, double mean, double sd) {
     return normal_quantile(below / (RESAMPLES + 1));
 }
 
-// The p-quantile of the sorted means: order statistic (RESAMPLES + 1) p, counted from 1.
-static double order_statistic(const double *sorted, double p) {
-    const double  k    = fmin(fmax(p * (RESAMPLES + 1), 1), RESAMPLES) - 1;
-    const int64_t i    = (int64_t)k;
-    const double  next = sorted[i + 1 < RESAMPLES ? i + 1 : i];
-    return sorted[i] + (k - (double)i) * (next - sorted[i]);
-}
-
 static mg_err interval(const sample *s, double alpha, mg_rng *r, mg_interval *out) {
     const mg_err err = check(s, alpha);
     if (err) return err;
     double       means[RESAMPLES];
     const double mean = mean_of(s);
     for (int64_t i = 0; i < RESAMPLES; i++) means[i] = resampled_mean(s, r);
-    qsort(means, RESAMPLES, sizeof *means, by_value);
+    qsort(means, RESAMPLES, sizeof *means, mg_by_value);
 
     const double d2 = moment(s, mean, 2), d3 = moment(s, mean, 3);
     const double z0 = bias_correction(means, mean, sqrt(d2 / (double)s->n));
@@ -105,7 +94,7 @@ static mg_err interval(const sample *s, double alpha, mg_rng *r, mg_interval *ou
         // |a| < 1/6 (its limit is one outlier) and |z| < 6.1, so the divisor leaves 0 only for
         // samples whose every resampled mean lies on one side.
         const double level = normal_cdf(z0 + z / fmax(1 - a * z, 0.01));
-        end[i]             = order_statistic(means, level);
+        end[i]             = mg_order_statistic(means, RESAMPLES, level);
     }
     *out = (mg_interval){.mean = mean, .low = end[0], .high = end[1]};
     return MG_OK;

@@ -47,7 +47,7 @@ enum { MG_GUARD_ROLLBACKS_MAX = 100 };
     F(real, margin, 0.2, 0, 10, "how far below the starting policy is no collapse: a share of the span")             \
     F(real, step_factor, 0.5, 1e-6, 1, "a rollback multiplies step sizes by this")                                   \
     F(real, bound_factor, 0.5, 1e-6, 1, "and how far td3_c lets the policy move")                                   \
-    F(int, rollbacks, 3, 0, MG_GUARD_ROLLBACKS_MAX, "after so many the next one ends the run, with the last good policy") \
+    F(int, rollbacks, 3, 0, MG_GUARD_ROLLBACKS_MAX, "after so many the next ends the run, with the last good policy") \
     F(int, verdict_episodes, 40, 2, 10000, "pairs of episodes that the run is judged by at its end")
 
 typedef struct mg_guard_config {

@@ -215,6 +215,7 @@ static void put_navigation(FILE *out, const mg_report *r) {
     fputs("<nav aria-label=\"Contents\"><ul>\n", out);
     if (r->n_tables) fputs("<li><a href=\"#results\">Results</a></li>\n", out);
     if (r->harness) fputs("<li><a href=\"#harness\">Harness</a></li>\n", out);
+    if (r->guard) fputs("<li><a href=\"#guard\">Guard</a></li>\n", out);
     if (r->n_curves) fputs("<li><a href=\"#curves\">Curves</a></li>\n", out);
     if (r->n_samples) fputs("<li><a href=\"#answers\">Side by side</a></li>\n", out);
     if (r->n_episodes) fputs("<li><a href=\"#episodes\">Episodes</a></li>\n", out);
@@ -260,6 +261,12 @@ static void put_harness(FILE *out, const mg_report_harness *h) {
     fputs("</section>\n", out);
 }
 
+static void put_guard(FILE *out, const mg_report_guard *g) {
+    put(out, "<section>\n<h2 id=\"guard\">Guard</h2>\n<p>", g->summary, "</p>\n");
+    for (int64_t i = 0; i < g->n_tables; i++) put_table(out, &g->tables[i]);
+    fputs("</section>\n", out);
+}
+
 static void put_page(FILE *out, const mg_report *r) {
     put_head(out, r);
     if (r->n_tables) fputs("<section>\n<h2 id=\"results\">Results</h2>\n", out);
@@ -267,6 +274,7 @@ static void put_page(FILE *out, const mg_report *r) {
     if (r->n_tables) fputs("</section>\n", out);
 
     if (r->harness) put_harness(out, r->harness);
+    if (r->guard) put_guard(out, r->guard);
 
     if (r->n_curves)
         fputs("<section>\n<h2 id=\"curves\">Curves</h2>\n<p class=\"quiet\">Horizontally: updates. "

@@ -79,6 +79,12 @@ typedef struct mg_report_harness { // is the environment fit to learn from?
     int64_t                  n_witnesses;
 } mg_report_harness;
 
+typedef struct mg_report_guard { // did the policy collapse while it learnt? (report_guard.h)
+    const char            *summary;
+    const mg_report_table *tables;
+    int64_t                n_tables;
+} mg_report_guard;
+
 typedef struct mg_report {
     const char              *title;
     const char              *summary; // the outcome in one sentence
@@ -94,6 +100,7 @@ typedef struct mg_report {
     const mg_report_section *sections;
     int64_t                  n_sections;
     const mg_report_harness *harness;
+    const mg_report_guard   *guard;
 } mg_report;
 
 // Written atomically. Errors: MG_IO, MG_NOMEM.

@@ -4,7 +4,7 @@
 
 #include "core/file.h"
 #include "nets/tokenizer.h"
-#include "train/report.h"
+#include "train/report_guard.h"
 
 enum { EPISODES_FIRST = 6, EPISODES_LAST = MG_REPORT_EPISODES - EPISODES_FIRST };
 
@@ -191,6 +191,7 @@ mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) {
         add_table(&r, arena);
         err = add_episodes(&r, store, tokenizer, arena);
         if (!err) err = mg_report_add_harness(&r, store, arena);
+        if (!err) err = mg_report_add_guard(&r, store, arena);
     }
     if (!err) err = mg_report_write(mg_path(arena, "%s/report.html", folder), &r);
     mg_tokenizer_free(tokenizer);

@@ -14,6 +14,7 @@
 #include "core/rng.h"
 #include "nets/tokenizer.h"
 #include "train/harness.h"
+#include "train/report_guard.h"
 #include "train/report_curve.h"
 #include "train/report_html.h"
 
@@ -564,6 +565,50 @@ static void test_an_exclusion_alarm_names_the_behaviour(void **state) {
     }
 }
 
+// Looks with and without a return; a rollback, and the one that ended the run.
+static void test_the_guards_section(void **state) {
+    (void)state;
+    static const char note[] =
+        "{\"start_return\": 8, \"random_return\": null, \"span\": 8, \"start_episodes\": 20, \"dip\": 0.75, "
+        "\"worst_update\": 1, \"collapsed\": true, \"recovered\": -1, \"mean_return\": 5, \"stopped\": true, "
+        "\"rollbacks\": [{\"update\": 1, \"good\": 1}, {\"update\": 3, \"good\": 1}], "
+        "\"evaluation\": {\"episodes\": 60, \"steps\": 480}, \"step_share\": 2.5, \"verdict_pairs\": 40, "
+        "\"verdict_faults\": 1, \"gain\": -1.5, \"gain_low\": -2, \"gain_high\": -1, \"verdict\": \"no-go\"}";
+    static const double looks[4][7] = {
+        {7, 8, 10, 0, .1, 0, 1}, {2, 8, 10, 0, 1, 1, 1}, {NAN, NAN, 10, 10, .5, 0, 1}, {1, 8, 9, 0, 1, 1, 1}};
+    static const char *const names[] = {"guard_return", "guard_start", "guard_pairs", "guard_faults",
+                                        "guard_wealth", "guard_rollback", "guard_good"};
+    mg_store *s = store_at("guard.db");
+    mg_report r = {.title = "t"};
+    OK(mg_report_add_guard(&r, s, &arena));
+    assert_null(r.guard); // no note, no section
+    OK(mg_store_life(s, 0, ""));
+    for (int u = 0; u < 4; u++) {
+        OK(mg_store_begin(s, u));
+        for (int k = 0; k < 7; k++)
+            if (!isnan(looks[u][k])) OK(mg_store_metric(s, names[k], looks[u][k]));
+        OK(mg_store_commit(s));
+    }
+    OK(mg_store_note(s, "guard", note));
+    const char *page = run_page(s);
+    assert_has(page, "<a href=\"#guard\">Guard</a>");
+    assert_has(page, "No-go: over 40 pairs of fresh episodes the policy returns -1.5 [-2, -1] more than the one that "
+                     "it started from, and failed alone in 1. 2 rollbacks: behind update 1 to what was behind the "
+                     "first 1, behind update 3 to what was behind the first 1. The last one ended the run. Looking "
+                     "cost 60 episodes, 480 steps of the world (2.5 times those that the run learnt from).");
+    assert_int_equal(count(page, "good: kept to go back to"), 1);
+    assert_int_equal(count(page, "rolled back to what was behind 1 updates</td>"), 1);
+    assert_int_equal(count(page, "rolled back to what was behind 1 updates, and ended</td>"), 1);
+    assert_int_equal(count(page, "went on"), 1);
+    OK(mg_store_note(s, "guard", "{\"verdict\": null, \"rollbacks\": []}"));
+    assert_has(run_page(s), "there is no verdict yet. 0 rollbacks.");
+    OK(mg_store_note(s, "guard", "{\"verdict\": \"not decided\", \"gain\": null, \"rollbacks\": []}"));
+    assert_has(run_page(s), "Not decided: fewer than two pairs of episodes went well. 0 rollbacks.");
+    OK(mg_store_note(s, "guard", "{"));
+    assert_int_equal(mg_report_add_guard(&r, s, &arena), MG_CORRUPT);
+    mg_store_close(s);
+}
+
 static void test_no_place_to_write(void **state) {
     (void)state;
     assert_int_equal(mg_report_write("/nowhere/report.html", &(mg_report){.title = "t"}), MG_IO);
@@ -588,6 +633,7 @@ int main(void) {
         TEST(test_metrics_of_two_stores),
         TEST(test_run),
         TEST(test_an_exclusion_alarm_names_the_behaviour),
+        TEST(test_the_guards_section),
         TEST(test_no_place_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
