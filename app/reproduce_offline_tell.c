@@ -196,8 +196,8 @@ mg_err mg_offline_tell(const char *folder, const json_t *rows, FILE *text, mg_ar
     fprintf(text, "\n## What of the paper's claims holds here\n\nA claim holds where the intervals of all its parts "
                   "lie on the side that it says, does not hold where\none lies on the other, and is not decided else. "
                   "Interquartile means over seeds with 95 %% bootstrap\nintervals, which with five seeds cover "
-                  "about 90 times in 100; no correction for how many there are. D: the\ndeepest fall, as a share of what the "
-                  "pre-trained policy is ahead of random actions. slope: return gained per\n1,000 steps in the first "
+                  "about 90 times in 100; no correction for how many there are. D: the\ndeepest fall, as a share of what "
+                  "the pre-trained policy is ahead of random actions. slope: return gained per\n1,000 steps in the first "
                   "fifth. share: of that lead, at the end. The bounds are ours.\n\n| claim | place | in words | here "
                   "| first part | second part |\n|---|---|---|---|---|---|\n");
     for (int i = 0; i < N(claims) && !err; i++) {
