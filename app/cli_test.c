@@ -615,7 +615,7 @@ static void the_cells_are_listed(void **state) {
     json_t *r = cli_json("reproduce drpo --list --json");
     assert_true(json_array_size(r) > 20);
     json_decref(r);
-    cli_refused(2, "reproduce everything --list", "reproduce: found 'everything'", "bf16, drpo, gate");
+    cli_refused(2, "reproduce everything --list", "reproduce: found 'everything'", "bf16, drpo, gate, offline-online");
     // What was measured is not measured over.
     cli_write("repro/drpo/cells/ppo-1.json", "{}");
     cli_refused(2, "reproduce drpo --cell ppo-1", "repro/drpo/cells/ppo-1.json is there already", "remove it");

@@ -20,7 +20,7 @@ static const mg_grid *find_grid(const char *name) {
     return NULL;
 }
 
-// "bf16, drpo, gate"
+// "bf16, drpo, ..."
 static const char *grid_names(mg_arena *arena) {
     const char *all = grids[0]->name;
     for (const mg_grid *const *g = grids + 1; *g; g++) all = mg_path(arena, "%s, %s", all, (*g)->name);

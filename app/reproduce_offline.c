@@ -10,7 +10,7 @@
 #define N(list) (int)(sizeof(list) / sizeof *(list))
 #define SEEDS MG_REPRODUCE_SEEDS_MAX
 
-// Arms are one list, F(name, meaning, world, set, algo, settings...), of which an mg_arm and an mg_offline_arm are made.
+// Arms are a list, F(name, meaning, world, set, algo, settings...), of which an mg_arm and an mg_offline_arm are made.
 #define V124(F, at, world, set)                                                                                     \
     F(at "-V1", "TD3-BC goes on", world, set, "td3_bc", {0})                                                        \
     F(at "-V2", "TD3", world, set, "td3", {0})                                                                      \
@@ -71,8 +71,8 @@
 
 #define ARM(name, meaning, world, set, algo, ...)  {name, meaning, SEEDS},
 #define SPEC(name, meaning, world, set, algo, ...) {world, set, algo, {__VA_ARGS__}},
-#define SHARED "Seeds change pre-training, which the arms of a seed share, and what comes behind it; data are the same " \
-               "for all."
+#define SHARED "Seeds change pre-training, which the arms of a seed share, and what comes behind it;\n" \
+               "data are the same for all."
 
 static const struct mg_level    levels[]  = {{"J0", NAN},   {"D", NAN},     {"event", NAN}, {"recovery", NAN},
                                              {"auc", NAN},  {"final", NAN}, {"share", NAN}, {"slope", NAN}};

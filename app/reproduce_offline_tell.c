@@ -1,8 +1,8 @@
 // reproduce_offline_tell.c - the claims C1 to C6, each held against the cells of one place.
 //
 // A claim is of parts; each is the interquartile mean over seeds of a metric, of one arm or of its difference to
-// another at the same seeds, with a bootstrap interval (stats/iqm.h) that has to lie on one side of a bound. The
-// claims in words are the abstract's of Luo et al. 2023, arXiv:2303.17396, or follow from it; parts and bounds are ours.
+// another at the same seeds, with a bootstrap interval (stats/iqm.h) that has to lie on one side of a bound. What they
+// say in words is in the abstract of Luo et al. 2023, arXiv:2303.17396, or follows from it; parts and bounds are ours.
 #include <math.h>
 #include <string.h>
 
@@ -193,13 +193,13 @@ mg_err mg_offline_tell(const char *folder, const json_t *rows, FILE *text, mg_ar
     const teller t   = {folder, text, arena};
     mg_err       err = MG_OK;
     (void)rows;
-    fprintf(text, "\n## What of the paper's claims holds here\n\nA claim holds where the intervals of all its parts lie "
-                  "on the side that it says, does not hold where one lies on the\nother, and is not decided else. "
-                  "Interquartile means over seeds with 95 %% bootstrap intervals, which with five seeds cover\nabout 90 "
-                  "times in 100; no correction for how many there are. D: the deepest fall, as a share of what the "
-                  "pre-trained\npolicy is ahead of random actions. slope: return gained per 1,000 steps in the first "
-                  "fifth. share: of that lead, at the\nend. The bounds are ours.\n\n| claim | place | in words | here | "
-                  "first part | second part |\n|---|---|---|---|---|---|\n");
+    fputs("\n## What of the paper's claims holds here\n\n"
+          "A claim holds where the intervals of all its parts lie on the side that it says, does not hold where one\n"
+          "lies on the other, and is not decided else. Interquartile means over seeds with 95 % bootstrap intervals,\n"
+          "which with five seeds cover about 90 times in 100; no correction for how many there are. D: the deepest\n"
+          "fall, as a share of what the pre-trained policy is ahead of random actions. slope: return gained per 1,000\n"
+          "steps in the first fifth. share: of that lead, at the end. The bounds are ours.\n\n"
+          "| claim | place | in words | here | first part | second part |\n|---|---|---|---|---|---|\n", text);
     for (int i = 0; i < N(claims) && !err; i++) {
         if (i == 2) err = tell_claim(&t, "pendulum", &diverse);
         for (int k = 0; k < N(places) && !err; k++) err = tell_claim(&t, places[k], &claims[i]);
