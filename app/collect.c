@@ -14,7 +14,7 @@
 
 #define ARENA_MAX    ((size_t)64 << 30) // address space
 #define ROWS_DEFAULT "200000"
-#define ROWS_MAX     100000000
+#define ROWS_MAX     10000000
 #define MODEL_MAX    ((size_t)1 << 30) // bytes of a policy's file
 #define WORDS_MAX    12
 

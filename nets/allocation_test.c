@@ -4,7 +4,8 @@
 //         before the C library's for everything in the process, C++'s operator new among it, and
 //         count while they are told to. Every step samples from prompts of other lengths, reads a
 //         reference, takes gradients of log-probabilities and of a critic, and makes two AdamW
-//         steps. Not built with sanitizers, which bring their own malloc.
+//         steps; perceptrons take batches of other lengths too. Not built with sanitizers, which
+//         bring their own malloc.
 //
 // Pages of an arena that become real when first touched are no calls; they stay.
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include <cmocka.h>
 
 #include "nets/answers.h"
+#include "nets/mlp.h"
 #include "nets/optimiser.h"
 
 // ---- What counts
@@ -194,6 +196,49 @@ static void nothing_allocates_in_bf16(void **state) {
     nothing_allocates(2, MG_COMPUTE_BF16);
 }
 
+// Perceptrons: a policy through which gradients go into a critic of two, batches of any length.
+static void perceptron_step(trainer *t, int number) {
+    const int64_t rows = 1 + number * 37 % 300;
+    mg_arena_reset(&t->step, 0);
+    mg_tape    tape = mg_tape_make(&t->step, t->team, true);
+    mg_tensor *x    = MG_NEW(&t->step, mg_tensor, 1);
+    *x = (mg_tensor){.rows = rows, .cols = 11, .data = MG_NEW(&t->step, float, rows * 11)};
+    mg_tensor *a = mg_activation(&tape, mg_mlp_forward(&tape, t->policy, x), MG_TANH);
+    mg_tensor *q = mg_mlp_forward(&tape, t->critic, mg_concat(&tape, x, a, 3));
+    for (int64_t i = 0; i < mg_tensor_count(q); i++) mg_grad_f32(q)[i] = 1;
+    mg_tape_backward(&tape);
+    ok(mg_adamw_step(&t->policy_steps, t->policy, 1e-3, t->team, NULL));
+    ok(mg_adamw_step(&t->critic_steps, t->critic, 1e-3, t->team, NULL));
+}
+
+static void nothing_allocates_for_perceptrons(void **state) {
+    (void)state;
+    const mg_adamw_config adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    for (mg_compute compute = MG_COMPUTE_F32; compute <= MG_COMPUTE_BF16; compute++) {
+        if (compute == MG_COMPUTE_BF16 && !mg_linear_has_bf16()) continue;
+        trainer         t      = {0};
+        mg_model_config config = {.family = MG_FAMILY_MLP, .mlp = {.in = 11, .out = 3, .width = 64, .depth = 2,
+                                                                  .nets = 1, .action_scale = 1}};
+        ok(mg_team_open(&t.team, 2));
+        ok(mg_model_new(&t.policy, &config, true));
+        config.mlp.in = 14, config.mlp.out = 1, config.mlp.nets = 2;
+        ok(mg_model_new(&t.critic, &config, true));
+        mg_model_init(t.policy, 1), mg_model_init(t.critic, 2);
+        ok(mg_model_compute(t.policy, compute));
+        ok(mg_model_compute(t.critic, compute));
+        ok(mg_adamw_init(&t.policy_steps, t.policy, &adamw));
+        ok(mg_adamw_init(&t.critic_steps, t.critic, &adamw));
+        ok(mg_arena_init(&t.step, "step", (size_t)1 << 30));
+        perceptron_step(&t, 0);
+        atomic_store(&calls, 0), atomic_store(&bytes, 0);
+        atomic_store(&counting, true);
+        for (int i = 1; i < STEPS; i++) perceptron_step(&t, i);
+        atomic_store(&counting, false);
+        if (calls > 0) fail_msg("%ld allocations of %ld bytes", calls, bytes);
+        stop(&t);
+    }
+}
+
 void *operator_new(size_t size) __asm__("_Znwm"); // of ops/cxx_memory.c, which asks malloc
 void  operator_delete(void *p) __asm__("_ZdlPv");
 
@@ -228,6 +273,7 @@ int main(void) {
         cmocka_unit_test(nothing_allocates_with_one_thread),
         cmocka_unit_test(nothing_allocates_with_two_threads),
         cmocka_unit_test(nothing_allocates_in_bf16),
+        cmocka_unit_test(nothing_allocates_for_perceptrons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

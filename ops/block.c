@@ -65,7 +65,9 @@ BLOCK_FUNCTIONS(pairs, true, 1)
 #ifdef __AVX512F__
 BLOCK_FUNCTIONS(floats, false, 2)
 BLOCK_FUNCTIONS(pairs, true, 2)
-#define TABLE(type) {{type##_1_1, type##_2_1, type##_4_1, type##_all_1}, {type##_1_2, type##_2_2, type##_4_2, type##_all_2}}
+#define TABLE(type)                                          \
+    {{type##_1_1, type##_2_1, type##_4_1, type##_all_1}, \
+     {type##_1_2, type##_2_2, type##_4_2, type##_all_2}}
 #else
 #define TABLE(type) {{type##_1_1, type##_2_1, type##_4_1, type##_all_1}}
 #endif

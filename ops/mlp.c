@@ -120,11 +120,13 @@ static void forward_piece(void *context, int64_t piece, int worker) {
     }
 }
 
-static mg_level *levels_of(mg_tape *tape, const mg_mlp_call *c, int64_t nets, int64_t rows, bool down) {
+// kept: for backward, where weights that learn read them down the columns.
+static mg_level *levels_of(mg_tape *tape, const mg_mlp_call *c, int64_t nets, int64_t rows, bool kept) {
     mg_level *levels = MG_NEW(tape->arena, mg_level, nets * c->n_layers);
     for (int64_t k = 0; k < nets * c->n_layers; k++) {
-        const mg_tensor *W = c->layers[k % (c->n_nets * c->n_layers)].W;
-        const size_t size = mg_level_size(W->bf16, down, rows, W->cols);
+        const mg_tensor *W    = c->layers[kept ? k : k % c->n_layers].W;
+        const bool       down = kept && W->grad;
+        const size_t     size = mg_level_size(W->bf16, down, rows, W->cols);
         levels[k] = mg_level_in(mg_arena_alloc_raw(tape->arena, size), W->bf16, down, rows, W->cols);
     }
     return levels;
@@ -277,8 +279,9 @@ static void backward(mg_tape *tape, void *context) {
     b.dz              = MG_NEW(tape->arena, mg_level, all);
     for (int64_t k = 0; k < all; k++) {
         const mg_tensor *W    = c->layers[k].W;
-        const size_t     size = mg_level_size(W->bf16, true, rows, W->rows);
-        b.dz[k] = mg_level_in(mg_arena_alloc_raw(tape->arena, size), W->bf16, true, rows, W->rows);
+        const bool       down = W->grad != NULL;
+        const size_t     size = mg_level_size(W->bf16, down, rows, W->rows);
+        b.dz[k] = mg_level_in(mg_arena_alloc_raw(tape->arena, size), W->bf16, down, rows, W->rows);
         if (!learns(&c->layers[k])) continue;
         b.lowest = smaller(b.lowest, k % c->n_layers);
         total += b.pieces[k] = mg_pieces(W->rows, OUT);
@@ -304,6 +307,7 @@ mg_tensor *mg_mlp(mg_tape *t, mg_tensor *x, const mg_mlp_layer *layers, int64_t 
     for (int64_t k = 0; k < n_nets * n_layers; k++) {
         const mg_tensor *W = layers[k].W, *b = layers[k].b;
         MG_ASSERT(!W->tape && !b->tape && W->bf16 == layers[0].W->bf16); // parameters
+        MG_ASSERT(W->rows == layers[k % n_layers].W->rows);
         MG_ASSERT(W->cols == (k % n_layers ? layers[k - 1].W->rows : x->cols) && b->rows == W->rows && b->cols == 1);
     }
     *c = (mg_mlp_call){.x = x, .layers = layers, .n_layers = n_layers, .n_nets = n_nets, .hidden = hidden,

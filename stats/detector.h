@@ -10,7 +10,8 @@
 //
 // Each gambler's money is split evenly over MG_DETECTOR_BETS values of lambda, the largest of which nearly doubles it
 // at a score of 0 where m = 1/2. A change after which all scores are 0 is noticed after
-// log(4 starts_max / alpha) / log(1.95) scores or fewer at m = 1/2: 13 for 60 starts at alpha = .05.
+// log(4 starts_max / alpha) / log(1.95) scores or fewer at m = 1/2: 13 for 60 starts at alpha = .05,
+// where that alpha is all its own (train/guard.h shares one out: a table there).
 //
 // State is plain bytes without padding; a decision is not taken back. Scores outside [0, 1] are a broken program.
 #ifndef MG_STATS_DETECTOR_H

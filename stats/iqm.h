@@ -7,7 +7,13 @@
 // drawn again within each task.
 //
 // For reports, as bootstrap.h: valid once, at a number of runs that was fixed beforehand. It covers too seldom where
-// runs are few; found in a hundred samples of four tasks, instead of 95: 
+// runs are few. Of 100 intervals at alpha = .05 over four tasks (2,000 simulated samples each) there covered:
+//
+//     runs of a task   normal scores   exponential ones
+//                  3            84.6               87.8
+//                  5            89.8               92.6
+//                 10            93.5               93.5
+//                 20            94.3               93.9
 #ifndef MG_STATS_IQM_H
 #define MG_STATS_IQM_H
 #include "core/arena.h"

@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+// Is there room for rows of so many numbers, two flags, and what is lost between arrays?
+static mg_err check_room(const mg_arena *arena, int64_t rows, int64_t numbers) {
+    const size_t row = sizeof(float) * (size_t)numbers + 2, wanted = row * (size_t)rows + 1024;
+    if (wanted <= arena->size_max - arena->used) return MG_OK;
+    return mg_fail(MG_LIMIT, "a set of %lld rows of %zu bytes: found room for %zu bytes", (long long)rows, row,
+                   arena->size_max - arena->used);
+}
+
 static bool goes_on(const mg_transitions *t, int64_t i) {
     const size_t o = (size_t)t->obs;
     return memcmp(t->next + (size_t)i * o, t->observation + (size_t)(i + 1) * o, sizeof(float) * o) == 0;
@@ -15,6 +23,8 @@ mg_err mg_logged_of_replay(const mg_replay *r, const mg_replay_shape *shape, int
     if (low > 0 || rows > high)
         return mg_fail(MG_LIMIT, "the replay buffer holds rows %lld to %lld, wanted those from 0 to %lld",
                        (long long)low, (long long)high - 1, (long long)rows - 1);
+    mg_err err = check_room(arena, rows, 2 * shape->obs + shape->act + 1);
+    if (err) return err;
     mg_transitions t = mg_transitions_new(arena, rows, shape->obs, shape->act);
     uint8_t       *timeout = MG_NEW(arena, uint8_t, rows);
     mg_replay_read(r, 0, &t);
@@ -65,6 +75,8 @@ mg_err mg_logged_join(const mg_logged *a, const mg_logged *b, int64_t rows_max, 
     joint j = {.arena = arena};
     j.from_a = end < rows_max ? end : rows_max;
     j.from_b = b->rows < rows_max - j.from_a ? b->rows : rows_max - j.from_a;
+    err = check_room(arena, j.from_a + j.from_b, 2 * a->obs + a->act + 2 + a->nq + a->nv);
+    if (err) return err;
     *out = (mg_logged){.rows = j.from_a + j.from_b, .obs = a->obs, .act = a->act,
                        .world = a->world ? a->world : b->world};
     out->observation = joined(&j, a->observation, b->observation, a->obs, sizeof(float));

@@ -136,7 +136,10 @@ static void sets_of_two_kinds_are_refused(void **state) {
     assert_string_equal(l.world, "hopper");
     b.act = 2;
     assert_int_equal(mg_logged_join(&a, &b, 9, &f->arena, &l), MG_MISMATCH);
-    b.act = 1, a.timeout[1] = 0;
+    b.act = 1;
+    mg_arena small = mg_arena_part(&f->arena, 1000);
+    assert_int_equal(mg_logged_join(&a, &b, 9, &small, &l), MG_LIMIT);
+    a.timeout[1] = 0;
     assert_int_equal(mg_logged_join(&a, &b, 9, &f->arena, &l), MG_EMPTY);
 }
 

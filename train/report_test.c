@@ -594,8 +594,8 @@ static void test_the_guards_section(void **state) {
     assert_has(page, "<a href=\"#guard\">Guard</a>");
     assert_has(page, "No-go: over 40 pairs of fresh episodes the policy returns -1.5 [-2, -1] more than the one that "
                      "it started from, and failed alone in 1. 2 rollbacks: behind update 1 to what was behind the "
-                     "first 1, behind update 3 to what was behind the first 1. The last one ended the run. Looking cost 60 "
-                     "episodes, 480 steps of the world (2.5 times those that the run learnt from).");
+                     "first 1, behind update 3 to what was behind the first 1. The last one ended the run. Looking "
+                     "cost 60 episodes, 480 steps of the world (2.5 times those that the run learnt from).");
     assert_int_equal(count(page, "good: kept to go back to"), 1);
     assert_int_equal(count(page, "rolled back to what was behind 1 updates</td>"), 1);
     assert_int_equal(count(page, "rolled back to what was behind 1 updates, and ended</td>"), 1);

@@ -264,6 +264,41 @@ static void test_how_many_are_kept(void **state) {
     free_pair(&a);
 }
 
+static bool good(int updates) { return mg_file_exists(at(mg_path(&arena, "guard/good/%06d", updates))); }
+
+// Behind 2 updates one goes back to 0, behind 5 to 4; 3 and 6 are named by no checkpoint. A life that goes on from 5
+// makes 6 again, and what the one before it left behind that is not taken for its own.
+static void test_what_a_checkpoint_goes_back_to_is_kept(void **state) {
+    (void)state;
+    pair   a, b;
+    mg_run r;
+    make_pair(&a, 3);
+    make_pair(&b, 30);
+    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(mg_good_save(&r, 0, of(a.parts, 2), NULL, &arena));
+    ok(mg_checkpoint_save(&r, 2, of(a.parts, 2), 2, NULL, &arena));
+    for (int u = 3; u < 5; u++) ok(mg_good_save(&r, u, of(a.parts, 2), NULL, &arena));
+    ok(mg_checkpoint_save(&r, 5, of(a.parts, 2), 2, NULL, &arena));
+    for (int u = 6; u < 8; u++) ok(mg_good_save(&r, u, of(b.parts, 2), NULL, &arena));
+    assert_true(good(0) && !good(3) && good(4) && !good(6) && good(7));
+    ok(mg_folder_make(at("guard/good/000008.half/critic")));
+    put("guard/good/notes.txt");
+
+    ok(mg_good_save(&r, 6, of(b.parts, 2), NULL, &arena));
+    assert_true(good(0) && good(4) && good(6) && !good(7));
+    assert_false(mg_file_exists(at("guard/good/000008.half")));
+    assert_true(mg_file_exists(at("guard/good/notes.txt")));
+    ok(mg_checkpoint_save(&r, 7, of(b.parts, 2), 2, NULL, &arena)); // and 2 goes, and with it the last need of 0
+    ok(mg_good_save(&r, 9, of(b.parts, 2), NULL, &arena));
+    assert_true(!good(0) && good(4) && good(6) && good(9));
+    ok(mg_good_load(&r, 4, of(b.parts, 2), &arena));
+    assert_true(same(&a, &b));
+    refused(mg_good_load(&r, 5, of(b.parts, 2), &arena), MG_IO, "guard/good/000005");
+    mg_run_close(&r);
+    free_pair(&a);
+    free_pair(&b);
+}
+
 // A half of this very checkpoint, with a file that is not to be in it, does not end up in the whole.
 static void test_a_half_is_not_built_upon(void **state) {
     (void)state;
@@ -317,6 +352,7 @@ int main(void) {
         TEST(test_every_bit_comes_back),
         TEST(test_what_does_not_fit_is_refused),
         TEST(test_how_many_are_kept),
+        TEST(test_what_a_checkpoint_goes_back_to_is_kept),
         TEST(test_a_half_is_not_built_upon),
         TEST(test_a_full_disk_leaves_the_old_one),
     };
