@@ -112,11 +112,13 @@ static void test_claims_are_told(void **state) {
 // Of a claim one part may be known: that it fails is enough, that it holds is not.
 static void test_half_a_claim(void **state) {
     (void)state;
-    for (int s = 1; s <= 3; s++) put_cell("hopper-medium-V1", s, 0.1, 10, 1);
-    assert_non_null(strstr(page(), "**not decided** | D of V1 below 0.5: 0.1 (0.1 to 0.1), 3 seeds | slope of V1 less "
+    for (int s = 1; s <= 4; s++) put_cell("hopper-medium-V1", s, 0.9, 10, 1);
+    assert_non_null(strstr(page(), "**not decided** | D of V1 below 0.5: 0.9 (0.9 to 0.9), 4 seeds |"));
+    for (int s = 1; s <= 5; s++) put_cell("hopper-medium-V1", s, 0.1, 10, 1);
+    assert_non_null(strstr(page(), "**not decided** | D of V1 below 0.5: 0.1 (0.1 to 0.1), 5 seeds | slope of V1 less "
                                    "V2's: no two seeds |"));
-    for (int s = 1; s <= 3; s++) put_cell("hopper-medium-V1", s, 0.9, 10, 1);
-    assert_non_null(strstr(page(), "**does not hold** | D of V1 below 0.5: 0.9 (0.9 to 0.9), 3 seeds |"));
+    for (int s = 1; s <= 5; s++) put_cell("hopper-medium-V1", s, 0.9, 10, 1);
+    assert_non_null(strstr(page(), "**does not hold** | D of V1 below 0.5: 0.9 (0.9 to 0.9), 5 seeds |"));
 }
 
 // Seed 2 of each is rolled back; what collapsed is no false one.
