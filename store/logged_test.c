@@ -74,6 +74,21 @@ static void test_what_may_be_missing_may(void **state) {
     assert_memory_equal(l.timeout, cut, N);
 }
 
+// The library would note when a set was made, and the same data would be another file a second later.
+static void test_the_time_of_writing_is_not_in_the_file(void **state) {
+    fixture   *f = *state;
+    mg_logged  l = whole();
+    H5O_info_t info;
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_OK);
+    const hid_t file = H5Fopen(f->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    for (const char *const *key = (const char *const[]){"observations", "timeouts", "infos", "infos/qpos", NULL}; *key;
+         key++) {
+        assert_true(H5Oget_info_by_name(file, *key, &info, H5P_DEFAULT) >= 0);
+        assert_true(info.atime == 0 && info.mtime == 0 && info.ctime == 0 && info.btime == 0);
+    }
+    H5Fclose(file);
+}
+
 static void test_nothing_is_overwritten(void **state) {
     fixture  *f = *state;
     mg_logged l = whole();
@@ -427,6 +442,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_what_was_written_comes_back),
         TEST(test_what_may_be_missing_may),
+        TEST(test_the_time_of_writing_is_not_in_the_file),
         TEST(test_nothing_is_overwritten),
         TEST(test_no_room_is_an_error_that_leaves_nothing),
         TEST(test_other_types_of_numbers_are_taken),
