@@ -38,7 +38,7 @@ LANES_INLINE void block(const bool bf16, const int rows, const int vectors, int6
     for (int64_t first = 0; first < K; first += A.per, A.at += A.jump) {
         const int64_t n  = K - first < A.per ? K - first : A.per;
         const float  *at = A.at;
-        for (int64_t k = 0; k < n; k++, at += A.step, B += BLOCK_STRIP) {
+        for (int64_t k = 0; k < n; k++, at += A.step, B += BLOCK_COLUMNS) {
             lanes b[VECTORS];
             for (int v = 0; v < vectors; v++) b[v] = lanes_load(B + v * LANES, LANES);
             for (int r = 0; r < rows; r++)

@@ -6,7 +6,7 @@
 #define MG_OPS_BLOCK_H
 #include "ops/fast.h"
 
-enum { BLOCK_ROWS = 8, BLOCK_COLUMNS = 32, BLOCK_STRIP = 64 };
+enum { BLOCK_ROWS = 8, BLOCK_COLUMNS = 32 };
 
 // Word k of row i of A: at[k / per * jump + i * row + k % per * step].
 typedef struct mg_block_rows {
@@ -15,7 +15,7 @@ typedef struct mg_block_rows {
 } mg_block_rows;
 
 // tile [rows, BLOCK_COLUMNS] = A B for rows up to BLOCK_ROWS and words 0 .. K-1; `cols` up to
-// BLOCK_COLUMNS are wanted, and whole lanes of them written. Word k of B's column j: B[k * BLOCK_STRIP + j];
+// BLOCK_COLUMNS are wanted, and whole lanes of them written. Word k of B's column j: B[k * BLOCK_COLUMNS + j];
 // whole lanes are read.
 void mg_block_multiply(bool bf16, int64_t rows, int64_t cols, int64_t K, mg_block_rows A, const float *B,
                        float *tile);

@@ -9,7 +9,7 @@
 #include "ops/packed.h"
 
 enum {
-    CHAIN = 64, // rows of a piece of the chain
+    CHAIN = 64,            // rows of a piece of the chain
     OUT   = BLOCK_COLUMNS, // rows of a weight's gradient in one piece
 };
 
@@ -37,22 +37,28 @@ static void pack_piece(void *context, int64_t piece, int worker) {
     mg_packing_piece(p, piece);
 }
 
+// W as a factor B in strips as wide as blocks.
+static mg_strips strips_of(const mg_tensor *W, bool input) {
+    const int64_t K = input ? W->rows : W->cols, N = input ? W->cols : W->rows;
+    mg_strips     s = mg_strips_of(W->bf16, false, K, N);
+    s.width         = BLOCK_COLUMNS;
+    return s;
+}
+
 static const mg_packing *packed(mg_tape *tape, const mg_mlp_call *c, bool input) {
     packings all = {.n = c->n_nets * c->n_layers};
     all.of       = MG_NEW(tape->arena, mg_packing, all.n);
     for (int64_t k = 0; k < all.n; k++) {
-        mg_tensor *W = c->layers[k].W;
-        all.of[k] = mg_packing_begin(W, input, input ? mg_strips_of(W->bf16, false, W->rows, W->cols)
-                                                     : mg_strips_of(W->bf16, false, W->cols, W->rows));
+        all.of[k] = mg_packing_begin(c->layers[k].W, input, strips_of(c->layers[k].W, input));
         all.pieces += all.of[k].pieces;
     }
     mg_team_run(tape->team, pack_piece, &all, all.pieces);
     return all.of;
 }
 
-// Column j of a packed weight, as block.h reads it.
-static const float *packed_column(const mg_packing *p, int64_t j) {
-    return (const float *)p->to + j / BLOCK_STRIP * p->strips.words * BLOCK_STRIP + j % BLOCK_STRIP;
+// Columns j .. of a packed weight, as block.h reads them; j is a multiple of BLOCK_COLUMNS.
+static const float *packed_columns(const mg_packing *p, int64_t j) {
+    return (const float *)p->to + j * p->strips.words;
 }
 
 // ---- Forward
@@ -64,34 +70,42 @@ typedef struct forward_work {
     mg_level          *scratch; // of each worker, [n_layers]; NULL: what layers read is kept for backward
 } forward_work;
 
-// act(tile + bias) of `cols` columns to rows of `to`; `hidden`: with an activation, in whole lanes.
-LANES_INLINE void leave(const bool hidden, int64_t rows, int64_t cols, const float *bias, const float *tile,
-                        float *to, int64_t stride) {
-    const lanes zero = {0};
-    for (int64_t j = 0; j < cols; j += LANES) {
-        const lanes b = lanes_load(bias + j, cols - j);
-        for (int64_t r = 0; r < rows; r++) {
-            lanes h = lanes_load(tile + r * BLOCK_COLUMNS + j, LANES) + b;
-            if (hidden) h = lanes_choose(h < zero, zero, h); // a NaN passes
-            lanes_store(to + r * stride + j, hidden ? LANES : cols - j, h);
-        }
+// act(tile + bias) to a level; `whole`: all rows and columns of the tile are there.
+LANES_INLINE void leave(const bool whole, mg_activation_kind hidden, mg_level next, int64_t i, int64_t rows,
+                        int64_t first, const float *bias, const float *tile) {
+    const int64_t n = whole ? BLOCK_ROWS : rows, cols = whole ? BLOCK_COLUMNS : next.width - first;
+    const lanes   zero = {0}, b[2] = {lanes_load(bias, cols), lanes_load(bias + LANES, cols - LANES)};
+    for (int64_t r = 0; r < n; r += 2) {
+        mg_level_part h = {0};
+        for (int k = 0; k < 2 && r + k < n; k++)
+            for (int64_t v = 0; v < 2 && v * LANES < cols; v++) {
+                const lanes z = lanes_load(tile + (r + k) * BLOCK_COLUMNS + v * LANES, LANES) + b[v];
+                if (hidden == MG_RELU)
+                    h.of[k][v] = lanes_choose(z < zero, zero, z); // a NaN passes
+                else
+                    for (int l = 0; l < LANES; l++) h.of[k][v][l] = tanhf(z[l]);
+            }
+        mg_level_put(next, i + r, first, h);
     }
 }
 
 // What a layer leaves of a tile of sums, as the next one reads it: columns first .. of rows i ..
 static void leave_hidden(const mg_mlp_call *c, const mg_level *next, int64_t i, int64_t rows, int64_t first,
                          const float *bias, const float *tile) {
-    const int64_t cols = smaller(BLOCK_COLUMNS, next->width - first);
-    float        *to   = mg_level_at(next, i, first);
-    if (c->hidden == MG_TANH) {
-        leave(false, rows, cols, bias, tile, to, BLOCK_STRIP);
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t j = 0; j < cols; j++) to[r * BLOCK_STRIP + j] = tanhf(to[r * BLOCK_STRIP + j]);
-    } else if (rows == BLOCK_ROWS && cols == BLOCK_COLUMNS)
-        leave(true, BLOCK_ROWS, BLOCK_COLUMNS, bias, tile, to, BLOCK_STRIP);
+    if (c->hidden == MG_TANH)
+        leave(false, MG_TANH, *next, i, rows, first, bias, tile);
+    else if (rows == BLOCK_ROWS && next->width - first >= BLOCK_COLUMNS)
+        leave(true, MG_RELU, *next, i, rows, first, bias, tile);
     else
-        leave(true, rows, cols, bias, tile, to, BLOCK_STRIP);
-    mg_level_round(next, i, rows, first);
+        leave(false, MG_RELU, *next, i, rows, first, bias, tile);
+}
+
+// tile + bias to rows of the output.
+static void leave_output(int64_t rows, int64_t cols, const float *bias, const float *tile, float *y, int64_t stride) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < cols; j += LANES)
+            lanes_store(y + r * stride + j, cols - j,
+                        lanes_load(tile + r * BLOCK_COLUMNS + j, LANES) + lanes_load(bias + j, cols - j));
 }
 
 static void forward_piece(void *context, int64_t piece, int worker) {
@@ -110,24 +124,31 @@ static void forward_piece(void *context, int64_t piece, int worker) {
         for (int64_t j = 0; j < W->rows; j += BLOCK_COLUMNS)
             for (int64_t r = 0; r < n; r += BLOCK_ROWS) {
                 const int64_t rows = smaller(BLOCK_ROWS, n - r), cols = smaller(BLOCK_COLUMNS, W->rows - j);
-                mg_block_multiply(W->bf16, rows, cols, K, mg_level_rows(&levels[l], i + r), packed_column(p, j), tile);
+                mg_block_multiply(W->bf16, rows, cols, K, mg_level_rows(&levels[l], i + r), packed_columns(p, j), tile);
                 const float *bias = mg_f32(layer_of(c, net, l)->b) + j;
                 if (l + 1 < c->n_layers)
                     leave_hidden(c, &levels[l + 1], i + r, rows, j, bias, tile);
                 else
-                    leave(false, rows, cols, bias, tile, mg_f32(c->y) + (row + r) * out + net * W->rows + j, out);
+                    leave_output(rows, cols, bias, tile, mg_f32(c->y) + (row + r) * out + net * W->rows + j, out);
             }
     }
 }
 
-// kept: for backward, where weights that learn read them down the columns.
+// What backward reads of a level: W's gradient goes down its columns, a slope is told by what was left.
+static int uses_of(const mg_mlp_call *c, int64_t k, bool kept) {
+    const bool exact = c->hidden == MG_TANH; // 1 - h h wants more than 8 bits of h; the sign of relu's is enough
+    if (!kept) return 0;
+    return (exact ? MG_LEVEL_EXACT : MG_LEVEL_DOWN) | (c->layers[k].W->grad ? MG_LEVEL_DOWN : 0);
+}
+
+// kept: for backward.
 static mg_level *levels_of(mg_tape *tape, const mg_mlp_call *c, int64_t nets, int64_t rows, bool kept) {
     mg_level *levels = MG_NEW(tape->arena, mg_level, nets * c->n_layers);
     for (int64_t k = 0; k < nets * c->n_layers; k++) {
         const mg_tensor *W    = c->layers[kept ? k : k % c->n_layers].W;
-        const bool       down = kept && W->grad;
-        const size_t     size = mg_level_size(W->bf16, down, rows, W->cols);
-        levels[k] = mg_level_in(mg_arena_alloc_raw(tape->arena, size), W->bf16, down, rows, W->cols);
+        const int        uses = uses_of(c, k, kept);
+        const size_t     size = mg_level_size(W->bf16, uses, rows, W->cols);
+        levels[k] = mg_level_in(mg_arena_alloc_raw(tape->arena, size), W->bf16, uses, rows, W->cols);
     }
     return levels;
 }
@@ -157,29 +178,31 @@ typedef struct backward_work {
     int64_t           *pieces; // of the weights' gradients, [n_nets * n_layers]
 } backward_work;
 
-// dz from h and a tile of dh, in whole lanes.
-LANES_INLINE void slope(const bool relu, int64_t rows, int64_t cols, const float *h, const float *tile, float *dz) {
-    const lanes zero = {0};
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = 0; j < cols; j += LANES) {
-            const lanes y = lanes_load(h + r * BLOCK_STRIP + j, LANES);
-            const lanes d = lanes_load(tile + r * BLOCK_COLUMNS + j, LANES);
-            lanes_store(dz + r * BLOCK_STRIP + j, LANES, relu ? lanes_choose(y > zero, d, zero) : d * (1 - y * y));
-        }
+// dz from h and a tile of dh.
+LANES_INLINE void slope(const bool whole, mg_activation_kind hidden, mg_level h, mg_level dz, int64_t i, int64_t rows,
+                        int64_t first, const float *tile) {
+    const int64_t n = whole ? BLOCK_ROWS : rows, cols = whole ? BLOCK_COLUMNS : h.width - first;
+    const lanes   zero = {0};
+    for (int64_t r = 0; r < n; r += 2) {
+        const mg_level_part y = mg_level_get(h, i + r, first);
+        mg_level_part       d = {0};
+        for (int k = 0; k < 2 && r + k < n; k++)
+            for (int64_t v = 0; v < 2 && v * LANES < cols; v++) {
+                const lanes dh = lanes_load(tile + (r + k) * BLOCK_COLUMNS + v * LANES, LANES), left = y.of[k][v];
+                d.of[k][v] = hidden == MG_RELU ? lanes_choose(left > zero, dh, zero) : dh * (1 - left * left);
+            }
+        mg_level_put(dz, i + r, first, d);
+    }
 }
 
 static void through_activation(const mg_mlp_call *c, const mg_level *h, const mg_level *dz, int64_t i, int64_t rows,
                                int64_t first, const float *tile) {
-    const int64_t cols = smaller(BLOCK_COLUMNS, h->width - first);
-    const float  *y    = mg_level_at(h, i, first);
-    float        *to   = mg_level_at(dz, i, first);
     if (c->hidden == MG_TANH)
-        slope(false, rows, cols, y, tile, to);
-    else if (rows == BLOCK_ROWS && cols == BLOCK_COLUMNS)
-        slope(true, BLOCK_ROWS, BLOCK_COLUMNS, y, tile, to);
+        slope(false, MG_TANH, *h, *dz, i, rows, first, tile);
+    else if (rows == BLOCK_ROWS && h->width - first >= BLOCK_COLUMNS)
+        slope(true, MG_RELU, *h, *dz, i, rows, first, tile);
     else
-        slope(true, rows, cols, y, tile, to);
-    mg_level_round(dz, i, rows, first);
+        slope(false, MG_RELU, *h, *dz, i, rows, first, tile);
 }
 
 static void input_gradient(const backward_work *b, bool store, int64_t i, int64_t rows, int64_t first,
@@ -206,7 +229,7 @@ static void chain_of(const backward_work *b, int64_t net, int64_t i, int64_t n) 
             for (int64_t r = 0; r < n; r += BLOCK_ROWS) {
                 const int64_t rows = smaller(BLOCK_ROWS, n - r), cols = smaller(BLOCK_COLUMNS, h[l].width - j);
                 mg_block_multiply(dz[l].bf16, rows, cols, K, mg_level_rows(&dz[l], i + r),
-                                  packed_column(&b->weights[net * c->n_layers + l], j), tile);
+                                  packed_columns(&b->weights[net * c->n_layers + l], j), tile);
                 if (l > 0)
                     through_activation(c, &h[l], &dz[l - 1], i + r, rows, j, tile);
                 else
@@ -226,13 +249,16 @@ static void chain_piece(void *context, int64_t piece, int worker) {
         chain_of(b, net, i, n);
 }
 
-// db_j += sum_i dz_ij over a slice of rows.
+// db += 1' dz over a slice of rows: a product too, so in bfloat16 of what the others read.
 static void bias_gradient(const mg_level *dz, int64_t i, int64_t n, int64_t first, float *db) {
-    for (int64_t j = first; j < smaller(first + OUT, dz->width); j += LANES) {
-        lanes sum = {0};
-        for (int64_t r = 0; r < n; r++) sum += lanes_load(mg_level_at(dz, i + r, j), LANES);
-        lanes_add_to(db + j, dz->width - j, sum);
-    }
+    const int64_t  cols = smaller(OUT, dz->width - first);
+    const uint32_t pair = 0x3f803f80; // of ones
+    float          one  = 1;
+    block_tile     tile;
+    if (dz->bf16) memcpy(&one, &pair, sizeof one);
+    mg_block_multiply(dz->bf16, 1, cols, mg_level_words(dz, n), (mg_block_rows){.at = &one, .per = INT64_MAX},
+                      mg_level_factor(dz, i, first), tile);
+    for (int64_t j = 0; j < cols; j += LANES) lanes_add_to(db + first + j, cols - j, lanes_load(tile + j, LANES));
 }
 
 // dW += dz' h over a slice of rows, for rows first .. first + OUT of dW.
@@ -279,9 +305,9 @@ static void backward(mg_tape *tape, void *context) {
     b.dz              = MG_NEW(tape->arena, mg_level, all);
     for (int64_t k = 0; k < all; k++) {
         const mg_tensor *W    = c->layers[k].W;
-        const bool       down = W->grad != NULL;
-        const size_t     size = mg_level_size(W->bf16, down, rows, W->rows);
-        b.dz[k] = mg_level_in(mg_arena_alloc_raw(tape->arena, size), W->bf16, down, rows, W->rows);
+        const int        uses = learns(&c->layers[k]) ? MG_LEVEL_DOWN : 0;
+        const size_t     size = mg_level_size(W->bf16, uses, rows, W->rows);
+        b.dz[k] = mg_level_in(mg_arena_alloc_raw(tape->arena, size), W->bf16, uses, rows, W->rows);
         if (!learns(&c->layers[k])) continue;
         b.lowest = smaller(b.lowest, k % c->n_layers);
         total += b.pieces[k] = mg_pieces(W->rows, OUT);

@@ -43,12 +43,12 @@ static void through_layer(const mg_mlp_layer *layer, int64_t rows, const real *x
 
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < out; j++) {
-            const real g = dy[i * out + j], rounded = factor(W, g);
+            const real rounded = factor(W, dy[i * out + j]);
             for (int64_t n = 0; n < in; n++) {
                 if (dx) dx[i * in + n] += rounded * factor(W, numbers(W)[j * in + n]);
                 if (dW) dW[j * in + n] += rounded * factor(W, x[i * in + n]);
             }
-            if (db) db[j] += g;
+            if (db) db[j] += rounded;
         }
 }
 

@@ -92,7 +92,8 @@ mg_tensor *mg_activation(mg_tape *t, mg_tensor *x, mg_activation_kind kind);
 // A whole perceptron: linear layers with `hidden` between them. n_nets of one shape stand side by side and read the
 // same x [rows, in]; layers [n_nets * n_layers], net after net; y [rows, n_nets * out], net j's columns from j * out.
 // W [out, in] and b [out, 1] of a layer are parameters, as mg_linear's, all with the same W->bf16. `layers` outlives
-// the tape; a layer's gradients are those of mg_linear and mg_activation one after the other.
+// the tape; a layer's gradients are those of mg_linear and mg_activation one after the other, but that in bfloat16
+// db sums dy as the products read it, rounded.
 // Products are loops of our own, which share nothing once the weights were packed (O5), and are not metered.
 typedef struct mg_mlp_layer {
     mg_tensor *W, *b;
