@@ -11,7 +11,7 @@
 #include "nets/model.h"
 
 #define MG_BENCH_REPEATS_MAX 99
-#define MG_BENCH_CASES_MAX   32
+#define MG_BENCH_CASES_MAX   40
 
 // What came out.
 typedef struct mg_bench_row {

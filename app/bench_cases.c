@@ -54,6 +54,8 @@ const mg_bench_case mg_bench_cases[] = {
      .compute = MG_COMPUTE_BF16, .peak = MG_PEAK_BF16, .flops = TD3, .wanted = 3.5, .peer = "td3"},
     {"sac_f32", "updates/s", "gradient steps of SAC, beside the peer's of TD3", &mg_bench_control_work, .word = "sac",
      .peak = MG_PEAK_F32, .flops = SAC, .wanted = 1.7, .peer = "td3"},
+    {"sac_bf16", "updates/s", "the same, products of bf16", &mg_bench_control_work, .word = "sac",
+     .compute = MG_COMPUTE_BF16, .peak = MG_PEAK_BF16, .flops = SAC, .wanted = 1.7, .peer = "td3"},
     {"watch_physics", "ns", "a physics step under the watch", &mg_bench_watch_work, .variant = 0, .time = true},
     {"watch_call", "ns", "a call with evidence and 290 bytes of text", &mg_bench_watch_work, .variant = 1,
      .time = true},
@@ -69,6 +71,8 @@ const mg_bench_case mg_bench_cases[] = {
      .compute = MG_COMPUTE_BF16, .wanted = 4, .peer = "sb3_td3"},
     {"robot_sac_f32", "steps/s", "hopper and SAC, an update behind each step", &mg_bench_robot_work, .word = "sac",
      .wanted = 4, .peer = "sb3_sac"},
+    {"robot_sac_bf16", "steps/s", "the same, products of bf16", &mg_bench_robot_work, .word = "sac",
+     .compute = MG_COMPUTE_BF16, .wanted = 4, .peer = "sb3_sac"},
     {"start", "ms", "starting the program, to its end", &mg_bench_start_work, .time = true},
     {0}};
 

@@ -1,8 +1,8 @@
 // reproduce_bf16.c - does rounding the factors of products to bfloat16 change how learning goes?
 //
-// sft from random weights and ppo from the base policy, on the pairs of examples/data, once with compute: f32
-// and once with compute: bf16, the same in all else. A curve is cut into five stretches of equal length; a
-// cell holds the mean of each.
+// sft from random weights and ppo from the base policy, on the pairs of examples/data, td3 and sac on the pendulum
+// and sac on the hopper, once with compute: f32 and once with compute: bf16, the same in all else. A curve is cut
+// into five stretches of equal length; a cell holds the mean of each.
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -26,8 +26,24 @@ static const mg_override ppo_settings[] = {
     {"ppo.epochs", "2"},   {"ppo.per_prompt", "2"},   {"ppo.lr", "2e-4"},         {"ppo.critic_lr", "3e-4"},
     {"ppo.kl_coef", "0.2"}, {"ppo.temperature", "0.7"}, {"checkpoint_every", "1000"}};
 
+// Networks and batches of the rows of `bench`, 256 x 256 by 256; rates of examples/td3.yaml and sac.yaml. The hopper
+// has the learner's defaults.
+#define PENDULUM(algo)                                                                                              \
+    {{"algo", algo}, {"world", "pendulum"}, {algo ".steps", "10000"}, {algo ".start_steps", "1000"},                \
+     {algo ".lr", "1e-3"}, {algo ".critic_lr", "1e-3"}, {"network.width", "256"}, {"network.activation", "relu"},   \
+     {"checkpoint_every", "1000"}}
+static const mg_override td3_settings[] = PENDULUM("td3");
+static const mg_override sac_settings[] = PENDULUM("sac");
+static const mg_override hopper_settings[] = {
+    {"algo", "sac"}, {"world", "hopper"}, {"sac.steps", "30000"}, {"network.width", "256"},
+    {"network.activation", "relu"}, {"checkpoint_every", "1000"}};
+
 static const mg_arm sft_arms[] = {{"sft-f32", "products of floats", 5}, {"sft-bf16", "factors rounded", 5}, {0}};
 static const mg_arm ppo_arms[] = {{"ppo-f32", "products of floats", 5}, {"ppo-bf16", "factors rounded", 5}, {0}};
+static const mg_arm td3_arms[] = {{"td3-f32", "products of floats", 5}, {"td3-bf16", "factors rounded", 5}, {0}};
+static const mg_arm sac_arms[] = {{"sac-f32", "products of floats", 5}, {"sac-bf16", "factors rounded", 5}, {0}};
+static const mg_arm hopper_arms[] = {
+    {"hopper-f32", "products of floats", 5}, {"hopper-bf16", "factors rounded", 5}, {0}};
 
 // The means of a metric's stretches, as NAME_1 to NAME_5.
 static mg_err add_curve(mg_cells *c, mg_store *store, const char *name, json_t *cell) {
@@ -88,14 +104,35 @@ static mg_err run_ppo(mg_cells *c, int arm, int seed, json_t **result) {
     return train(c, ppo_arms[arm].name, arm, seed, ppo_settings, N(ppo_settings), curves, result);
 }
 
+static const char *const returns[] = {"episode_return", NULL};
+
+static mg_err run_td3(mg_cells *c, int arm, int seed, json_t **result) {
+    return train(c, td3_arms[arm].name, arm, seed, td3_settings, N(td3_settings), returns, result);
+}
+
+static mg_err run_sac(mg_cells *c, int arm, int seed, json_t **result) {
+    return train(c, sac_arms[arm].name, arm, seed, sac_settings, N(sac_settings), returns, result);
+}
+
+static mg_err run_hopper(mg_cells *c, int arm, int seed, json_t **result) {
+    return train(c, hopper_arms[arm].name, arm, seed, hopper_settings, N(hopper_settings), returns, result);
+}
+
 #define CURVE(name) name "_1", name "_2", name "_3", name "_4", name "_5"
 static const char *const       sft_metrics[] = {CURVE("loss")};
 static const char *const       ppo_metrics[] = {CURVE("reward"), CURVE("kl")};
+static const char *const       return_metrics[] = {CURVE("episode_return")};
 static const struct mg_level   sft_levels[]  = {{"loss_1", NAN}, {"loss_3", NAN}, {"loss_5", NAN}};
 static const struct mg_level   ppo_levels[]  = {{"reward_1", NAN}, {"reward_3", NAN}, {"reward_5", NAN},
                                                 {"kl_5", NAN}, {"first_ratio_error_5", NAN}};
+static const struct mg_level   return_levels[] = {{"episode_return_1", NAN}, {"episode_return_3", NAN},
+                                                  {"episode_return_5", NAN}};
 static const struct mg_contrast sft_contrast[] = {{"sft-bf16", "sft-f32"}};
 static const struct mg_contrast ppo_contrast[] = {{"ppo-bf16", "ppo-f32"}};
+
+static const struct mg_contrast td3_contrast[] = {{"td3-bf16", "td3-f32"}};
+static const struct mg_contrast sac_contrast[] = {{"sac-bf16", "sac-f32"}};
+static const struct mg_contrast hopper_contrast[] = {{"hopper-bf16", "hopper-f32"}};
 
 #define SHARED "Seeds change training alone: the data, and for ppo the starting policy, are the same for all."
 
@@ -107,7 +144,15 @@ static const mg_question ppo = {
     .title = "ppo from the base policy", .shared = SHARED, .arms = ppo_arms, .run = run_ppo,
     .claims = {.level_words = "in stretches of the curve", .levels = ppo_levels, .n_levels = N(ppo_levels),
                .contrasts = ppo_contrast, .n_contrasts = 1, .metrics = ppo_metrics, .n_metrics = N(ppo_metrics)}};
-static const mg_question *const questions[] = {&sft, &ppo, NULL};
+#define RETURNS(name_arms, contrast)                                                                                 \
+    .shared = "Networks of 256 x 256, batches of 256; a stretch is a fifth of the steps.", .arms = name_arms,        \
+    .claims = {.level_words = "in stretches of the curve", .levels = return_levels, .n_levels = N(return_levels),    \
+               .contrasts = contrast, .n_contrasts = 1, .metrics = return_metrics, .n_metrics = N(return_metrics)}
+static const mg_question td3    = {.title = "td3 on the pendulum", .run = run_td3, RETURNS(td3_arms, td3_contrast)};
+static const mg_question sac    = {.title = "sac on the pendulum", .run = run_sac, RETURNS(sac_arms, sac_contrast)};
+static const mg_question hopper = {
+    .title = "sac on the hopper, 30,000 steps", .run = run_hopper, RETURNS(hopper_arms, hopper_contrast)};
+static const mg_question *const questions[] = {&sft, &ppo, &td3, &sac, &hopper, NULL};
 
 // ---- what it comes to
 
@@ -156,8 +201,9 @@ static mg_err tell(const char *folder, const json_t *rows, FILE *text, mg_arena 
             const double difference = s.bf16 - s.f32;
             const bool   is_within  = fabs(difference) <= s.spread;
             n++, within += is_within;
-            fprintf(text, "| %s %s | %.4g | %.4g | %+.4g | %.4g | %d | %s |\n", *q == &sft ? "sft" : "ppo", metric,
-                    s.f32, s.bf16, difference, s.spread, s.seeds, is_within ? "yes" : "no");
+            fprintf(text, "| %.*s %s | %.4g | %.4g | %+.4g | %.4g | %d | %s |\n",
+                    (int)strcspn((*q)->arms->name, "-"), (*q)->arms->name, metric, s.f32, s.bf16,
+                    difference, s.spread, s.seeds, is_within ? "yes" : "no");
         }
     fprintf(text, "\nWithin in %d of %d stretches.\n", within, n);
     return MG_OK;
