@@ -77,7 +77,8 @@ static mg_err train(mg_cells *c, const char *arm_name, int arm, int seed, const 
     if (strcmp(settings[0].value, "ppo") == 0) all[k++] = (mg_override){"model", c->base};
     const char            *db = mg_path(&c->arena, "%s/run.db", out);
     const mg_train_options o  = {.overrides = all, .n_overrides = k, .resume = mg_file_exists(db),
-                                 .make_world = mg_app_world, .end_world = mg_app_world_free, .stop = &mg_stop,
+                                 .make_world = mg_app_world, .world_class = mg_app_world_class,
+                                 .end_world = mg_app_world_free, .stop = &mg_stop,
                                  .wall_time = (double)time(NULL)};
     mg_train_result trained;
     mg_store       *store = NULL;
