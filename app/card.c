@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "app/app.h"
+#include "app/vectors.h"
 #include "store/logged.h"
 
 #define ARENA_MAX ((size_t)64 << 30) // address space
@@ -71,13 +72,15 @@ void mg_card_print(const char *path, const mg_data_card *c, const char *const *s
 }
 
 static mg_err card(const char *path, const char *world) {
-    mg_arena     arena;
-    mg_logged    l;
-    mg_data_card c;
-    const char  *says[MG_CARD_WORDS];
-    mg_err       err = mg_arena_init(&arena, "card", ARENA_MAX);
+    const mg_env_class *class;
+    mg_arena            arena;
+    mg_logged           l;
+    mg_data_card        c;
+    const char         *says[MG_CARD_WORDS];
+    mg_err              err = mg_arena_init(&arena, "card", ARENA_MAX);
     if (err) return err;
     err = mg_logged_read(path, &arena, &l);
+    if (!err) err = mg_vectors_world(path, &l, world, "--world", &class);
     if (!err) {
         mg_data_card_make(&l, world, &arena, &c);
         const int n = mg_data_card_says(&c, &arena, says);

@@ -14,7 +14,7 @@
 // Thirty episodes of five rows that end at a terminal, with returns 5, 10 .. 150; hopper's sizes.
 enum { ROWS = 150, OBS = 11, ACT = 3 };
 
-static void write_set(const char *path, int nan_at) {
+static void write_set_of(const char *path, int nan_at, const char *world) {
     static float observation[ROWS * OBS], next[ROWS * OBS], action[ROWS * ACT], reward[ROWS];
     static uint8_t terminal[ROWS], timeout[ROWS];
     for (int i = 0; i < ROWS; i++) {
@@ -25,10 +25,12 @@ static void write_set(const char *path, int nan_at) {
     }
     if (nan_at >= 0) reward[nan_at] = __builtin_nanf("");
     const mg_logged l = {.rows = ROWS, .obs = OBS, .act = ACT, .observation = observation, .action = action,
-                         .reward = reward, .terminal = terminal, .timeout = timeout, .next = next};
+                         .reward = reward, .terminal = terminal, .timeout = timeout, .next = next, .world = world};
     unlink(path);
     if (mg_d4rl_write(path, &l)) fail_msg("%s", mg_err_detail());
 }
+
+static void write_set(const char *path, int nan_at) { write_set_of(path, nan_at, NULL); }
 
 static long long whole(const json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
 
@@ -73,6 +75,50 @@ static void what_is_wrong_is_refused(void **state) {
     assert_int_equal(access("m", F_OK), -1);
 }
 
+static void a_world_that_is_not_the_sets_is_refused(void **state) {
+    (void)state;
+    write_set("a.hdf5", -1);
+    write_set_of("says-hopper.hdf5", -1, "hopper");
+    write_set_of("says-pendulum.hdf5", -1, "pendulum"); // which shows 3 numbers and takes 1
+    write_set_of("says-other.hdf5", -1, "my-robot");
+    const struct {
+        int         status;
+        const char *set, *world, *words;
+    } cases[] = {
+        {2, "a", "--world hoper", "--world: found 'hoper', wanted one of pendulum, hopper, half-cheetah, walker2d, ant"},
+        {2, "a", "--world cartpole", "--world: found 'cartpole'"},
+        {2, "a", "--world synopsis", "--world: found 'synopsis'"},
+        {2, "a", "--world=", "--world: found ''"},
+        {2, "a", "--world pendulum", "a.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: those of "
+                                     "pendulum, as --world says"},
+        {2, "a", "--world ant", "wanted 105 and 8"},
+        {2, "says-hopper", "--world walker2d", "says-hopper.hdf5: metadata/world: found 'hopper', wanted 'walker2d'"},
+        {2, "says-other", "--world hopper", "metadata/world: found 'my-robot', wanted 'hopper'"},
+        {3, "says-pendulum", "", "says-pendulum.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: "
+                                 "those of pendulum, as metadata/world says"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *verbs[] = {"card %s.hdf5 %s", "import hdf5 %s.hdf5 %s --out x.hdf5"};
+        for (int v = 0; v < 2; v++) {
+            char command[128];
+            snprintf(command, sizeof command, v ? verbs[1] : verbs[0], cases[i].set, cases[i].world);
+            cli_refused(cases[i].status, command, cases[i].words);
+        }
+    }
+    assert_int_equal(access("x.hdf5", F_OK), -1);
+    cli_refused(2, "collect walker2d --level medium-expert --medium says-hopper.hdf5 --expert a.hdf5 --out x.hdf5",
+                "says-hopper.hdf5: metadata/world: found 'hopper', wanted 'walker2d', as collect says");
+    // A world that nobody here knows is the file's own business.
+    cli_status(cli("card says-other.hdf5"), 0);
+    cli_status(cli("card says-hopper.hdf5 --world hopper"), 0);
+    cli_status(cli("import hdf5 says-other.hdf5 --out kept.hdf5"), 0);
+    cli_refused(2, "card kept.hdf5 --world hopper", "kept.hdf5: metadata/world: found 'my-robot'");
+    cli_status(cli("export says-hopper.hdf5 --minari gym"), 0);
+    cli_write("gym/data/metadata.json", "{\"env_spec\": \"{\\\"id\\\": \\\"Walker2d-v5\\\"}\"}");
+    cli_refused(3, "card gym", "gym: observations: found 11 numbers", "those of walker2d, as metadata.json: env_spec");
+    cli_refused(2, "card gym --world hopper", "gym: metadata.json: env_spec: found 'walker2d', wanted 'hopper'");
+}
+
 static void the_card_says_its_numbers(void **state) {
     (void)state;
     write_set("a.hdf5", -1);
@@ -105,6 +151,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_goes_to_minari_and_back),
         cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(a_world_that_is_not_the_sets_is_refused),
         cmocka_unit_test(the_card_says_its_numbers),
     };
     return cmocka_run_group_tests(tests, cli_open, cli_close);

@@ -5,7 +5,8 @@
 #include "store/hdf5.h"
 #include "store/logged.h"
 
-#define AS "observations"
+#define AS    "observations"
+#define WORLD "metadata/world"
 
 // The arrays that may be there.
 static mg_err read_optional(const mg_hdf5 *h, mg_arena *arena, mg_logged *l) {
@@ -22,7 +23,8 @@ static mg_err read_optional(const mg_hdf5 *h, mg_arena *arena, mg_logged *l) {
         err = mg_hdf5_array(h, "infos/qvel", MG_HDF5_VECTORS, l->rows, AS, arena, &n, &l->nv, &l->qvel);
     if (!err && mg_hdf5_has(h, "infos/action_log_probs"))
         err = mg_hdf5_array(h, "infos/action_log_probs", MG_HDF5_NUMBERS, l->rows, AS, arena, &n, &one, &l->logp);
-    if (!err) l->world = mg_hdf5_text(h, "metadata/world", arena);
+    if (!err) l->world = mg_hdf5_text(h, WORLD, arena);
+    if (!err && l->world) l->world_key = WORLD;
     return err;
 }
 
@@ -67,7 +69,7 @@ mg_err mg_d4rl_write(const char *file, const mg_logged *l) {
     err = put(&h, err, "infos/qpos", MG_HDF5_VECTORS, l, l->nq, l->qpos);
     err = put(&h, err, "infos/qvel", MG_HDF5_VECTORS, l, l->nv, l->qvel);
     err = put(&h, err, "infos/action_log_probs", MG_HDF5_NUMBERS, l, 0, l->logp);
-    if (!err && l->world) err = mg_hdf5_write_text(&h, "metadata/world", l->world);
+    if (!err && l->world) err = mg_hdf5_write_text(&h, WORLD, l->world);
     for (const mg_logged_word *w = l->words; w && w->key && !err; w++) {
         char key[64];
         snprintf(key, sizeof key, "metadata/%s", w->key);

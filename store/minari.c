@@ -134,7 +134,8 @@ mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) {
         mg_arena_reset(arena, mark);
         return err;
     }
-    l.world = read_world(file, arena);
+    l.world     = read_world(file, arena);
+    l.world_key = l.world ? "metadata.json: env_spec" : NULL;
     *out    = l;
     return MG_OK;
 }

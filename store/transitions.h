@@ -58,6 +58,7 @@ typedef struct mg_logged {
     float      *qpos, *qvel; // [rows * nq], [rows * nv] MuJoCo's state before the step, or NULL
     float      *logp;        // [rows] log-probability of the action, or NULL
     const char *world;       // name of the world, such as "hopper"; NULL: the file does not say
+    const char *world_key;   // where the file says so, such as "metadata/world"; NULL where world is
     const struct mg_logged_word *words; // what else is said of how it was made, ended by a NULL key; written as
                                         // metadata/KEY, not read; NULL: nothing
 } mg_logged;
