@@ -91,7 +91,8 @@ static mg_err play(collect *x) {
     if (err) return err;
     say_plant(x, &x->where.settings.environment);
     say(x, "seed", x->seed);
-    return mg_collect_play(&x->where, x->rows, &x->arena, &x->set, &x->counts);
+    err = mg_d4rl_try(x->out); // before minutes of play
+    return err ? err : mg_collect_play(&x->where, x->rows, &x->arena, &x->set, &x->counts);
 }
 
 // ---- medium-replay: what a run has learnt from

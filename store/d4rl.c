@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "store/hdf5.h"
 #include "store/logged.h"
 
@@ -54,6 +55,14 @@ mg_err mg_d4rl_read(const char *file, mg_arena *arena, mg_logged *out) {
 static mg_err put(const mg_hdf5 *h, mg_err err, const char *key, mg_hdf5_kind kind, const mg_logged *l,
                   int64_t width, const void *x) {
     return err || !x ? err : mg_hdf5_write(h, key, kind, l->rows, width, x);
+}
+
+mg_err mg_d4rl_try(const char *file) {
+    mg_hdf5 h;
+    mg_err  err = mg_parent_make(file);
+    if (!err) err = mg_hdf5_create(&h, file);
+    if (!err) mg_hdf5_close(&h);
+    return err;
 }
 
 mg_err mg_d4rl_write(const char *file, const mg_logged *l) {

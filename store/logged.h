@@ -27,6 +27,10 @@ mg_err mg_logged_read(const char *path, mg_arena *arena, mg_logged *out) MG_MUST
 mg_err mg_d4rl_read(const char *file, mg_arena *arena, mg_logged *out) MG_MUST_USE;
 mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) MG_MUST_USE;
 
+// Could the file be written? Asked before the work whose result it is to hold; leaves nothing, but the folders on the
+// way to it. Errors: MG_BUSY (it is there already), MG_IO.
+mg_err mg_d4rl_try(const char *file) MG_MUST_USE;
+
 // Writes D4RL's layout. The file is whole or absent; nothing is overwritten. Errors: MG_BUSY, MG_IO.
 mg_err mg_d4rl_write(const char *file, const mg_logged *l) MG_MUST_USE;
 

@@ -99,6 +99,24 @@ static void test_nothing_is_overwritten(void **state) {
     assert_true(stat(f->path, &st) == 0 && st.st_size == 1);
 }
 
+static void test_asking_whether_it_could_be_written_leaves_nothing(void **state) {
+    fixture  *f = *state;
+    char      deep[96], below[96];
+    mg_logged l = whole();
+    snprintf(deep, sizeof deep, "%s/a/b.hdf5", f->folder);
+    assert_int_equal(mg_d4rl_try(deep), MG_OK);
+    assert_int_equal(access(deep, F_OK), -1);
+    snprintf(below, sizeof below, "%s/a", f->folder);
+    assert_int_equal(rmdir(below), 0); // there is nothing in it
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_OK);
+    assert_int_equal(mg_d4rl_try(f->path), MG_BUSY);
+    read_back(f, f->path);
+    snprintf(below, sizeof below, "%s/x.hdf5", f->path);
+    assert_int_equal(mg_d4rl_try(below), MG_IO);
+    assert_int_equal(mg_d4rl_write(below, &l), MG_IO);
+    if (!strstr(mg_err_detail(), "x.hdf5.tmp: Not a directory")) fail_msg("%s", mg_err_detail());
+}
+
 // A limit on the size of files stands for a full disk.
 static void test_no_room_is_an_error_that_leaves_nothing(void **state) {
     fixture      *f = *state;
@@ -442,6 +460,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_what_was_written_comes_back),
         TEST(test_what_may_be_missing_may),
+        TEST(test_asking_whether_it_could_be_written_leaves_nothing),
         TEST(test_the_time_of_writing_is_not_in_the_file),
         TEST(test_nothing_is_overwritten),
         TEST(test_no_room_is_an_error_that_leaves_nothing),
