@@ -32,6 +32,15 @@ static void write_set_of(const char *path, int nan_at, const char *world) {
 
 static void write_set(const char *path, int nan_at) { write_set_of(path, nan_at, NULL); }
 
+// Without next observations.
+static void write_plain(const char *path) {
+    static float   x[4] = {0, 1, 0, 1};
+    static uint8_t no[4];
+    const mg_logged l = {.rows = 4, .obs = 1, .act = 1, .observation = x, .action = x, .reward = x, .terminal = no,
+                         .timeout = no};
+    if (mg_d4rl_write(path, &l)) fail_msg("%s", mg_err_detail());
+}
+
 static long long whole(const json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
 
 static double number(const json_t *o, const char *part, const char *key) {
@@ -49,10 +58,30 @@ static void a_set_goes_to_minari_and_back(void **state) {
     r = cli_json("export sets/one/hopper.hdf5 --minari there --json");
     assert_string_equal(json_string_value(json_object_get(r, "id")), "martingale/hopper-v0");
     json_decref(r);
-    cli_status(cli("import hdf5 there --out back.hdf5 --world hopper"), 0);
+    const cli_outcome back = cli("import hdf5 there --out back.hdf5 --world hopper");
+    cli_status(back, 0);
+    assert_non_null(strstr(back.err, "there: left behind, for which rows have no place: dataset_id"));
     cli_same_bytes("back.hdf5", "sets/one/hopper.hdf5"); // nothing is lost on the way
     cli_status(cli("export sets/one/hopper.hdf5 --minari named --id me/set-v3"), 0);
     assert_non_null(strstr(cli_read("named/data/metadata.json", NULL), "\"dataset_id\": \"me/set-v3\""));
+}
+
+static void what_is_said_of_a_set_comes_along(void **state) {
+    (void)state;
+    cli_status(cli("collect pendulum --level random --n 300 --seed 7 --out made.hdf5"), 0);
+    const cli_outcome o = cli("import hdf5 made.hdf5 --out copy.hdf5");
+    cli_status(o, 0);
+    assert_string_equal(o.err, ""); // nothing is left
+    mg_logged a, b;
+    if (mg_logged_read("made.hdf5", &cli_arena, &a) || mg_logged_read("copy.hdf5", &cli_arena, &b))
+        fail_msg("%s", mg_err_detail());
+    int n = 0, seeds = 0;
+    for (; a.words[n].key; n++) {
+        assert_string_equal(a.words[n].key, b.words[n].key);
+        assert_string_equal(a.words[n].text, b.words[n].text);
+        seeds += strcmp(a.words[n].key, "seed") == 0 && strcmp(a.words[n].text, "7") == 0;
+    }
+    assert_true(n == 5 && seeds == 1 && !b.words[n].key); // command, level, plant, program, seed
 }
 
 static void what_is_wrong_is_refused(void **state) {
@@ -69,6 +98,8 @@ static void what_is_wrong_is_refused(void **state) {
     cli_refused(2, "import hdf5", "wanted `debian`, `jsonl FILE` or `hdf5 FILE`");
     cli_refused(2, "export a.hdf5 --minari m --id x", "found the id 'x'");
     cli_refused(2, "export a.hdf5 --minari m --metrics m.csv", "wanted --minari alone");
+    write_plain("plain.hdf5");
+    cli_refused(3, "export plain.hdf5 --minari m", "plain.hdf5: next_observations: is not there");
     cli_refused(2, "export a.hdf5 --id x-v0", "--id: found 'x-v0' without --minari");
     cli_refused(2, "card", "found 0 data sets");
     assert_int_equal(access("x.hdf5", F_OK), -1);
@@ -150,6 +181,7 @@ static void the_card_says_its_numbers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_goes_to_minari_and_back),
+        cmocka_unit_test(what_is_said_of_a_set_comes_along),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(a_world_that_is_not_the_sets_is_refused),
         cmocka_unit_test(the_card_says_its_numbers),

@@ -7,6 +7,7 @@
 #include "app/app.h"
 #include "app/json.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "store/logged.h"
 
 #define ARENA_MAX ((size_t)64 << 30) // address space
@@ -64,6 +65,7 @@ mg_err mg_vectors_import(const char *source, const char *out, const char *world)
     if (!err && class) l.world = class->name;
     if (!err) err = mg_parent_make(out);
     if (!err) err = mg_d4rl_write(out, &l);
+    if (!err && l.left) mg_log(MG_LOG_WARN, "%s: left behind, for which rows have no place: %s", source, l.left);
     if (!err) report(source, out, NULL, &l);
     mg_arena_release(&arena);
     return err;
@@ -88,6 +90,7 @@ mg_err mg_vectors_export(const char *source, const char *folder, const char *id)
     err = mg_logged_read(source, &arena, &l);
     if (!err && !id) id = id_of(source, &arena);
     if (!err) err = mg_minari_write(folder, id, &l, &arena);
+    if (err == MG_UNSUPPORTED || err == MG_MISMATCH) err = mg_fail(err, "%s: %s", source, mg_err_detail());
     if (!err) report(source, folder, id, &l);
     mg_arena_release(&arena);
     return err;
