@@ -2,6 +2,7 @@
 // wrong is refused with exit status and place, and the card says its numbers to people and programs.
 #include "app/cli_program.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -167,8 +168,11 @@ static void the_card_says_its_numbers(void **state) {
     assert_int_equal(json_array_size(json_object_get(c, "observations")), 11);
     assert_int_equal(json_array_size(json_object_get(c, "actions")), 3);
     assert_true(json_array_size(json_object_get(c, "says")) > 0);
+    assert_float_equal(json_number_value(json_object_get(c, "action_uniform")), 1 / sqrt(3), 1e-9);
+    assert_string_equal(json_string_value(json_object_get(c, "action_bounds")), "world");
     json_decref(c);
     c = cli_json("card a.hdf5 --json");
+    assert_string_equal(json_string_value(json_object_get(c, "action_bounds")), "data");
     assert_true(json_is_null(json_object_get(c, "score")) && json_is_null(json_object_get(c, "world")));
     json_decref(c);
     const cli_outcome o = cli("card a.hdf5 --world hopper");
@@ -176,6 +180,13 @@ static void the_card_says_its_numbers(void **state) {
     assert_non_null(strstr(o.out, "a.hdf5, hopper: 150 rows, observations of 11 numbers, actions of 3"));
     assert_non_null(strstr(o.out, "30, of which 30 finished; 30 rows terminal, 0 at a timeout; 149 transitions"));
     assert_non_null(strstr(o.out, "is not known from its card"));
+    assert_non_null(strstr(o.out, "(drawn evenly in -1..1, the world's bounds: 0.577)"));
+    assert_non_null(strstr(cli("card a.hdf5").out, "(drawn evenly in -1..1, what the data have: 0.577)"));
+    // A pendulum's torque goes from -2 to 2, whatever the set's do.
+    const cli_outcome made = cli("collect pendulum --level random --n 300 --out torque.hdf5");
+    cli_status(made, 0);
+    assert_non_null(strstr(made.out, "(drawn evenly in -2..2, the world's bounds: 1.155)"));
+    assert_non_null(strstr(cli("card torque.hdf5").out, "(drawn evenly in -2..2, the world's bounds: 1.155)"));
 }
 
 int main(void) {

@@ -217,7 +217,8 @@ static mg_err make(collect *x) {
     err = level->make(x);
     if (err) return err;
     x->set.world = x->world, x->set.words = x->words;
-    mg_data_card_make(&x->set, NULL, &x->arena, &card);
+    const mg_env_class *class = x->open ? x->where.how.class : mg_app_world_named(x->world, 5);
+    mg_data_card_make(&x->set, NULL, &class->action, &x->arena, &card);
     const int n = mg_data_card_says(&card, &x->arena, says);
     err = mg_parent_make(x->out);
     if (!err) err = mg_d4rl_write(x->out, &x->set);
