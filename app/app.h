@@ -29,6 +29,8 @@ extern const char mg_version[]; // such as "0.1.0"
 
 // Options that every verb takes.
 extern bool mg_json; // --json: programs read
+// As the program was called, for sentences that say what to type.
+extern const char *mg_program;
 
 // Prints the last error sentence and gives the status that belongs to it.
 int mg_exit_status(mg_err err);
