@@ -1,8 +1,8 @@
 // reproduce_offline_run.c - a cell of offline-online: data, pre-training and fine-tuning, and what the looks saw.
 //
 // In the grid's runs folder: data/WORLD-SET.hdf5, made once from the policies in models/; replay-WORLD, the run of
-// sac whose buffer is medium-replay; pre-WORLD-SET-SEED, which the arms of a seed share; for a plant that is not that of
-// the data, random-WORLD-SHIFT and start-WORLD-SHIFT-SET-SEED.
+// sac whose buffer is medium-replay; pre-WORLD-SET-SEED, which the arms of a seed share; for a plant that is not that
+// of the data, random-WORLD-SHIFT and start-WORLD-SHIFT-SET-SEED.
 #include <math.h>
 #include <string.h>
 #include <time.h>
