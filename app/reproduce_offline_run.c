@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app/json.h"
 #include "app/reproduce_offline.h"
@@ -189,6 +190,8 @@ static mg_err played(mg_cells *c, const mg_offline_arm *a, const char *how, cons
                      int64_t episodes, double *mean) {
     const mg_override *shift = shift_of(a);
     if (!mg_file_exists(mg_path(&c->arena, "%s/report.html", out))) {
+        static const char *const begun[] = {"run.db", "run.db-wal", "run.db-shm"}; // of a process that was killed here
+        for (int i = 0; i < N(begun); i++) unlink(mg_path(&c->arena, "%s/%s", out, begun[i]));
         const char *const words[] = {how, who, "--world", a->world, mg_path(&c->arena, "--%s", shift->key),
                                      shift->value, "--out", out, "--episodes",
                                      mg_path(&c->arena, "%lld", (long long)episodes), "--threads",
