@@ -44,8 +44,9 @@ typedef struct rest {
 } rest;
 
 static void see(void *context, const char *key) {
-    static const char *const read[] = {"observations", "actions", "rewards", "terminals", "timeouts",
-                                       "next_observations", "infos/qpos", "infos/qvel", "infos/action_log_probs", WORLD};
+    static const char *const read[] = {"observations",      "actions",    "rewards",    "terminals", "timeouts",
+                                       "next_observations", "infos/qpos", "infos/qvel", "infos/action_log_probs",
+                                       WORLD};
     const char *const metadata = "metadata/";
     rest *r = context;
     for (size_t i = 0; i < sizeof read / sizeof *read; i++)

@@ -102,7 +102,8 @@ static const char *world_of(const char *id, mg_arena *arena) {
 // What of the metadata has no place in rows: all but what describes the layout, and the world.
 static const char *names_left(json_t *root, bool infos, mg_arena *arena) {
     static const char *const known[] = {"minari_version", "total_episodes", "total_steps", "data_format",
-                                        "jpeg_encoding", "dataset_size", "observation_space", "action_space", "env_spec"};
+                                        "jpeg_encoding", "dataset_size", "observation_space", "action_space",
+                                        "env_spec"};
     const char *left = infos ? "episode_K/infos" : "", *key;
     json_t     *value;
     json_object_foreach(root, key, value) {
