@@ -11,6 +11,7 @@
 #include "app/rollout_world.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "rollout/numbers.h"
 #include "train/evaluate.h"
 #include "train/report.h"
 
@@ -186,6 +187,8 @@ static mg_err open_run(rollout *x, const char *out) {
     x->valued  = MG_NEW(&w->arena, int64_t, x->tasks);
     mg_err err = mg_run_open(&x->run, out, false,
                              mg_harness_identity(w->how.class, &w->manifest, &w->arena), &w->arena);
+    const mg_numbers numbers = mg_numbers_of(w->how.class);
+    if (!err) err = mg_numbers_note(x->run.store, &numbers);
     if (!err) mg_store_record(x->run.store, mg_record_named(w->settings.run.record));
     return err ? err : mg_rollout_world_keep(w, &x->run);
 }

@@ -8,6 +8,7 @@
 #define MG_TRAIN_REPORT_H
 #include "core/arena.h"
 #include "env/episode.h"
+#include "rollout/numbers.h"
 #include "store/store.h"
 
 #define MG_REPORT_POINTS_MAX 600 // drawn per series; longer ones keep the extremes of each stretch
@@ -101,6 +102,7 @@ typedef struct mg_report {
     int64_t                  n_sections;
     const mg_report_harness *harness;
     const mg_report_guard   *guard;
+    mg_numbers               numbers; // of the episodes; seen > 0: they are shown as steps of numbers
 } mg_report;
 
 // Written atomically. Errors: MG_IO, MG_NOMEM.

@@ -161,11 +161,12 @@ static mg_err append(mg_report_episode *out, int64_t *n, const mg_episode *e, in
 
 // Some of the oldest and some of the last update.
 static mg_err add_episodes(mg_report *r, mg_store *store, const mg_tokenizer *t, mg_arena *arena) {
-    const int64_t      last  = updates_of(r) - 1;
     mg_report_episode *shown = MG_NEW(arena, mg_report_episode, MG_REPORT_EPISODES);
     mg_episode        *e;
-    int64_t            n = 0, n_e;
-    mg_err err = mg_store_episodes_read(store, 0, last, EPISODES_FIRST, arena, &e, &n_e);
+    int64_t            n = 0, n_e, last = 0;
+    mg_err err = mg_store_updates(store, &last);
+    last--;
+    if (!err) err = mg_store_episodes_read(store, 0, last, EPISODES_FIRST, arena, &e, &n_e);
     if (!err) err = append(shown, &n, e, n_e, t, arena);
     if (!err)
         err = mg_store_episodes_read(store, last, last + 1,
@@ -183,6 +184,7 @@ mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) {
     char         *config    = NULL;
     mg_err        err       = mg_store_note_read(store, "config", arena, &config);
     if (err == MG_EMPTY) err = MG_OK;
+    if (!err) err = mg_numbers_read(store, arena, &r.numbers);
     if (!err) err = mg_report_add_metrics(&r, &store, &name, 1, arena);
     if (!err && mg_file_exists(words)) err = mg_tokenizer_load(&tokenizer, words);
     if (!err) {

@@ -17,6 +17,7 @@
 #include "train/report_guard.h"
 #include "train/report_curve.h"
 #include "train/report_html.h"
+#include "train/report_steps.h"
 
 static char     folder[64];
 static mg_arena arena;
@@ -431,6 +432,58 @@ static void test_episode(void **state) {
     assert_has(page_of(&report), "<span class=\"bad\">invalid</span>: not a finite number</dd>");
 }
 
+// Three numbers seen, two done: rounded, in a row each, and nothing of them as bytes.
+static void test_an_episode_of_numbers(void **state) {
+    (void)state;
+    enum { STEPS = 2 * MG_REPORT_STEPS + 50 };
+    static float seen[STEPS][3];
+    mg_turn     *turns = MG_NEW(&arena, mg_turn, STEPS);
+    for (int i = 0; i < STEPS; i++) {
+        seen[i][0] = 0.98765432f, seen[i][1] = -8, seen[i][2] = (float)i;
+        turns[i] = (mg_turn){.observation = (const char *)seen[i], .observation_size = sizeof seen[i],
+                             .action = "-0.123456791 2", .action_size = 14, .reward = mg_reward_of(-1),
+                             .evidence = {.action = "tor<que"}};
+    }
+    mg_episode        e      = {.start = {.item = -1}, .policy_version = 9, .turns = turns, .n_turns = 2};
+    mg_report_episode shown  = {.episode = &e};
+    mg_report         report = {.title = "t", .episodes = &shown, .n_episodes = 1, .numbers = {.seen = 3, .done = 2}};
+    turns[1].reward = mg_reward_absent("none here");
+    const char *page = page_of(&report);
+    assert_has(page, "<small>policy 9</small>"); // no task
+    assert_has(page, "<th scope=\"colgroup\" colspan=\"3\">observation</th>"
+                     "<th scope=\"colgroup\" colspan=\"2\">action: tor&lt;que</th>");
+    assert_has(page, "<tr><th scope=\"row\">1</th><td class=\"n\">0.9877</td><td class=\"n\">&minus;8</td>"
+                     "<td class=\"n\">0</td><td class=\"n\">&minus;0.1235</td><td class=\"n\">2</td>"
+                     "<td class=\"n\">&minus;1</td></tr>");
+    assert_has(page, "<td class=\"n\">absent: none here</td></tr>");
+    assert_null(strstr(page, "return"));
+    assert_null(strstr(page, "&#xfffd;"));
+    assert_null(strstr(page, "<dt>call"));
+    turns[1].reward = mg_reward_of(-1.5);
+    assert_has(page_of(&report), "<dt>steps</dt><dd class=\"facts\">2, return &minus;2.5</dd>");
+
+    e.n_turns = STEPS;
+    page      = page_of(&report);
+    assert_int_equal(count(page, "<th scope=\"row\">"), 2 * MG_REPORT_STEPS);
+    assert_has(page, "<tr><td colspan=\"7\" class=\"quiet\">50 steps are left out</td></tr>\n"
+                     "<tr><th scope=\"row\">151</th>");
+    assert_has(page, "<th scope=\"row\">250</th>");
+    assert_null(strstr(page, "<th scope=\"row\">101</th>"));
+    e.n_turns = 2 * MG_REPORT_STEPS;
+    assert_null(strstr(page_of(&report), "left out"));
+
+    // A choice, and a record without observations.
+    report.numbers = (mg_numbers){.seen = 3, .choices = 4};
+    turns[0].observation = NULL, turns[0].action = "3", turns[0].action_size = 1, e.n_turns = 1;
+    turns[0].evidence = (mg_evidence){.action = "push", .status = MG_STATUS_ERROR, .error = "broke"};
+    page = page_of(&report);
+    assert_has(page, "<th scope=\"row\">1</th><td class=\"n\">&ndash;</td><td class=\"n\">&ndash;</td>"
+                     "<td class=\"n\">&ndash;</td><td colspan=\"1\">3</td>");
+    assert_has(page, "<dt>call</dt><dd class=\"facts\">push: error (broke)");
+    e.n_turns = 0;
+    assert_null(strstr(page_of(&report), "trajectory"));
+}
+
 static void test_long_texts_are_folded(void **state) {
     (void)state;
     char text[2002];
@@ -629,6 +682,7 @@ int main(void) {
         TEST(test_nothing_in_it),
         TEST(test_table),
         TEST(test_episode),
+        TEST(test_an_episode_of_numbers),
         TEST(test_long_texts_are_folded),
         TEST(test_metrics_of_two_stores),
         TEST(test_run),

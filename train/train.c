@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "rollout/collect.h"
+#include "rollout/numbers.h"
 #include "train/control.h"
 #include "train/coverage.h"
 #include "train/guarding.h"
@@ -226,6 +227,8 @@ static mg_err open_all(trainer *t) {
         err = mg_run_open(&t->run, t->settings.run.out, o->resume,
                           mg_harness_identity(t->world.class, &t->manifest, &t->run_arena), &t->run_arena);
     if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
+    const mg_numbers numbers = t->world.class ? mg_numbers_of(t->world.class) : (mg_numbers){0};
+    if (!err) err = mg_numbers_note(t->run.store, &numbers);
     if (!err) err = write_settings(t);
     if (!err && t->tokenizer && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
