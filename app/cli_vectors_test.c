@@ -124,6 +124,123 @@ static void the_report_shows_numbers(void **state) {
     assert_null(strstr(page, "<dt>call"));
 }
 
+// ---- A run that the guard ends
+
+// Steps of 1 ruin whatever a clone of an expert can do, before and behind the one rollback that is allowed. Without a
+// margin, being worse is enough.
+#define RUINED                                                                                                    \
+    "train --algo td3_c --world pendulum --model clone --threads 1 --network.width 32 --td3_c.lr 1 "              \
+    "--td3_c.offline_updates 0 --td3_c.steps 6000 --td3_c.block 200 --td3_c.start_steps 0 --td3_c.batch 16 "      \
+    "--guard.enabled true --guard.margin 0 --guard.rollbacks 1 --guard.verdict_episodes 4 --checkpoint_every 1 "    \
+    "--checkpoints_kept 99 "
+
+static void make_ruined(void) {
+    if (mg_file_exists("ruined")) return;
+    cli_status(cli("collect pendulum --level expert --model %s/models/pendulum-expert --n 6000 --out expert.hdf5",
+                   cli_source), 0);
+    cli_status(cli("train --algo td3_bc --world pendulum --data expert.hdf5 --network.width 32 --threads 1 --out clone "
+                   "--td3_bc.offline_updates 2000 --td3_bc.block 1000 --td3_bc.batch 64"), 0);
+    const cli_outcome o = cli(RUINED "--out ruined");
+    cli_status(o, 0);
+    cli_write("said.txt", "%s", o.out);
+    cli_write("heard.txt", "%s", o.err);
+}
+
+static const json_t *row_of(const json_t *rows, double update) {
+    const json_t *row;
+    size_t        i;
+    json_array_foreach(rows, i, row) if (number(row, "update") == update) return row;
+    fail_msg("no metrics of update %g", update);
+    return NULL;
+}
+
+static double of_note(const char *key, const char *part, size_t i) {
+    mg_store *s;
+    char     *text;
+    assert_int_equal(mg_store_open(&s, "ruined/run.db"), MG_OK);
+    assert_int_equal(mg_store_note_read(s, "guard", &cli_arena, &text), MG_OK);
+    assert_int_equal(mg_store_close(s), MG_OK);
+    json_t      *note = json_loads(text, 0, NULL);
+    const double x    = number(json_array_get(json_object_get(note, key), i), part);
+    json_decref(note);
+    return x;
+}
+
+// Updates made, how it ended, and whose policy is left, against checkpoints and the kept states.
+static void the_last_lines_tell_how_it_ended(void **state) {
+    (void)state;
+    make_ruined();
+    const char *said = cli_read("said.txt", NULL), *page = cli_read("ruined/report.html", NULL);
+    long long   made, planned, behind;
+    assert_int_equal(sscanf(strstr(said, "updates  "), "updates  %lld of %lld in", &made, &planned), 2);
+    assert_true(planned == 30 && made < planned);
+    assert_has(said, " s; the guard ended the run\n");
+    assert_has(said, "guard    2 rollbacks; verdict: ");
+    assert_has(said, mg_path(&cli_arena, "\nmetrics of update %lld, whose policy was then rolled back:\n", made));
+    assert_int_equal(sscanf(strstr(said, "model    "), "model    ruined/model, the policy behind update %lld",
+                            &behind), 1);
+    assert_true(mg_file_exists(mg_path(&cli_arena, "ruined/checkpoints/%06lld", made)));
+    assert_false(mg_file_exists(mg_path(&cli_arena, "ruined/checkpoints/%06lld", made + 1)));
+    const char *kept = behind > 0 ? mg_path(&cli_arena, "ruined/checkpoints/%06lld/model.safetensors", behind)
+                                  : "clone/model/model.safetensors";
+    cli_same_bytes("ruined/model/model.safetensors", kept);
+    assert_has(cli_read("heard.txt", NULL), ", 2 rollbacks, ");
+    assert_has(page, "2 rollbacks: ");
+    assert_has(page, mg_path(&cli_arena, "The run made %lld updates", made));
+}
+
+// The same number means the same update wherever it is read.
+static void updates_have_one_numbering(void **state) {
+    (void)state;
+    make_ruined();
+    cli_status(cli("export ruined --metrics ruined.jsonl"), 0);
+    cli_status(cli("export ruined --episodes played.jsonl"), 0);
+    json_t     *rows = rows_of("ruined.jsonl"), *played = rows_of("played.jsonl");
+    const char *page = cli_read("ruined/report.html", NULL), *heard = cli_read("heard.txt", NULL);
+    size_t      back = 0;
+    long long   n    = (long long)json_array_size(rows);
+    for (long long u = 1; u <= n; u++) {
+        const json_t *row = row_of(rows, (double)u);
+        assert_true(mg_file_exists(mg_path(&cli_arena, "ruined/checkpoints/%06lld", u)));
+        assert_has(page, mg_path(&cli_arena, "<tr><th scope=\"row\" class=\"n\">%lld</th><td class=\"n\">", u));
+        if (number(row, "guard_rollback") > 0) {
+            assert_true(of_note("rollbacks", "update", back) == (double)u);
+            assert_true(of_note("rollbacks", "good", back) == number(row, "guard_good"));
+            assert_has(heard, mg_path(&cli_arena, "guard: update %lld: the policy has collapsed; back to what it was "
+                                                  "behind update %.0f", u, number(row, "guard_good")));
+            back++;
+        } else
+            assert_true(number(row, "guard_good") <= (double)u);
+    }
+    assert_int_equal(back, 2);
+    assert_has(heard, mg_path(&cli_arena, "td3_c %lld/30 updates", n)); // where it ended
+    assert_true(number(json_array_get(played, 0), "update") == 1);
+    assert_true(number(json_array_get(played, json_array_size(played) - 1), "update") == (double)n);
+    cli_status(cli("replay ruined %lld", n), 0);
+    cli_refused(2, "replay ruined 0", "the first update is 1");
+    json_decref(rows), json_decref(played);
+}
+
+static void programs_are_told_the_same(void **state) {
+    (void)state;
+    make_ruined();
+    json_t   *r = cli_json("train ruined/run.yaml --resume --json"), *guard = json_object_get(r, "guard");
+    long long made, planned, behind;
+    const char *said = cli_read("said.txt", NULL);
+    assert_int_equal(sscanf(strstr(said, "updates  "), "updates  %lld of %lld in", &made, &planned), 2);
+    assert_int_equal(sscanf(strstr(said, "behind update "), "behind update %lld", &behind), 1);
+    assert_true(number(r, "updates") == (double)made && number(r, "updates_planned") == 30);
+    assert_true(json_is_true(json_object_get(r, "ended_by_guard")) && number(r, "model_update") == (double)behind);
+    assert_true(number(guard, "rollbacks") == 2 && json_is_string(json_object_get(guard, "verdict")));
+    json_decref(r);
+    // A run that made all its updates, without a guard.
+    const cli_outcome o = cli("train clone/run.yaml --resume");
+    cli_status(o, 0);
+    assert_has(o.out, "updates  2 in ");
+    assert_has(o.out, "model    clone/model\n");
+    assert_null(strstr(o.out, "guard"));
+}
+
 static int open_examples(void **state) {
     return cli_open(state) || symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples");
 }
@@ -133,6 +250,9 @@ int main(void) {
         cmocka_unit_test(numbers_are_exported_to_the_bit),
         cmocka_unit_test(the_report_shows_numbers),
         cmocka_unit_test(other_records_are_exported_too),
+        cmocka_unit_test(the_last_lines_tell_how_it_ended),
+        cmocka_unit_test(updates_have_one_numbering),
+        cmocka_unit_test(programs_are_told_the_same),
     };
     return cmocka_run_group_tests(tests, open_examples, cli_close);
 }

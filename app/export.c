@@ -199,7 +199,7 @@ static json_t *episode_json(int64_t update, const mg_episode *e, const mg_number
     return json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o*, s:o, s:s, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:s*, "
         "s:i, s:o}",
-        "update", (json_int_t)update, "item", (json_int_t)e->start.item, "group",
+        "update", (json_int_t)mg_update_number(update), "item", (json_int_t)e->start.item, "group",
         (json_int_t)e->start.group, "episode", (json_int_t)e->start.episode, "attempt",
         (json_int_t)e->start.attempt, "seed", (json_int_t)e->seed, "prefix",
         (json_int_t)e->start.n_prefix, "prompt",
@@ -307,7 +307,7 @@ static mg_err write_csv(sheet *s, column *c, int64_t n) {
     fprintf(s->file, "update");
     for (int64_t k = 0; k < n; k++) fprintf(s->file, ",%s", c[k].name);
     for (int64_t u; (u = next_update(c, n)) != INT64_MAX;) {
-        fprintf(s->file, "\n%lld", (long long)u);
+        fprintf(s->file, "\n%lld", mg_update_number(u));
         s->rows++;
         for (int64_t k = 0; k < n; k++) {
             const double *x = take(&c[k], u);
@@ -321,7 +321,7 @@ static mg_err write_csv(sheet *s, column *c, int64_t n) {
 
 static mg_err write_rows(sheet *s, column *c, int64_t n) {
     for (int64_t u; (u = next_update(c, n)) != INT64_MAX;) {
-        json_t *row = json_pack("{s:I}", "update", (json_int_t)u);
+        json_t *row = json_pack("{s:I}", "update", (json_int_t)mg_update_number(u));
         for (int64_t k = 0; k < n; k++) {
             const double *x = take(&c[k], u);
             if (x) json_object_set_new(row, c[k].name, json_real(*x));

@@ -75,20 +75,43 @@ static mg_err dry_run(const mg_train_options *o) {
     return err;
 }
 
+// Which policy is in model/, where it is not that of the last update.
+static void print_model(const mg_train_result *r) {
+    printf("model    %s/model", r->folder);
+    if (r->model_behind < r->updates)
+        printf(", the policy behind update %lld%s: the guard went back to it", (long long)r->model_behind,
+               r->model_behind == r->guard_behind ? ", at which the guard began" : "");
+    putchar('\n');
+}
+
 static void print_result(const mg_train_result *r) {
-    if (!mg_json) {
-        printf("run      %s\nupdates  %lld in %.0f s\n", r->folder, (long long)r->updates, r->seconds);
-        for (int i = 0; i < r->last.n; i++)
-            printf("%-20s %.6g\n", r->last.rows[i].name, r->last.rows[i].value);
-        printf("model    %s/model\nreport   %s/report.html\n", r->folder, r->folder);
-        return;
-    }
+    const bool ended = r->updates < r->planned;
+    printf("run      %s\nupdates  %lld", r->folder, (long long)r->updates);
+    if (ended) printf(" of %lld", (long long)r->planned);
+    printf(" in %.0f s%s\n", r->seconds, ended ? "; the guard ended the run" : "");
+    if (r->verdict)
+        printf("guard    %lld rollback%s; verdict: %s\n", (long long)r->rollbacks, r->rollbacks == 1 ? "" : "s",
+               r->verdict);
+    if (r->last.n > 0 && r->model_behind < r->updates)
+        printf("metrics of update %lld, whose policy was then rolled back:\n", (long long)r->updates);
+    for (int i = 0; i < r->last.n; i++)
+        printf("%-20s %.6g\n", r->last.rows[i].name, r->last.rows[i].value);
+    print_model(r);
+    printf("report   %s/report.html\n", r->folder);
+}
+
+static void print_json(const mg_train_result *r) {
     json_t *metrics = json_object();
     for (int i = 0; i < r->last.n; i++)
         if (isfinite(r->last.rows[i].value))
             json_object_set_new(metrics, r->last.rows[i].name, json_real(r->last.rows[i].value));
-    json_t *root = json_pack("{s:s, s:I, s:f, s:o}", "run", r->folder, "updates",
-                             (json_int_t)r->updates, "seconds", r->seconds, "metrics", metrics);
+    json_t *root = json_pack("{s:s, s:I, s:I, s:b, s:I, s:f, s:o}", "run", r->folder, "updates",
+                             (json_int_t)r->updates, "updates_planned", (json_int_t)r->planned, "ended_by_guard",
+                             r->updates < r->planned, "model_update", (json_int_t)r->model_behind, "seconds",
+                             r->seconds, "metrics", metrics);
+    if (r->verdict)
+        json_object_set_new(root, "guard", json_pack("{s:I, s:s}", "rollbacks", (json_int_t)r->rollbacks, "verdict",
+                                                     r->verdict));
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     printf("\n");
     json_decref(root);
@@ -116,7 +139,7 @@ static int run(int argc, char **argv) {
         .stop = &mg_stop, .wall_time = (double)time(NULL)};
     if (!err && dry) return mg_exit_status(dry_run(&o));
     if (!err) err = mg_train(&o, &result);
-    if (!err) print_result(&result);
+    if (!err) (mg_json ? print_json : print_result)(&result);
     return mg_exit_status(err);
 }
 

@@ -39,7 +39,7 @@ typedef struct mg_report_table {
 
 typedef struct mg_report_series {
     const char     *name;   // in the legend, which is drawn where there are several
-    const mg_point *points; // in order of update; what is not finite is a gap
+    const mg_point *points; // in order of update, by its number; what is not finite is a gap
     int64_t         n;
 } mg_report_series;
 

@@ -51,6 +51,7 @@ mg_err mg_report_add_metrics(mg_report *r, mg_store *const *stores, const char *
             int64_t   k;
             err = mg_store_metric_read(stores[s], titles[i], arena, &points, &k);
             if (err) return err;
+            for (int64_t j = 0; j < k; j++) points[j].update = mg_update_number(points[j].update);
             if (k > 0) series[filled++] = (mg_report_series){names[s], points, k};
         }
         curves[i] = (mg_report_curve){titles[i], series, filled};
@@ -115,7 +116,7 @@ static int64_t updates_of(const mg_report *r) {
     int64_t updates = 0;
     for (int64_t i = 0; i < r->n_curves; i++) {
         const mg_report_series *s    = &r->curves[i].series[0];
-        const int64_t           last = s->points[s->n - 1].update + 1;
+        const int64_t           last = s->points[s->n - 1].update;
         if (last > updates) updates = last;
     }
     return updates;

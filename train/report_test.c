@@ -526,7 +526,7 @@ static void test_metrics_of_two_stores(void **state) {
     assert_int_equal(r.curves[1].n_series, 2);
     assert_string_equal(r.curves[1].series[0].name, "PPO");
     const mg_report_series *second = &r.curves[1].series[1];
-    assert_true(second->n == 1 && second->points[0].update == 3 && second->points[0].value == 2);
+    assert_true(second->n == 1 && second->points[0].update == 4 && second->points[0].value == 2);
     page_of(&r);
     mg_store_close(s[0]);
     mg_store_close(s[1]);
@@ -623,8 +623,8 @@ static void test_the_guards_section(void **state) {
     (void)state;
     static const char note[] =
         "{\"start_return\": 8, \"random_return\": null, \"span\": 8, \"start_episodes\": 20, \"dip\": 0.75, "
-        "\"worst_update\": 1, \"collapsed\": true, \"recovered\": -1, \"mean_return\": 5, \"stopped\": true, "
-        "\"rollbacks\": [{\"update\": 1, \"good\": 1}, {\"update\": 3, \"good\": 1}], "
+        "\"worst_update\": 2, \"collapsed\": true, \"recovered\": null, \"mean_return\": 5, \"stopped\": true, "
+        "\"rollbacks\": [{\"update\": 2, \"good\": 1}, {\"update\": 4, \"good\": 1}], "
         "\"evaluation\": {\"episodes\": 60, \"steps\": 480}, \"step_share\": 2.5, \"verdict_pairs\": 40, "
         "\"verdict_faults\": 1, \"gain\": -1.5, \"gain_low\": -2, \"gain_high\": -1, \"verdict\": \"no-go\"}";
     static const double looks[4][7] = {
@@ -646,13 +646,17 @@ static void test_the_guards_section(void **state) {
     const char *page = run_page(s);
     assert_has(page, "<a href=\"#guard\">Guard</a>");
     assert_has(page, "No-go: over 40 pairs of fresh episodes the policy returns -1.5 [-2, -1] more than the one that "
-                     "it started from, and failed alone in 1. 2 rollbacks: behind update 1 to what was behind the "
-                     "first 1, behind update 3 to what was behind the first 1. The last one ended the run. Looking "
+                     "it started from, and failed alone in 1. 2 rollbacks: behind update 2 to what was behind "
+                     "update 1, behind update 4 to what was behind update 1. The last one ended the run. Looking "
                      "cost 60 episodes, 480 steps of the world (2.5 times those that the run learnt from).");
     assert_int_equal(count(page, "good: kept to go back to"), 1);
-    assert_int_equal(count(page, "rolled back to what was behind 1 updates</td>"), 1);
-    assert_int_equal(count(page, "rolled back to what was behind 1 updates, and ended</td>"), 1);
+    assert_int_equal(count(page, "rolled back to what was behind update 1</td>"), 1);
+    assert_int_equal(count(page, "rolled back to what was behind update 1, and ended</td>"), 1);
     assert_int_equal(count(page, "went on"), 1);
+    // One numbering: a state that was kept behind update 1 is what update 1 left.
+    assert_has(page, "<tr><th scope=\"row\" class=\"n\">1</th><td class=\"n\">7</td>");
+    assert_has(page, "<tr><th scope=\"row\" class=\"n\">4</th><td class=\"n\">1</td>");
+    assert_has(page, "<td>update 2</td>"); // the worst
     OK(mg_store_note(s, "guard", "{\"verdict\": null, \"rollbacks\": []}"));
     assert_has(run_page(s), "there is no verdict yet. 0 rollbacks.");
     OK(mg_store_note(s, "guard", "{\"verdict\": \"not decided\", \"gain\": null, \"rollbacks\": []}"));

@@ -44,7 +44,8 @@ typedef struct trainer {
     bool            over;      // the guard ended the run
     bool            control;   // a study's control arm chose what this update learns from
     bool            control_noted;
-    int64_t         updates;   // in all
+    int64_t         updates;   // in all, as the settings ask
+    int64_t         done;      // of these
     double          started;   // mg_clock_seconds
 } trainer;
 
@@ -269,7 +270,7 @@ static mg_err fail_at(trainer *t, mg_err err, int64_t update, int64_t episodes) 
     if (err == MG_NUMERIC && t->run.updates_done > 0)
         snprintf(kept, sizeof kept, "; the last checkpoint is behind update %lld",
                  (long long)t->run.updates_done);
-    return mg_fail(err, "update %lld%s: %s%s", (long long)update, which, sentence, kept);
+    return mg_fail(err, "update %lld%s: %s%s", mg_update_number(update), which, sentence, kept);
 }
 
 // Whoever reads the run's log or report must know that the gate did not decide; said once.
@@ -327,7 +328,7 @@ static mg_err record(trainer *t, int64_t update, const mg_collected *c, bool fed
     if (!err) err = mg_store_commit(t->run.store);
     const double now = t->options->wall_time + mg_clock_seconds() - t->started;
     for (int i = 0; i < m->n && !err; i++)
-        err = mg_events_scalar(t->events, update, now, m->rows[i].name, m->rows[i].value);
+        err = mg_events_scalar(t->events, mg_update_number(update), now, m->rows[i].name, m->rows[i].value);
     return err;
 }
 
@@ -346,10 +347,10 @@ static mg_err fail_unclean(trainer *t, int64_t update, const mg_collected *c, co
     if (err) return err;
     if (mg_gate_stopped(&t->gate))
         return mg_fail(MG_UNFIT, "update %lld: %s; the first witness of it: %s: %s; all in %s/report.html",
-                       (long long)update, t->gate.why, e ? e->code : "-", e ? e->detail : "-",
+                       mg_update_number(update), t->gate.why, e ? e->code : "-", e ? e->detail : "-",
                        t->run.folder);
     return mg_fail(MG_EMPTY, "update %lld: none of %lld episodes may be learnt from; the first: %s: %s",
-                   (long long)update, (long long)c->n_all, e ? e->code : "-",
+                   mg_update_number(update), (long long)c->n_all, e ? e->code : "-",
                    e ? e->detail : "its group was too small");
 }
 
@@ -488,16 +489,19 @@ static mg_err loop(trainer *t, mg_metrics *last) {
     char        note[256];
     mg_err      err = MG_OK;
     mg_progress_start(&progress, t->settings.algo->name, "updates", t->updates);
+    t->done = t->run.updates_done;
+    mg_progress_resume(&progress, t->done);
     for (int64_t u = t->run.updates_done; u < t->updates && !t->over && !err; u++) {
         if (t->options->stop && *t->options->stop) {
             err = u > t->run.updates_done ? checkpoint(t, u) : MG_OK;
             if (!err)
-                err = mg_fail(MG_INTERRUPTED, "stopped before update %lld of %lld; go on with: martingale train %s "
+                err = mg_fail(MG_INTERRUPTED, "stopped behind update %lld of %lld; go on with: martingale train %s "
                               "--resume", (long long)u, (long long)t->updates, run_yaml(t));
             break;
         }
         err = one_update(t, u, last);
         if (err) break;
+        t->done = u + 1;
         note_of(last, note, sizeof note);
         mg_progress_show(&progress, u + 1, note);
         if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates || t->over ||
@@ -533,6 +537,14 @@ static mg_err export_model(trainer *t) {
     return err ? err : mg_folder_replace(half, folder);
 }
 
+static void tell_result(const trainer *t, const mg_metrics *last, mg_train_result *out) {
+    const mg_guard *g = &t->guarding.guard;
+    *out = (mg_train_result){.updates = t->done, .planned = t->updates, .last = *last, .rollbacks = mg_guard_backs(g),
+                             .model_behind = mg_guard_behind(g, t->done), .guard_behind = g->begun,
+                             .verdict = t->guarding.verdict, .seconds = mg_clock_seconds() - t->started};
+    snprintf(out->folder, sizeof out->folder, "%s", t->run.folder);
+}
+
 mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     trainer t = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
     mg_err  err = open_all(&t);
@@ -546,11 +558,7 @@ mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     if (!err && (t.settings.algo->plan || t.settings.algo->act))
         err = mg_harness_note(&t.gate, &t.manifest, t.run.store, &t.step_arena);
     if (!err) err = mg_report_run(t.run.folder, t.run.store, &t.step_arena);
-    if (!err) {
-        *out = (mg_train_result){.updates = t.updates, .last = last,
-                                 .seconds = mg_clock_seconds() - t.started};
-        snprintf(out->folder, sizeof out->folder, "%s", t.run.folder);
-    }
+    if (!err) tell_result(&t, &last, out);
     close_all(&t);
     return err;
 }
