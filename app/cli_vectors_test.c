@@ -84,6 +84,23 @@ static void numbers_are_exported_to_the_bit(void **state) {
     json_decref(rows);
 }
 
+// The page says what the terminal says.
+static void a_rollouts_report_has_its_returns(void **state) {
+    (void)state;
+    const cli_outcome o = cli("rollout --world pendulum --policy oracle --episodes 8 --out oracle");
+    double            mean, low, high;
+    cli_status(o, 0);
+    assert_int_equal(sscanf(strstr(o.out, "return "), "return %lf [%lf, %lf]", &mean, &low, &high), 3);
+    const char *page = cli_read("oracle/report.html", NULL), *said = strstr(page, "oracle in pendulum: the return is ");
+    double      told, from, to;
+    assert_non_null(said);
+    assert_int_equal(sscanf(said, "oracle in pendulum: the return is %lf [%lf, %lf]", &told, &from, &to), 3);
+    assert_true(fabs(told - mean) < 1e-2 && fabs(from - low) < 1e-2 && fabs(to - high) < 1e-2 && low < high);
+    assert_has(page, "the mean over 8 episodes");
+    assert_has(page, "An episode has 200 [200, 200] steps.");
+    assert_null(strstr(page, "The run made no update"));
+}
+
 // Also where a record is of choices, where it has no observations, and where it was made before the sizes were noted.
 static void other_records_are_exported_too(void **state) {
     (void)state;
@@ -249,6 +266,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_exported_to_the_bit),
         cmocka_unit_test(the_report_shows_numbers),
+        cmocka_unit_test(a_rollouts_report_has_its_returns),
         cmocka_unit_test(other_records_are_exported_too),
         cmocka_unit_test(the_last_lines_tell_how_it_ended),
         cmocka_unit_test(updates_have_one_numbering),

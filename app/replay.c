@@ -97,7 +97,8 @@ static void play(replay *x, int64_t update, const mg_episode *e) {
     x->played++;
     if (at == -1) return;
     x->differ++;
-    json_array_append_new(x->rows, json_pack("{s:I, s:I, s:I, s:i, s:s}", "update", (json_int_t)mg_update_number(update), "episode",
+    json_array_append_new(x->rows, json_pack("{s:I, s:I, s:I, s:i, s:s}", "update",
+                                             (json_int_t)mg_update_number(update), "episode",
                                              (json_int_t)e->start.episode, "attempt",
                                              (json_int_t)e->start.attempt, "turn", at, "what", what));
     if (mg_json) return;

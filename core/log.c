@@ -112,7 +112,8 @@ static void show(mg_progress *p, double now, const char *note) {
     describe(p, now - p->started, note, text, sizeof text);
     if (as_json)
         print_json(json_pack("{s:o, s:I, s:I, s:I, s:s, s:f, s:o}", "progress", json_text(p->what),
-                             "done", (json_int_t)p->done, "before", (json_int_t)p->before, "total", (json_int_t)p->total, "unit",
+                             "done", (json_int_t)p->done, "before", (json_int_t)p->before,
+                             "total", (json_int_t)p->total, "unit",
                              p->unit, "seconds", now - p->started, "note",
                              json_text(note ? note : "")));
     else if (p->bar)

@@ -20,7 +20,8 @@
 
 #define MG_STORE_BUSY_MS 5000
 
-// What update `update` is called wherever a run is told of: the first is update 1, and behind update n lies checkpoint n.
+// What update `update` is called wherever a run is told of: the first is update 1, and checkpoint n lies behind
+// update n.
 static inline long long mg_update_number(int64_t update) { return (long long)update + 1; }
 
 typedef struct mg_store mg_store;

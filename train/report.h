@@ -117,7 +117,7 @@ mg_err mg_report_add_metrics(mg_report *r, mg_store *const *stores, const char *
 // that note: no effect. Errors: those of reading a store; MG_CORRUPT for a note that is not one.
 mg_err mg_report_add_harness(mg_report *r, mg_store *store, mg_arena *arena) MG_MUST_USE;
 
-// folder/report.html of a finished run: what its store holds, with prefixes marked by the tokenizer
+// folder/report.html of a finished run or rollout: what its store holds, with prefixes marked by the tokenizer
 // in folder/model where there is one. Errors: those of reading and writing.
 mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) MG_MUST_USE;
 #endif

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "nets/tokenizer.h"
 #include "train/report_guard.h"
+#include "train/report_rollout.h"
 
 enum { EPISODES_FIRST = 6, EPISODES_LAST = MG_REPORT_EPISODES - EPISODES_FIRST };
 
@@ -193,6 +194,7 @@ mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) {
         r.summary = summary_of(&r, arena);
         add_table(&r, arena);
         err = add_episodes(&r, store, tokenizer, arena);
+        if (!err) err = mg_report_add_rollout(&r, store, arena);
         if (!err) err = mg_report_add_harness(&r, store, arena);
         if (!err) err = mg_report_add_guard(&r, store, arena);
     }

@@ -17,6 +17,7 @@
 #include "train/report_guard.h"
 #include "train/report_curve.h"
 #include "train/report_html.h"
+#include "train/report_rollout.h"
 #include "train/report_steps.h"
 
 static char     folder[64];
@@ -618,6 +619,41 @@ static void test_an_exclusion_alarm_names_the_behaviour(void **state) {
     }
 }
 
+// A rollout's account, in words; and one of which nothing can be averaged.
+static void test_the_account_of_a_rollout(void **state) {
+    (void)state;
+    mg_store *s = store_at("rollout.db");
+    mg_report r = {.title = "t", .summary = "as it was"};
+    OK(mg_report_add_rollout(&r, s, &arena));
+    assert_string_equal(r.summary, "as it was");
+    OK(mg_store_note(s, "rollout",
+                     "{\"policy\": \"<oracle>\", \"world\": \"pendulum\", \"episodes\": 12, \"tasks\": 12, "
+                     "\"verdicts\": {\"clean\": 10, \"suspect\": 1, \"quarantined\": 3}, \"length_unit\": \"steps\", "
+                     "\"return\": {\"estimate\": -150.25, \"low\": -170, \"high\": -130.5, \"n\": 10}, "
+                     "\"length\": {\"estimate\": 200, \"low\": 200, \"high\": 200, \"n\": 10}, "
+                     "\"stopped\": {\"estimate\": 0, \"low\": 0, \"high\": 0, \"n\": 10}}"));
+    const char *page = run_page(s);
+    assert_has(page, "&lt;oracle&gt; in pendulum: the return is -150.25 [-170, -130.5], the mean over 10 episodes with "
+                     "its 95 % interval. An episode has 200 [200, 200] steps. 10 of 14 attempts were clean; the others are "
+                     "in no mean.");
+    assert_null(strstr(page, "The run made"));
+    assert_has(page, "<th scope=\"row\">return</th><td class=\"n v\">&minus;150.2</td>"
+                     "<td class=\"n i\">[&minus;170, &minus;130.5]</td><td class=\"n\">10</td>");
+    assert_has(page, "<th scope=\"row\">length of an episode, steps</th><td class=\"n v\">200</td>");
+    assert_null(strstr(page, "its stop")); // of answers in tokens alone
+    OK(mg_store_note(s, "rollout",
+                     "{\"policy\": \"base\", \"world\": \"desk\", \"episodes\": 24, \"tasks\": 12, \"verdicts\": "
+                     "{\"clean\": 24, \"suspect\": 0, \"quarantined\": 0}, \"length_unit\": \"tokens\", \"return\": "
+                     "null, \"stopped\": {\"estimate\": 0.5, \"low\": 0.4, \"high\": 0.6, \"n\": 12}}"));
+    page = run_page(s);
+    assert_has(page, "base in desk: fewer than two clean episodes have a return, so there is no mean. 24 of 24");
+    assert_has(page, "ended with its stop</th>");
+    assert_has(page, "intervals over tasks.");
+    OK(mg_store_note(s, "rollout", "["));
+    assert_int_equal(mg_report_add_rollout(&r, s, &arena), MG_CORRUPT);
+    mg_store_close(s);
+}
+
 // Looks with and without a return; a rollback, and the one that ended the run.
 static void test_the_guards_section(void **state) {
     (void)state;
@@ -691,6 +727,7 @@ int main(void) {
         TEST(test_metrics_of_two_stores),
         TEST(test_run),
         TEST(test_an_exclusion_alarm_names_the_behaviour),
+        TEST(test_the_account_of_a_rollout),
         TEST(test_the_guards_section),
         TEST(test_no_place_to_write),
     };
