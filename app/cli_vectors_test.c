@@ -258,6 +258,27 @@ static void programs_are_told_the_same(void **state) {
     assert_null(strstr(o.out, "guard"));
 }
 
+// A person who looks at a run of numbers is not shown keys of texts; all that is shown reads back.
+static void settings_have_no_keys_of_texts(void **state) {
+    (void)state;
+    make_ruined();
+    const char *dry = cli("train ruined/run.yaml --dry-run").out, *kept = cli_read("ruined/run.yaml", NULL);
+    assert_string_equal(dry, kept);
+    assert_has(cli_read("ruined/report.html", NULL), "\nenvironment:\n  shift_mass: 1\n");
+    json_t *r = cli_json("train ruined/run.yaml --dry-run --json");
+    static const char *const idle[] = {"template", "vocab", "rope_theta", "mutant"};
+    for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
+        const char *key = mg_path(&cli_arena, "%s: ", idle[i]);
+        assert_null(strstr(kept, key));
+        assert_null(strstr(cli_read("ruined/report.html", NULL), key));
+        assert_null(json_object_get(r, idle[i]));
+        assert_null(json_object_get(json_object_get(r, "network"), idle[i]));
+        assert_null(json_object_get(json_object_get(r, "environment"), idle[i]));
+    }
+    assert_true(number(json_object_get(r, "network"), "width") == 32);
+    json_decref(r);
+}
+
 static int open_examples(void **state) {
     return cli_open(state) || symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples");
 }
@@ -271,6 +292,7 @@ int main(void) {
         cmocka_unit_test(the_last_lines_tell_how_it_ended),
         cmocka_unit_test(updates_have_one_numbering),
         cmocka_unit_test(programs_are_told_the_same),
+        cmocka_unit_test(settings_have_no_keys_of_texts),
     };
     return cmocka_run_group_tests(tests, open_examples, cli_close);
 }

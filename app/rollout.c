@@ -155,8 +155,8 @@ static mg_err report(rollout *x) {
     if (!err) err = mg_harness_text(&w->gate, &w->manifest, &w->step, &account);
     if (err) return err;
     json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:s, s:o, s:o, s:o, "
-                             "s:f}", "run", x->run.folder, "world", w->how.class->name, "policy", w->policy, "split", w->split,
-                             "episodes", (json_int_t)x->episodes, "tasks", (json_int_t)x->begun, "verdicts",
+                             "s:f}", "run", x->run.folder, "world", w->how.class->name, "policy", w->policy, "split",
+                             w->split, "episodes", (json_int_t)x->episodes, "tasks", (json_int_t)x->begun, "verdicts",
                              "clean", (json_int_t)x->verdicts[MG_CLEAN], "suspect",
                              (json_int_t)x->verdicts[MG_SUSPECT], "quarantined",
                              (json_int_t)x->verdicts[MG_QUARANTINED], "prompts_cut", (json_int_t)x->cut,

@@ -22,7 +22,8 @@ static int help(const char *algo_name) {
            "Trains what the configuration says. A key on the command line wins over the file; keys of\n"
            "a section are written with a dot: --ppo.lr 1e-4. `train --help ALGO` lists an algorithm's\n"
            "own keys.\n\n  --resume   go on with the run in its folder\n"
-           "  --dry-run  print the resolved configuration and stop\n\n");
+           "  --dry-run  print the resolved configuration and stop; in a world of vectors without the\n"
+           "             keys of language models\n\n");
     if (algo) {
         printf("%s: %s%s%s\n\n", algo->name, algo->summary, algo->citation[0] ? "; " : "", algo->citation);
         mg_settings_help(algo, stdout, &arena);
@@ -48,10 +49,10 @@ static json_t *value_of(const mg_field *f, const void *values) {
     return json_string(*(const char *const *)at);
 }
 
-static json_t *settings_json(const mg_settings *s) {
+static json_t *settings_json(const mg_section *sections) {
     json_t *root = json_object();
     for (int i = 0; i < MG_SECTIONS; i++) {
-        const mg_section *section = &s->sections[i];
+        const mg_section *section = &sections[i];
         json_t           *keys    = section->name[0] ? json_object() : json_incref(root);
         for (const mg_field *f = section->fields; f->name; f++)
             json_object_set_new(keys, f->name, value_of(f, section->values));
@@ -66,11 +67,13 @@ static json_t *settings_json(const mg_settings *s) {
 static mg_err dry_run(const mg_train_options *o) {
     mg_arena    arena;
     mg_settings s;
+    mg_section  shown[MG_SECTIONS];
     mg_err      err = mg_arena_init(&arena, "settings", (size_t)64 << 20);
     if (err) return err;
     err = mg_settings_read(&s, o->config, o->overrides, o->n_overrides, &arena);
-    if (!err && mg_json) mg_json_print(settings_json(&s));
-    if (!err && !mg_json) mg_config_write(s.sections, MG_SECTIONS, stdout);
+    if (!err) mg_settings_shown(&s, mg_app_world_class(&s), &arena, shown);
+    if (!err && mg_json) mg_json_print(settings_json(shown));
+    if (!err && !mg_json) mg_config_write(shown, MG_SECTIONS, stdout);
     mg_arena_release(&arena);
     return err;
 }

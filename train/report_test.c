@@ -634,8 +634,8 @@ static void test_the_account_of_a_rollout(void **state) {
                      "\"stopped\": {\"estimate\": 0, \"low\": 0, \"high\": 0, \"n\": 10}}"));
     const char *page = run_page(s);
     assert_has(page, "&lt;oracle&gt; in pendulum: the return is -150.25 [-170, -130.5], the mean over 10 episodes with "
-                     "its 95 % interval. An episode has 200 [200, 200] steps. 10 of 14 attempts were clean; the others are "
-                     "in no mean.");
+                     "its 95 % interval. An episode has 200 [200, 200] steps. 10 of 14 attempts were clean; the others "
+                     "are in no mean.");
     assert_null(strstr(page, "The run made"));
     assert_has(page, "<th scope=\"row\">return</th><td class=\"n v\">&minus;150.2</td>"
                      "<td class=\"n i\">[&minus;170, &minus;130.5]</td><td class=\"n\">10</td>");

@@ -53,9 +53,14 @@ static const char *run_yaml(trainer *t) {
     return mg_path(&t->run_arena, "%s/run.yaml", t->settings.run.out);
 }
 
+// The world's class, where it is known before the world is made.
+static const mg_env_class *known_class(const trainer *t) {
+    return t->options->world_class ? t->options->world_class(&t->settings) : NULL;
+}
+
 static mg_err write_settings(trainer *t) {
     const char *text, *path = run_yaml(t);
-    mg_err      err = mg_settings_text(&t->settings, &t->run_arena, &text);
+    mg_err      err = mg_settings_text(&t->settings, known_class(t), &t->run_arena, &text);
     if (!err) err = mg_file_write(path, text, strlen(text));
     return err ? err : mg_store_note(t->run.store, "config", text);
 }
@@ -66,7 +71,7 @@ static mg_err check_run(trainer *t) {
     mg_err     err    = mg_run_check(t->settings.run.out, resume, &t->run_arena);
     // A life that ended very early has left no settings, nor anything made with them.
     if (err || !resume || !mg_file_exists(run_yaml(t))) return err;
-    return mg_settings_same(&t->settings, run_yaml(t), &t->run_arena);
+    return mg_settings_same(&t->settings, known_class(t), run_yaml(t), &t->run_arena);
 }
 
 // A fresh model has no folder whose tokenizer could be carried along, so its own lies in the run. A perceptron has
@@ -114,8 +119,7 @@ static mg_err open_world(trainer *t) {
 
 // Whether the algorithm is for this kind of world, as soon as that can be known.
 static mg_err check_kind(trainer *t) {
-    const mg_train_options *o     = t->options;
-    const mg_env_class     *class = o->world_class ? o->world_class(&t->settings) : NULL;
+    const mg_env_class *class = known_class(t);
     if (!class) return MG_OK;
     if (t->settings.algo->needs_world) t->job.world = class;
     return mg_spaces_suit(t->settings.algo, class);

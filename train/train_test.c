@@ -159,7 +159,7 @@ static void test_a_whole_run(void **state) {
     // run.yaml is the resolved configuration, reads back, and is in the store too.
     yaml = read_text("sft", "run.yaml", &size);
     ok(mg_settings_read(&s, mg_path(&arena, "%s/run.yaml", run_folder("sft")), NULL, 0, &arena));
-    ok(mg_settings_text(&s, &arena, &text));
+    ok(mg_settings_text(&s, NULL, &arena, &text));
     assert_string_equal(text, yaml);
     assert_non_null(strstr(yaml, "evaluate_every: 3\n"));
     mg_store *store = store_of("sft");
