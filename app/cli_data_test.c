@@ -123,7 +123,8 @@ static void a_world_that_is_not_the_sets_is_refused(void **state) {
         {2, "a", "--world synopsis", "--world: found 'synopsis'"},
         {2, "a", "--world=", "--world: found ''"},
         {2, "a", "--world pendulum",
-         "a.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: those of pendulum, as --world says"},
+         "a.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: those of pendulum, as --world "
+         "says"},
         {2, "a", "--world ant", "wanted 105 and 8"},
         {2, "says-hopper", "--world walker2d", "says-hopper.hdf5: metadata/world: found 'hopper', wanted 'walker2d'"},
         {2, "says-other", "--world hopper", "metadata/world: found 'my-robot', wanted 'hopper'"},
