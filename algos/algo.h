@@ -57,6 +57,8 @@ typedef struct mg_job {
     const mg_env_class    *world;      // that policies act in; NULL: the algorithm needs none
     mg_mlp_shape           mlp;        // width, depth and tanh of a new perceptron; the rest follows from the world
     const struct mg_transitions *transitions; // of a logged data set, actions within [-1, 1]; NULL: none
+    const char          *plant;        // how that set's plant differs from the run's, a sentence; NULL: as far as it
+                                       // says of itself, it does not
     const mg_easing     *easing;       // may change between updates; NULL: none
     struct mg_replay    *replay;       // buffer of off-policy learners, filled by the loop; opened after the learner
     const mg_pair       *pairs;        // training rows; mg_pair_item says which of the world's items

@@ -1,13 +1,16 @@
 // card.c - martingale card: what a logged data set is like, before anything is learnt from it.
 #include "app/card.h"
 
+#include <ctype.h>
 #include <math.h>
 
 #include "app/app.h"
 #include "app/vectors.h"
 #include "store/logged.h"
 
-#define ARENA_MAX ((size_t)64 << 30) // address space
+#define ARENA_MAX  ((size_t)64 << 30) // address space
+#define TEXT_SHOWN 400                // bytes of a word, in what people read
+#define KEY_WIDTH  19                 // "environment_version"
 
 static json_t *spread_json(const mg_spread *s) {
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mean", mg_json_number(s->mean), "deviation",
@@ -23,12 +26,23 @@ static json_t *range_json(const float *low, const float *high, int64_t n) {
     return out;
 }
 
-json_t *mg_card_json(const char *path, const mg_data_card *c, const char *const *says, int n) {
-    json_t *words = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(words, json_string(says[i]));
+// What is no UTF-8 is null.
+static json_t *words_json(const mg_logged_word *words) {
+    json_t *out = json_object();
+    for (const mg_logged_word *w = words; w && w->key; w++) {
+        json_t *text = json_string(w->text);
+        json_object_set_new(out, w->key, text ? text : json_null());
+    }
+    return out;
+}
+
+json_t *mg_card_json(const char *path, const mg_data_card *c, const mg_logged_word *words, const char *const *says,
+                     int n) {
+    json_t *sentences = json_array();
+    for (int i = 0; i < n; i++) json_array_append_new(sentences, json_string(says[i]));
     return json_pack(
         "{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:s, s:o, s:o, "
-        "s:o, s:o}",
+        "s:o, s:o, s:o}",
         "file", path, "world", c->world, "rows", (json_int_t)c->rows, "transitions", (json_int_t)c->transitions, "obs",
         (json_int_t)c->obs, "act", (json_int_t)c->act, "episodes", (json_int_t)c->episodes, "finished",
         (json_int_t)c->finished, "terminals", (json_int_t)c->terminals, "timeouts", (json_int_t)c->timeouts, "return",
@@ -38,7 +52,7 @@ json_t *mg_card_json(const char *path, const mg_data_card *c, const char *const 
         "action_uniform", mg_json_number(c->action_uniform), "action_bounds", c->action_bounded ? "world" : "data",
         "observations", range_json(c->observation_low, c->observation_high, c->obs), "actions",
         range_json(c->action_low, c->action_high, c->act), "rewards", range_json(&c->reward_low, &c->reward_high, 1),
-        "says", words);
+        "says", sentences, "made", words_json(words));
 }
 
 static void print_spread(const char *name, const mg_spread *s) {
@@ -53,7 +67,27 @@ static void print_range(const char *name, const float *low, const float *high, i
     printf("  %-14s %.5g .. %.5g\n", name, (double)a, (double)b);
 }
 
-void mg_card_print(const char *path, const mg_data_card *c, const char *const *says, int n) {
+// A stranger's words, for a terminal. Returns how many bytes they took.
+static int print_clean(const char *text) {
+    int n = 0;
+    for (; text[n] && n < TEXT_SHOWN; n++) putchar(iscntrl((unsigned char)text[n]) ? ' ' : text[n]);
+    if (text[n]) fputs(" ...", stdout);
+    return n;
+}
+
+static void print_words(const mg_logged_word *words) {
+    if (words && words->key) puts("\nmade, as the file says (metadata/):");
+    for (const mg_logged_word *w = words; w && w->key; w++) {
+        fputs("  ", stdout);
+        for (int n = print_clean(w->key); n < KEY_WIDTH; n++) putchar(' ');
+        putchar(' ');
+        print_clean(w->text);
+        putchar('\n');
+    }
+}
+
+void mg_card_print(const char *path, const mg_data_card *c, const mg_logged_word *words, const char *const *says,
+                   int n) {
     printf("%s%s%s: %lld rows, observations of %lld numbers, actions of %lld\n", path, c->world ? ", " : "",
            c->world ? c->world : "", (long long)c->rows, (long long)c->obs, (long long)c->act);
     printf("  %-14s %lld, of which %lld finished; %lld rows terminal, %lld at a timeout; %lld transitions to learn "
@@ -70,6 +104,7 @@ void mg_card_print(const char *path, const mg_data_card *c, const char *const *s
     print_range("observations", c->observation_low, c->observation_high, c->obs);
     print_range("actions", c->action_low, c->action_high, c->act);
     print_range("rewards", &c->reward_low, &c->reward_high, 1);
+    print_words(words);
     putchar('\n');
     for (int i = 0; i < n; i++) printf("* %s\n", says[i]);
 }
@@ -88,9 +123,9 @@ static mg_err card(const char *path, const char *world) {
         mg_data_card_make(&l, world, class ? &class->action : NULL, &arena, &c);
         const int n = mg_data_card_says(&c, &arena, says);
         if (mg_json)
-            mg_json_print(mg_card_json(path, &c, says, n));
+            mg_json_print(mg_card_json(path, &c, l.words, says, n));
         else
-            mg_card_print(path, &c, says, n);
+            mg_card_print(path, &c, l.words, says, n);
     }
     mg_arena_release(&arena);
     return err;

@@ -141,11 +141,45 @@ static void two_sets_become_one(void **state) {
     assert_memory_equal(both.logp + 400, two.logp, sizeof(float) * 300);
 }
 
+// The physics that made the rows go with them: into the card, into a joined set, and against those of a run.
+static void a_sets_plant_is_told(void **state) {
+    (void)state;
+    cli_status(cli("collect pendulum --level random --n 450 --seed 4 --out light.hdf5"), 0);
+    cli_status(cli("collect pendulum --level random --n 300 --seed 4 --environment.shift_mass 3 --out three.hdf5"), 0);
+    const char *join = "collect pendulum --level medium-expert --medium light.hdf5 --expert three.hdf5 --out no.hdf5";
+    cli_refused(2, join, "three.hdf5: metadata/plant: found 'mass 3, friction 1, gravity 1, action delay 0'",
+                "wanted 'mass 1, friction 1, gravity 1, action delay 0'");
+    assert_false(mg_file_exists("no.hdf5"));
+    const cli_outcome card = cli("card three.hdf5");
+    cli_status(card, 0);
+    assert_non_null(strstr(card.out, "plant               mass 3, friction 1, gravity 1, action delay 0\n"));
+    assert_non_null(strstr(card.out, "level               random\n"));
+    json_t *c = cli_json("card three.hdf5 --json");
+    assert_string_equal(text(c, "made", "plant"), "mass 3, friction 1, gravity 1, action delay 0");
+    json_decref(c);
+    cli_status(cli("collect pendulum --level medium-expert --medium light.hdf5 --expert light.hdf5 --out twice.hdf5"), 0);
+    assert_string_equal(metadata("twice.hdf5", "plant"), "mass 1, friction 1, gravity 1, action delay 0");
+    assert_string_equal(metadata("twice.hdf5", "seed"), "4");
+    assert_string_equal(metadata("twice.hdf5", "level"), "medium-expert");
+    const char       *td3  = "train --algo td3_bc --td3_bc.offline_updates 20 --td3_bc.steps 0 --td3_bc.batch 16 " TINY;
+    const char *const said = "three.hdf5 was logged on another plant than the run's: metadata/plant is 'mass 3, ";
+    const cli_outcome other = cli("%s --data three.hdf5 --out other", td3);
+    cli_status(other, 0);
+    assert_non_null(strstr(other.err, said));
+    assert_non_null(strstr(cli_read("other/report.html", NULL), "logged on another plant than the run&#39;s"));
+    const cli_outcome same = cli("%s --data three.hdf5 --environment.shift_mass 3 --out same", td3);
+    cli_status(same, 0);
+    assert_null(strstr(same.err, "another plant"));
+}
+
 static void a_robots_set_has_its_state(void **state) {
     (void)state;
     const cli_outcome o = cli("collect hopper --level random --n 300 --out hopper.hdf5");
     if (o.status == 3 && strstr(o.err, "without MuJoCo")) skip();
     cli_status(o, 0);
+    cli_status(cli("collect hopper --level random --n 300 --environment.version v4 --out older.hdf5"), 0);
+    cli_refused(2, "collect hopper --level medium-expert --medium hopper.hdf5 --expert older.hdf5 --out both4.hdf5",
+                "older.hdf5: metadata/environment_version: found 'v4'", "'v5'");
     const mg_logged l = read_set("hopper.hdf5");
     int             ends = 0;
     assert_true(l.rows == 300 && l.nq == 6 && l.nv == 6);
@@ -242,6 +276,7 @@ int main(void) {
         cmocka_unit_test(a_policy_explores_and_is_named_by_its_hash),
         cmocka_unit_test(a_replay_buffer_is_what_a_run_has_learnt_from),
         cmocka_unit_test(two_sets_become_one),
+        cmocka_unit_test(a_sets_plant_is_told),
         cmocka_unit_test(a_robots_set_has_its_state),
         cmocka_unit_test(what_cannot_be_collected_is_refused),
         cmocka_unit_test(where_nothing_can_be_written_nothing_is_played),

@@ -29,20 +29,19 @@ typedef struct collect {
     mg_collect_counts counts;
     mg_arena          arena;
     mg_logged         set;
-    mg_logged_word    words[WORDS_MAX + 1];
-    int               n_words;
+    mg_logged_word    own[WORDS_MAX + 1];
+    int               n_own;
 } collect;
 
 static void say(collect *x, const char *key, const char *text) {
-    MG_ASSERT(x->n_words < WORDS_MAX);
-    x->words[x->n_words++] = (mg_logged_word){key, text};
+    MG_ASSERT(x->n_own < WORDS_MAX);
+    x->own[x->n_own++] = (mg_logged_word){key, text};
 }
 
-// The plant: which definition of a robot, and what is shifted.
 static void say_plant(collect *x, const mg_environment_config *e) {
-    if (mg_robot_class(x->world, 5)) say(x, "environment_version", e->version);
-    say(x, "plant", mg_path(&x->arena, "mass %g, friction %g, gravity %g, action delay %lld", e->shift_mass,
-                            e->shift_friction, e->shift_gravity, (long long)e->action_delay));
+    const char *version = mg_environment_version(e, x->world);
+    if (version) say(x, MG_WORD_VERSION, version);
+    say(x, MG_WORD_PLANT, mg_environment_plant(e, &x->arena));
 }
 
 // ---- random, medium, expert: a policy is played
@@ -147,7 +146,21 @@ static mg_err join(collect *x) {
     if (err) return err;
     say(x, "medium", x->medium);
     say(x, "expert", x->expert);
-    return mg_logged_join(&a, &b, x->rows > 0 ? x->rows : ROWS_MAX, &x->arena, &x->set);
+    err = mg_logged_join(&a, &b, x->rows > 0 ? x->rows : ROWS_MAX, &x->arena, &x->set);
+    if (err == MG_MISMATCH) err = mg_fail(MG_CONFIG, "%s: %s", x->expert, mg_err_detail());
+    return err == MG_EMPTY ? mg_fail(err, "%s: %s", x->medium, mg_err_detail()) : err;
+}
+
+// What the level says of the set, and behind it what the sets that it was made of say alike.
+static const mg_logged_word *words_of(collect *x) {
+    const mg_logged own = {.words = x->own};
+    int             n   = x->n_own;
+    for (const mg_logged_word *w = x->set.words; w && w->key; w++) n++;
+    mg_logged_word *all = MG_NEW(&x->arena, mg_logged_word, n + 1), *end = all + x->n_own; // the last is zero
+    memcpy(all, x->own, sizeof *all * (size_t)x->n_own);
+    for (const mg_logged_word *w = x->set.words; w && w->key; w++)
+        if (!mg_logged_says(&own, w->key)) *end++ = *w;
+    return all;
 }
 
 // ---- The verb
@@ -183,15 +196,13 @@ static mg_err find_level(const collect *x, const struct level **out) {
 
 static void report(collect *x, const mg_data_card *card, const char *const *says, int n) {
     if (!mg_json) {
-        mg_card_print(x->out, card, says, n);
+        mg_card_print(x->out, card, x->set.words, says, n);
         if (x->open)
             printf("\n%lld episodes of %lld attempts, %lld of which the harness's side failed\n",
                    (long long)x->counts.kept, (long long)x->counts.attempts, (long long)x->counts.failures);
         return;
     }
-    json_t *root = mg_card_json(x->out, card, says, n), *made = json_object();
-    for (const mg_logged_word *w = x->words; w->key; w++) json_object_set_new(made, w->key, json_string(w->text));
-    json_object_set_new(root, "made", made);
+    json_t *root = mg_card_json(x->out, card, x->set.words, says, n);
     const mg_collect_counts *c = &x->counts;
     if (x->open)
         json_object_set_new(root, "attempts",
@@ -216,7 +227,7 @@ static mg_err make(collect *x) {
     say(x, "command", x->command);
     err = level->make(x);
     if (err) return err;
-    x->set.world = x->world, x->set.words = x->words;
+    x->set.world = x->world, x->set.words = words_of(x);
     const mg_env_class *class = x->open ? x->where.how.class : mg_app_world_named(x->world, 5);
     mg_data_card_make(&x->set, NULL, &class->action, &x->arena, &card);
     const int n = mg_data_card_says(&card, &x->arena, says);

@@ -56,6 +56,26 @@ static void *joined(const joint *j, const void *a, const void *b, int64_t width,
     return out;
 }
 
+// A word that two sets of one plant have alike, where both have it.
+static mg_err check_word(const mg_logged *a, const mg_logged *b, const char *key) {
+    const char *of_a = mg_logged_says(a, key), *of_b = mg_logged_says(b, key);
+    if (!of_a || !of_b || strcmp(of_a, of_b) == 0) return MG_OK;
+    return mg_fail(MG_MISMATCH, "metadata/%s: found '%s' in the second set, wanted '%s', as the first has it: two of "
+                                "one plant", key, of_b, of_a);
+}
+
+// What both say alike.
+static const mg_logged_word *common(const mg_logged *a, const mg_logged *b, mg_arena *arena) {
+    int n = 0;
+    for (const mg_logged_word *w = a->words; w && w->key; w++) n++;
+    mg_logged_word *out = MG_NEW(arena, mg_logged_word, n + 1), *end = out; // the last is zero
+    for (const mg_logged_word *w = a->words; w && w->key; w++) {
+        const char *other = mg_logged_says(b, w->key);
+        if (other && strcmp(other, w->text) == 0) *end++ = *w;
+    }
+    return end > out ? out : NULL;
+}
+
 static mg_err check(const mg_logged *a, const mg_logged *b) {
     if (a->obs != b->obs || a->act != b->act)
         return mg_fail(MG_MISMATCH, "found %lld numbers of observations and %lld of actions in one set, %lld and %lld "
@@ -63,7 +83,8 @@ static mg_err check(const mg_logged *a, const mg_logged *b) {
                        (long long)b->obs, (long long)b->act);
     if (a->world && b->world && strcmp(a->world, b->world) != 0)
         return mg_fail(MG_MISMATCH, "found sets of '%s' and of '%s', wanted two of one world", a->world, b->world);
-    return MG_OK;
+    mg_err err = check_word(a, b, MG_WORD_PLANT);
+    return err ? err : check_word(a, b, MG_WORD_VERSION);
 }
 
 mg_err mg_logged_join(const mg_logged *a, const mg_logged *b, int64_t rows_max, mg_arena *arena, mg_logged *out) {
@@ -78,7 +99,7 @@ mg_err mg_logged_join(const mg_logged *a, const mg_logged *b, int64_t rows_max, 
     err = check_room(arena, j.from_a + j.from_b, 2 * a->obs + a->act + 2 + a->nq + a->nv);
     if (err) return err;
     *out = (mg_logged){.rows = j.from_a + j.from_b, .obs = a->obs, .act = a->act,
-                       .world = a->world ? a->world : b->world};
+                       .world = a->world ? a->world : b->world, .words = common(a, b, arena)};
     out->observation = joined(&j, a->observation, b->observation, a->obs, sizeof(float));
     out->action      = joined(&j, a->action, b->action, a->act, sizeof(float));
     out->reward      = joined(&j, a->reward, b->reward, 1, sizeof(float));

@@ -143,6 +143,30 @@ static void sets_of_two_kinds_are_refused(void **state) {
     assert_int_equal(mg_logged_join(&a, &b, 9, &f->arena, &l), MG_EMPTY);
 }
 
+// Which physics made the rows must be the same; of all else what both say alike comes along.
+static void sets_of_two_plants_are_refused(void **state) {
+    fixture  *f = *state;
+    mg_logged a = four(&f->arena, 0, false), b = four(&f->arena, 0, false), l;
+    const mg_logged_word of_a[] = {{"author", "me"}, {"environment_version", "v5"}, {"plant", "mass 1"}, {0}},
+                         of_b[] = {{"author", "you"}, {"plant", "mass 1"}, {"seed", "1"}, {0}},
+                         old[]  = {{"environment_version", "v4"}, {"plant", "mass 1"}, {0}},
+                         heavy[] = {{"plant", "mass 3"}, {0}};
+    a.words = of_a, b.words = of_b;
+    assert_int_equal(mg_logged_join(&a, &b, 9, &f->arena, &l), MG_OK);
+    assert_string_equal(l.words[0].key, "plant");
+    assert_string_equal(l.words[0].text, "mass 1");
+    assert_null(l.words[1].key);
+    b.words = heavy;
+    assert_int_equal(mg_logged_join(&a, &b, 9, &f->arena, &l), MG_MISMATCH);
+    assert_non_null(strstr(mg_err_detail(), "metadata/plant: found 'mass 3' in the second set, wanted 'mass 1'"));
+    b.words = old;
+    assert_int_equal(mg_logged_join(&a, &b, 9, &f->arena, &l), MG_MISMATCH);
+    assert_non_null(strstr(mg_err_detail(), "metadata/environment_version: found 'v4'"));
+    b.words = NULL; // which nobody knows of
+    assert_int_equal(mg_logged_join(&a, &b, 9, &f->arena, &l), MG_OK);
+    assert_null(l.words);
+}
+
 int main(void) {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
@@ -152,6 +176,7 @@ int main(void) {
         EACH(a_buffers_shape_is_read_from_its_file),
         EACH(the_first_set_ends_with_its_last_finished_episode),
         EACH(sets_of_two_kinds_are_refused),
+        EACH(sets_of_two_plants_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,12 @@ mg_err mg_logged_transitions(mg_logged *l, mg_arena *arena, mg_transitions *out)
     return MG_OK;
 }
 
+const char *mg_logged_says(const mg_logged *l, const char *key) {
+    for (const mg_logged_word *w = l->words; w && w->key; w++)
+        if (strcmp(w->key, key) == 0) return w->text;
+    return NULL;
+}
+
 int64_t mg_logged_episodes(const mg_logged *l) {
     int64_t n = 0;
     for (int64_t i = 0; i < l->rows; i++) n += l->terminal[i] || l->timeout[i] || i == l->rows - 1;

@@ -68,6 +68,13 @@ typedef struct mg_logged_word {
     const char *key, *text;
 } mg_logged_word;
 
+// Keys of words that say which physics made the rows: what is shifted, and which definition of a robot.
+#define MG_WORD_PLANT   "plant"
+#define MG_WORD_VERSION "environment_version"
+
+// What a set says of itself under that key; NULL: nothing.
+const char *mg_logged_says(const mg_logged *l, const char *key);
+
 // Transitions by the rule above. Uses l up: its arrays are closed up in place and become out's, so
 // that a large set is never held twice; only `next`, where l has none, is new, in the arena.
 // Errors, l unchanged: MG_EMPTY (no row is left), MG_LIMIT (more than the arena has room for).

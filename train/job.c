@@ -394,7 +394,7 @@ static mg_err open_perceptron(mg_job *job, const mg_settings *s, mg_tokenizer **
     job->rule         = (mg_prompt_rule){0};
     job->response_max = 0;
     job->mlp = (mg_mlp_shape){.width = n->width, .depth = n->depth, .tanh = strcmp(n->activation, "tanh") == 0};
-    return s->run.data[0] ? mg_job_logged(job, s->run.data) : MG_OK;
+    return s->run.data[0] ? mg_job_logged(job, s->run.data, &s->environment) : MG_OK;
 }
 
 mg_err mg_job_policy(mg_job *job, const mg_settings *s, mg_tokenizer **tokenizer) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/file.h"
 #include "core/log.h"
 #include "store/logged.h"
 
@@ -26,11 +27,28 @@ static int64_t scale_actions(const mg_transitions *t, double high) {
     return beyond;
 }
 
-mg_err mg_job_logged(mg_job *job, const char *path) {
+// Learning from one plant for another is what shifts are for; whoever reads the run must know of it.
+static void compare_plants(mg_job *job, const mg_logged *l, const mg_environment_config *e, const char *path) {
+    const char *const words[][2] = {{MG_WORD_PLANT, mg_environment_plant(e, job->run)},
+                                    {MG_WORD_VERSION, mg_environment_version(e, job->world->name)}};
+    const char *differ = "";
+    for (int i = 0; i < 2; i++) {
+        const char *found = mg_logged_says(l, words[i][0]), *own = words[i][1];
+        if (found && own && strcmp(found, own) != 0)
+            differ = mg_path(job->run, "%s%smetadata/%s is '%s', the run's is '%s'", differ, differ[0] ? "; " : "",
+                             words[i][0], found, own);
+    }
+    if (!differ[0] || e->command[0]) return; // nobody knows a process's plant
+    job->plant = mg_path(job->run, "%s was logged on another plant than the run's: %s", path, differ);
+    mg_log(MG_LOG_WARN, "data: %s", job->plant);
+}
+
+mg_err mg_job_logged(mg_job *job, const char *path, const mg_environment_config *e) {
     mg_transitions *t = MG_NEW(job->run, mg_transitions, 1);
     mg_logged       l;
     mg_err          err = mg_logged_read(path, job->run, &l);
     if (!err) err = check(&l, job->world, path);
+    if (!err) compare_plants(job, &l, e, path);
     const int64_t rows = err ? 0 : l.rows, episodes = err ? 0 : mg_logged_episodes(&l);
     if (!err) err = mg_logged_transitions(&l, job->run, t);
     if (err) return err;

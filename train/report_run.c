@@ -136,6 +136,15 @@ static const char *summary_of(const mg_report *r, mg_arena *arena) {
                    updates, updates == 1 ? "" : "s", c->title, mean(s->points + s->n - k, k), mean(s->points, k));
 }
 
+// Behind the outcome: on which plant it was learnt, where that was another than the data's.
+static mg_err add_plant(mg_report *r, mg_store *store, mg_arena *arena) {
+    char  *plant;
+    mg_err err = mg_store_note_read(store, "plant", arena, &plant);
+    if (err) return err == MG_EMPTY ? MG_OK : err;
+    r->summary = mg_path(arena, "%s %s.", r->summary, plant);
+    return MG_OK;
+}
+
 // ---- episodes ----
 
 // Bytes of the first action that its forced tokens stand for.
@@ -193,7 +202,8 @@ mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) {
         r.config  = config;
         r.summary = summary_of(&r, arena);
         add_table(&r, arena);
-        err = add_episodes(&r, store, tokenizer, arena);
+        err = add_plant(&r, store, arena);
+        if (!err) err = add_episodes(&r, store, tokenizer, arena);
         if (!err) err = mg_report_add_rollout(&r, store, arena);
         if (!err) err = mg_report_add_harness(&r, store, arena);
         if (!err) err = mg_report_add_guard(&r, store, arena);

@@ -90,6 +90,15 @@ bool mg_world_listed(const char *worlds, const char *world) {
     return false;
 }
 
+const char *mg_environment_plant(const mg_environment_config *e, mg_arena *arena) {
+    return mg_path(arena, "mass %.9g, friction %.9g, gravity %.9g, action delay %lld", e->shift_mass, e->shift_friction,
+                   e->shift_gravity, (long long)e->action_delay);
+}
+
+const char *mg_environment_version(const mg_environment_config *e, const char *world) {
+    return mg_world_listed(mg_environment_key_worlds("version"), world) ? e->version : NULL;
+}
+
 // In a bundled world of vectors, what a process, texts or another world would have.
 static bool idle(const mg_settings *s, const mg_section *section, const char *key, const mg_env_class *world) {
     if (section->fields != s->sections[3].fields) return mg_key_listed(mg_keys_of_texts(s->algo, section->name), key);

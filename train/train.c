@@ -254,6 +254,7 @@ static mg_err open_all(trainer *t) {
     const mg_numbers numbers = t->world.class ? mg_numbers_of(t->world.class) : (mg_numbers){0};
     if (!err) err = mg_numbers_note(t->run.store, &numbers);
     if (!err) err = write_settings(t);
+    if (!err && t->job.plant) err = mg_store_note(t->run.store, "plant", t->job.plant);
     if (!err && t->tokenizer && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
     if (!err) err = load_checkpoint(t);
