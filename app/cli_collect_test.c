@@ -219,6 +219,23 @@ static void what_cannot_be_collected_is_refused(void **state) {
     cli_refused(2, "collect pendulum --level random --n 10 --out e.hdf5", "there already");
 }
 
+// A set says which of the bundled worlds it is of; what a process is nobody here knows.
+static void a_process_is_not_collected_from(void **state) {
+    (void)state;
+    cli_refused(2, "collect synopsis --level random --environment.command ./world --n 25 --out x.hdf5",
+                "environment.command: found './world', wanted none", "bundled");
+    cli_refused(2, "collect pendulum --level medium --model sac --environment.command ./world --n 25 --out x.hdf5",
+                "environment.command: found './world'");
+    // A run that was trained in one, as its settings say.
+    if (mg_folder_make("far")) fail_msg("%s", mg_err_detail());
+    cli_write("far/run.yaml", "algo: sac\nenvironment:\n  command: ./world\n");
+    cli_refused(2, "collect synopsis --level expert --model far --n 25 --out x.hdf5",
+                "environment.command of far: found './world', wanted none");
+    cli_refused(2, "collect synopsis --level medium-replay --run far --n 25 --out x.hdf5",
+                "environment.command of far: found './world', wanted none");
+    assert_false(mg_file_exists("x.hdf5"));
+}
+
 // What was played would be lost.
 static void where_nothing_can_be_written_nothing_is_played(void **state) {
     (void)state;
@@ -279,6 +296,7 @@ int main(void) {
         cmocka_unit_test(a_sets_plant_is_told),
         cmocka_unit_test(a_robots_set_has_its_state),
         cmocka_unit_test(what_cannot_be_collected_is_refused),
+        cmocka_unit_test(a_process_is_not_collected_from),
         cmocka_unit_test(where_nothing_can_be_written_nothing_is_played),
         cmocka_unit_test(from_a_set_to_a_controller),
     };

@@ -54,7 +54,8 @@ static mg_err open_world(collect *x) {
     all[n++] = (mg_override){"seed", x->seed};
     all[n++] = (mg_override){"world", x->world};
     const mg_rollout_asked asked = {.model = x->model, .script = x->model ? NULL : "random", .out = x->out,
-                                    .split = "test", .overrides = all, .n_overrides = n, .temperature = 1};
+                                    .split = "test", .overrides = all, .n_overrides = n, .temperature = 1,
+                                    .bundled = true};
     x->open    = true;
     mg_err err = mg_rollout_world_open(&x->where, &asked);
     if (err) return err;
@@ -117,6 +118,9 @@ static mg_err replay(collect *x) {
     mg_settings s;
     mg_err      err = mg_settings_read(&s, mg_path(&x->arena, "%s/run.yaml", x->run), NULL, 0, &x->arena);
     if (err) return err;
+    if (s.environment.command[0])
+        return mg_fail(MG_CONFIG, "environment.command of %s: found '%s', wanted none: sets are made of bundled worlds "
+                                  "alone", x->run, s.environment.command);
     if (strcmp(s.run.world, x->world) != 0)
         return mg_fail(MG_CONFIG, "--run: %s is of '%s', wanted one of '%s'", x->run, s.run.world, x->world);
     const mg_env_class *class = mg_app_world_class(&s);

@@ -34,6 +34,15 @@ static mg_err read_settings(mg_rollout_world *w, const mg_rollout_asked *a) {
     return mg_settings_read(&w->settings, path, all, n, &w->arena);
 }
 
+static mg_err refuse_process(const mg_rollout_world *w, const mg_rollout_asked *a) {
+    const char *command = w->settings.environment.command;
+    if (!a->bundled || !command[0]) return MG_OK;
+    bool given = false;
+    for (int i = 0; i < a->n_overrides; i++) given |= strcmp(a->overrides[i].key, "environment.command") == 0;
+    return mg_fail(MG_CONFIG, "environment.command%s%s: found '%s', wanted none: sets are made of bundled worlds alone; "
+                              "`rollout` plays processes", given ? "" : " of ", given ? "" : a->model, command);
+}
+
 // A perceptron of no run does not say which world it is of, and the one where nobody says is made of texts.
 static mg_err check_world(mg_rollout_world *w, const mg_rollout_asked *a) {
     const mg_settings *s = &w->settings;
@@ -145,6 +154,7 @@ static mg_err open_arenas(mg_rollout_world *w) {
 mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *a) {
     mg_err err = open_arenas(w);
     if (!err) err = read_settings(w, a);
+    if (!err) err = refuse_process(w, a);
     if (!err) err = check_world(w, a);
     if (!err) err = mg_team_open(&w->job.team, (int)w->settings.run.threads);
     if (!err) err = open_world(w, a->split);

@@ -10,6 +10,7 @@ typedef struct mg_rollout_asked { // on the command line
     const mg_override *overrides;
     int                n_overrides;
     double             temperature; // below 0: the run's, else 0.7
+    bool               bundled;     // a world that is a process is refused
     int64_t            from, to;    // tasks before `from` are left out, and those from `to` on; to 0: none
 } mg_rollout_asked;
 
@@ -31,7 +32,7 @@ typedef struct mg_rollout_world {
     const char   *split;  // "" for a world that is made of no data
 } mg_rollout_world;
 
-// Errors: MG_CONFIG (no such script, a model that does not fit the world), those of settings, data, models
+// Errors: MG_CONFIG (a process where a bundled world is asked for, no such script, a model that does not fit the world), those of settings, data, models
 // and the environment. After an error it is closed.
 mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *asked) MG_MUST_USE;
 void   mg_rollout_world_close(mg_rollout_world *w);
