@@ -263,8 +263,17 @@ static void from_a_set_to_a_controller(void **state) {
                         "--td3_c.batch 16 --guard.verdict_episodes 2 --guard.episodes 2";
     const char *train = mg_path(&cli_arena, "train %s/examples/offline-to-online.yaml %s --out tuned", cli_source,
                                 small);
-    cli_refused(2, train, "data/pendulum-medium.hdf5", "martingale collect pendulum --level medium");
+    // No policy is here.
+    cli_refused(2, train, "data/pendulum-medium.hdf5", "`martingale train --algo sac --world pendulum --out RUN`",
+                "`martingale collect pendulum --level medium --model RUN --out data/pendulum-medium.hdf5`");
     cli_refused(2, mg_path(&cli_arena, "%s --world hopper", train), "data/hopper-medium.hdf5", "collect hopper");
+    cli_refused(2, mg_path(&cli_arena, "%s --world cartpole", train), "data/cartpole-medium.hdf5", "are choices");
+    cli_refused(2, mg_path(&cli_arena, "%s --data {wrld}/{world}.hdf5", train),
+                "data: found '{wrld}' in '{wrld}/{world}.hdf5', wanted {world}");
+    cli_refused(2, mg_path(&cli_arena, "%s --data {world}/{world.hdf5", train), "data: found '{world.hdf5' in");
+    cli_refused(2, mg_path(&cli_arena, "%s --data {world}/{world}.hdf5", train), "'pendulum/pendulum.hdf5'");
+    if (mg_folder_make("models/pendulum-medium")) fail_msg("%s", mg_err_detail());
+    cli_refused(2, train, "`martingale collect pendulum --level medium --model models/pendulum-medium --out data/pend");
     const char *model = mg_path(&cli_arena, "%s/models/pendulum-medium", cli_source);
     cli_status(cli("collect pendulum --level medium --model %s --n 2000 --out data/pendulum-medium.hdf5", model), 0);
     cli_status(cli("%s", train), 0);

@@ -105,10 +105,19 @@ const char *mg_policy_folder(const char *run_or_model, mg_arena *arena) {
 }
 
 // "data/{world}-medium.hdf5" names the set of whatever world the run is in.
-static const char *with_world(const char *text, const char *world, mg_arena *arena) {
+static mg_err fill_in(const char *key, const char **text, const char *world, mg_arena *arena) {
     static const char word[] = "{world}";
-    const char       *at     = strstr(text, word);
-    return at ? mg_path(arena, "%.*s%s%s", (int)(at - text), text, world, at + sizeof word - 1) : text;
+    const char       *given = *text, *done = "", *at;
+    for (; (at = strchr(given, '{')); given = at + strlen(word)) {
+        if (strncmp(at, word, strlen(word)) != 0) {
+            const char *end = strchr(at, '}');
+            return mg_fail(MG_CONFIG, "%s: found '%.*s' in '%s', wanted {world} or no brace", key,
+                           end ? (int)(end + 1 - at) : (int)strlen(at), at, *text);
+        }
+        done = mg_path(arena, "%s%.*s%s", done, (int)(at - given), given, world);
+    }
+    if (given != *text) *text = mg_path(arena, "%s%s", done, given);
+    return MG_OK;
 }
 
 mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *overrides, int n,
@@ -123,7 +132,8 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
     if (!err) err = check_compute(s, path, overrides, n, arena);
     if (err) return err;
     s->run.algo = s->algo->name;
-    s->run.data = with_world(s->run.data, s->run.world, arena);
+    err = fill_in("data", &s->run.data, s->run.world, arena);
+    if (err) return err;
     if (s->run.model[0]) s->run.model = mg_policy_folder(s->run.model, arena);
     if (s->run.reward_model[0]) s->run.reward_model = mg_policy_folder(s->run.reward_model, arena);
     if (s->run.out[0] == 0)
@@ -289,18 +299,28 @@ static mg_err check_needs(const mg_settings *s) {
     return MG_OK;
 }
 
-// Logged data can be made.
-static mg_err check_set(const mg_settings *s) {
-    if (mg_file_exists(s->run.data)) return MG_OK;
-    return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale collect %s "
-                              "--level medium --model models/%s-medium --out %s` makes one", s->run.data, s->run.world,
-                   s->run.world, s->run.world, s->run.data);
+// Logged data of a bundled world can be made, by a policy that is here or by one that is made before.
+static mg_err check_set(const mg_job *job, const mg_settings *s) {
+    const char *data = s->run.data, *world = s->run.world;
+    if (mg_file_exists(data)) return MG_OK;
+    if (s->environment.command[0])
+        return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set", data);
+    if (job->world && job->world->action.kind != MG_SPACE_VECTOR)
+        return mg_fail(MG_CONFIG, "data: found '%s', wanted none: logged data sets are of worlds whose actions are "
+                                  "numbers, and those of %s are choices", data, world);
+    const char *model = mg_path(job->run, "models/%s-medium", world);
+    if (mg_file_exists(model))
+        return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale collect %s "
+                                  "--level medium --model %s --out %s` makes one", data, world, world, model, data);
+    return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale train --algo sac "
+                              "--world %s --out RUN` makes a policy, then `martingale collect %s --level medium --model "
+                              "RUN --out %s` a set of what it does", data, world, world, world, data);
 }
 
-static mg_err check_folders(const mg_settings *s) {
+static mg_err check_folders(const mg_job *job, const mg_settings *s) {
     const char *const named[][2] = {{"data", s->run.data}, {"preferences", s->run.preferences},
                                     {"model", s->run.model}, {"reward_model", s->run.reward_model}};
-    mg_err err = s->algo->act && s->run.data[0] ? check_set(s) : MG_OK;
+    mg_err err = s->algo->act && s->run.data[0] ? check_set(job, s) : MG_OK;
     for (int i = 0; i < 4 && !err; i++)
         if (named[i][1][0]) err = mg_settings_folder(named[i][0], named[i][1]);
     return err;
@@ -370,7 +390,7 @@ mg_err mg_job_data(mg_job *job, const mg_settings *s) {
     job->rule = (mg_prompt_rule){.template = s->run.template, .prompt_max = s->run.prompt_max,
                                  .cut = s->run.cut_prompts, .stop = 0};
     mg_err err = kind_known(s) ? check_kind(job, s) : check_needs(s);
-    if (!err) err = check_folders(s);
+    if (!err) err = check_folders(job, s);
     return err || vectors(job) || s->algo->act ? err : read_data(s, job);
 }
 
