@@ -269,7 +269,7 @@ static void from_a_set_to_a_controller(void **state) {
     cli_refused(2, mg_path(&cli_arena, "%s --world hopper", train), "data/hopper-medium.hdf5", "collect hopper");
     cli_refused(2, mg_path(&cli_arena, "%s --world cartpole", train), "data/cartpole-medium.hdf5", "are choices");
     cli_refused(2, mg_path(&cli_arena, "%s --data {wrld}/{world}.hdf5", train),
-                "data: found '{wrld}' in '{wrld}/{world}.hdf5', wanted {world}");
+                "data: found '{wrld}' in '{wrld}/{world}.hdf5', wanted {world}, {seed} or no brace");
     cli_refused(2, mg_path(&cli_arena, "%s --data {world}/{world.hdf5", train), "data: found '{world.hdf5' in");
     cli_refused(2, mg_path(&cli_arena, "%s --data {world}/{world}.hdf5", train), "'pendulum/pendulum.hdf5'");
     if (mg_folder_make("models/pendulum-medium")) fail_msg("%s", mg_err_detail());

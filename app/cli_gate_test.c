@@ -362,14 +362,14 @@ static void demonstrations_become_policies(void **state) {
                 "with a return of at least 2");
     cli_status(cli("train %s/desk_sft.yaml " QUICK " --sft.epochs 1 --network.d_model 16 --network.d_ff 32 "
                    "--network.layers 1", example), 0);
-    cli_refused(2, "eval runs/desk-sft --data data", "runs/desk-sft acts in support-desk; eval knows synopsis alone");
-    cli_refused(2, "compare runs/desk-sft base --data data", "acts in support-desk");
+    cli_refused(2, "eval runs/desk-sft-1 --data data", "runs/desk-sft-1 acts in support-desk; eval knows synopsis alone");
+    cli_refused(2, "compare runs/desk-sft-1 base --data data", "acts in support-desk");
     cli_status(cli("train %s/desk_grpo.yaml " QUICK " --grpo.updates 2 --grpo.prompts 4 --grpo.group 4", example), 0);
     cli_status(cli("train %s/desk_drpo.yaml " QUICK " --drpo.updates 1 --drpo.episodes 16", example), 0);
-    PAGE("runs/desk-grpo", "0 of 32 attempts failed on the harness", "32 episodes admitted");
-    PAGE("runs/desk-drpo", "0 of 16 attempts failed on the harness", "16 episodes admitted");
-    assert_replays("runs/desk-grpo", 32);
-    assert_replays("runs/desk-drpo", 16); // half of them behind a demonstration's turns
+    PAGE("runs/desk-grpo-1", "0 of 32 attempts failed on the harness", "32 episodes admitted");
+    PAGE("runs/desk-drpo-1", "0 of 16 attempts failed on the harness", "16 episodes admitted");
+    assert_replays("runs/desk-grpo-1", 32);
+    assert_replays("runs/desk-drpo-1", 16); // half of them behind a demonstration's turns
     const cli_outcome o = cli("train %s/desk_grpo.yaml " QUICK " --grpo.updates 2 --grpo.prompts 8 --grpo.group 4 "
                               "--environment.mutant traceback --out runs/broken", example);
     cli_status(o, 1);

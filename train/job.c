@@ -104,17 +104,22 @@ const char *mg_policy_folder(const char *run_or_model, mg_arena *arena) {
     return mg_file_exists(mg_path(arena, "%s/config.json", model)) ? model : run_or_model;
 }
 
-// "data/{world}-medium.hdf5" names the set of whatever world the run is in.
-static mg_err fill_in(const char *key, const char **text, const char *world, mg_arena *arena) {
-    static const char word[] = "{world}";
-    const char       *given = *text, *done = "", *at;
-    for (; (at = strchr(given, '{')); given = at + strlen(word)) {
-        if (strncmp(at, word, strlen(word)) != 0) {
+// "data/{world}-medium.hdf5" names the set of whatever world the run is in, "runs/ppo-{seed}" a folder for each seed.
+static mg_err fill_in(const char *key, const char **text, const mg_run_config *run, mg_arena *arena) {
+    const struct { const char *word, *means; } words[] = {{"{world}", run->world},
+                                                          {"{seed}", mg_path(arena, "%lld", (long long)run->seed)}};
+    enum { WORDS = sizeof words / sizeof *words };
+    const char *given = *text, *done = "", *at;
+    while ((at = strchr(given, '{'))) {
+        int i = 0;
+        while (i < WORDS && strncmp(at, words[i].word, strlen(words[i].word)) != 0) i++;
+        if (i == WORDS) {
             const char *end = strchr(at, '}');
-            return mg_fail(MG_CONFIG, "%s: found '%.*s' in '%s', wanted {world} or no brace", key,
+            return mg_fail(MG_CONFIG, "%s: found '%.*s' in '%s', wanted {world}, {seed} or no brace", key,
                            end ? (int)(end + 1 - at) : (int)strlen(at), at, *text);
         }
-        done = mg_path(arena, "%s%.*s%s", done, (int)(at - given), given, world);
+        done  = mg_path(arena, "%s%.*s%s", done, (int)(at - given), given, words[i].means);
+        given = at + strlen(words[i].word);
     }
     if (given != *text) *text = mg_path(arena, "%s%s", done, given);
     return MG_OK;
@@ -132,7 +137,8 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
     if (!err) err = check_compute(s, path, overrides, n, arena);
     if (err) return err;
     s->run.algo = s->algo->name;
-    err = fill_in("data", &s->run.data, s->run.world, arena);
+    err = fill_in("data", &s->run.data, &s->run, arena);
+    if (!err) err = fill_in("out", &s->run.out, &s->run, arena);
     if (err) return err;
     if (s->run.model[0]) s->run.model = mg_policy_folder(s->run.model, arena);
     if (s->run.reward_model[0]) s->run.reward_model = mg_policy_folder(s->run.reward_model, arena);

@@ -8,13 +8,14 @@
 
 #define MG_RUN_FIELDS(F)                                                                          \
     F(text, algo, "sft", 0, 0, "the algorithm, by its name in algos/algo.c")                       \
-    F(text, out, "", 0, 0, "run folder to make; empty: runs/ALGO-SEED")                           \
+    F(text, out, "", 0, 0,                                                                         \
+      "run folder to make, {world} and {seed} in its name standing for the run's; empty: runs/ALGO-SEED")         \
     F(int, seed, 1, 0, 4294967295, "every random draw follows from it")                           \
     F(text, model, "", 0, 0, "model or run to start from; empty: a new model as in network.*")    \
     F(text, reward_model, "", 0, 0, "reward model's folder or run; empty: the world's own reward") \
     F(text, data, "", 0, 0,                                                                        \
       "folder with train.jsonl and validation.jsonl (prompt, completion); for td3, td3_bc, td3_c and sac a file or "\
-      "folder of logged transitions in D4RL's or Minari's layout, {world} in its name standing for the world's")  \
+      "folder of logged transitions in D4RL's or Minari's layout; {world} and {seed} in its name as in that of out") \
     F(text, preferences, "", 0, 0,                                                                \
       "folder with train.jsonl and validation.jsonl (prompt, chosen, rejected)")                  \
     F(name, world, synopsis, 0, 0,                                                                \

@@ -79,6 +79,11 @@ static void test_defaults_file_and_overrides(void **state) {
     assert_int_equal(s.run.response_max, 5);
     assert_int_equal(s.run.seed, 8);
     assert_string_equal(s.run.out, "runs/ppo-8");
+    // A folder for each seed, wherever it is said.
+    ok(READ(&s, path, {"out", "{seed}/{world}-ppo-{seed}"}, {"world", "cartpole"}));
+    assert_string_equal(s.run.out, "3/cartpole-ppo-3");
+    refused(READ(&s, path, {"out", "runs/{seed}-{sed}"}), MG_CONFIG, "out: found '{sed}' in 'runs/{seed}-{sed}'",
+            "wanted {world}, {seed} or no brace");
     // The algorithm too, with which the file's section of the other no longer fits.
     refused(READ(&s, path, {"algo", "dpo"}), MG_CONFIG, "a.yaml:4", "ppo");
     ok(READ(&s, NULL, {"algo", "dpo"}, {"dpo.epochs", "2"}));
