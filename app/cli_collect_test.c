@@ -157,7 +157,8 @@ static void a_sets_plant_is_told(void **state) {
     json_t *c = cli_json("card three.hdf5 --json");
     assert_string_equal(text(c, "made", "plant"), "mass 3, friction 1, gravity 1, action delay 0");
     json_decref(c);
-    cli_status(cli("collect pendulum --level medium-expert --medium light.hdf5 --expert light.hdf5 --out twice.hdf5"), 0);
+    cli_status(cli("collect pendulum --level medium-expert --medium light.hdf5 --expert light.hdf5 --out twice.hdf5"),
+               0);
     assert_string_equal(metadata("twice.hdf5", "plant"), "mass 1, friction 1, gravity 1, action delay 0");
     assert_string_equal(metadata("twice.hdf5", "seed"), "4");
     assert_string_equal(metadata("twice.hdf5", "level"), "medium-expert");

@@ -39,8 +39,8 @@ static mg_err refuse_process(const mg_rollout_world *w, const mg_rollout_asked *
     if (!a->bundled || !command[0]) return MG_OK;
     bool given = false;
     for (int i = 0; i < a->n_overrides; i++) given |= strcmp(a->overrides[i].key, "environment.command") == 0;
-    return mg_fail(MG_CONFIG, "environment.command%s%s: found '%s', wanted none: sets are made of bundled worlds alone; "
-                              "`rollout` plays processes", given ? "" : " of ", given ? "" : a->model, command);
+    return mg_fail(MG_CONFIG, "environment.command%s%s: found '%s', wanted none: sets are made of bundled worlds "
+                              "alone; `rollout` plays processes", given ? "" : " of ", given ? "" : a->model, command);
 }
 
 // A perceptron of no run does not say which world it is of, and the one where nobody says is made of texts.

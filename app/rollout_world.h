@@ -32,8 +32,8 @@ typedef struct mg_rollout_world {
     const char   *split;  // "" for a world that is made of no data
 } mg_rollout_world;
 
-// Errors: MG_CONFIG (a process where a bundled world is asked for, no such script, a model that does not fit the world), those of settings, data, models
-// and the environment. After an error it is closed.
+// Errors: MG_CONFIG (a process where a bundled world is asked for, no such script, a model that does not fit the
+// world), those of settings, data, models and the environment. After an error it is closed.
 mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *asked) MG_MUST_USE;
 void   mg_rollout_world_close(mg_rollout_world *w);
 // Writes run.yaml, and the same as the store's note.

@@ -318,9 +318,9 @@ static mg_err check_set(const mg_job *job, const mg_settings *s) {
     if (mg_file_exists(model))
         return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale collect %s "
                                   "--level medium --model %s --out %s` makes one", data, world, world, model, data);
-    return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale train --algo sac "
-                              "--world %s --out RUN` makes a policy, then `martingale collect %s --level medium --model "
-                              "RUN --out %s` a set of what it does", data, world, world, world, data);
+    return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale train --algo "
+                              "sac --world %s --out RUN` makes a policy, then `martingale collect %s --level medium "
+                              "--model RUN --out %s` a set of what it does", data, world, world, world, data);
 }
 
 static mg_err check_folders(const mg_job *job, const mg_settings *s) {

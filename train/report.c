@@ -63,9 +63,9 @@ static void put_table(FILE *out, const mg_report_table *t) {
         "\">\n");
     put(out, "<table>\n<caption>", t->caption, "</caption>\n<thead><tr>");
     for (int64_t c = 0; c < t->n_columns; c++) {
-        fprintf(out, "<th scope=\"col\"%s%s>", t->columns[c].numeric ? " class=\"n\"" : "",
-                has_intervals(t, c) ? " colspan=\"2\"" : "");
-        put(out, "", t->columns[c].name, "</th>");
+        const bool interval = has_intervals(t, c);
+        fprintf(out, "<th scope=\"col\"%s>", interval ? " class=\"n v\"" : t->columns[c].numeric ? " class=\"n\"" : "");
+        put(out, "", t->columns[c].name, interval ? "</th><th scope=\"col\" class=\"n i\">interval</th>" : "</th>");
     }
     fputs("</tr></thead>\n<tbody>\n", out);
     for (int64_t r = 0; r < t->n_rows; r++) {
@@ -228,9 +228,10 @@ static void put_episode(FILE *out, const mg_report_episode *shown, int64_t numbe
 static void put_navigation(FILE *out, const mg_report *r) {
     fputs("<nav aria-label=\"Contents\"><ul>\n", out);
     if (r->n_tables) fputs("<li><a href=\"#results\">Results</a></li>\n", out);
-    if (r->harness) fputs("<li><a href=\"#harness\">Harness</a></li>\n", out);
-    if (r->guard) fputs("<li><a href=\"#guard\">Guard</a></li>\n", out);
     if (r->n_curves) fputs("<li><a href=\"#curves\">Curves</a></li>\n", out);
+    if (r->guard) fputs("<li><a href=\"#guard\">Guard</a></li>\n", out);
+    if (r->harness) fputs("<li><a href=\"#harness\">Harness</a></li>\n", out);
+    if (r->metrics) fputs("<li><a href=\"#metrics\">Metrics</a></li>\n", out);
     if (r->n_samples) fputs("<li><a href=\"#answers\">Side by side</a></li>\n", out);
     if (r->n_episodes) fputs("<li><a href=\"#episodes\">Episodes</a></li>\n", out);
     for (int64_t i = 0; i < r->n_sections; i++) {
@@ -250,7 +251,9 @@ static void put_head(FILE *out, const mg_report *r) {
           out);
     put(out, "<title>", r->title, "</title>\n<style>\n" MG_REPORT_STYLE "</style>\n</head>\n");
     put(out, "<body>\n<header>\n<h1>", r->title, "</h1>\n");
+    if (r->guard) put(out, "<p class=\"lead\">", r->guard->summary, "</p>\n");
     if (r->summary) put(out, "<p class=\"lead\">", r->summary, "</p>\n");
+    if (r->harness) put(out, "<p>", r->harness->summary, "</p>\n");
     put_navigation(out, r);
     fputs("</header>\n<main>\n", out);
 }
@@ -266,7 +269,7 @@ static void put_sections(FILE *out, const mg_report *r) {
 }
 
 static void put_harness(FILE *out, const mg_report_harness *h, const mg_numbers *n) {
-    put(out, "<section>\n<h2 id=\"harness\">Harness</h2>\n<p>", h->summary, "</p>\n");
+    fputs("<section>\n<h2 id=\"harness\">Harness</h2>\n", out);
     for (int64_t i = 0; i < h->n_tables; i++) put_table(out, &h->tables[i]);
     if (h->n_witnesses)
         fputs("<h3>Witnesses</h3>\n<p class=\"quiet\">Episodes that were kept out: what was claimed, and "
@@ -276,7 +279,7 @@ static void put_harness(FILE *out, const mg_report_harness *h, const mg_numbers 
 }
 
 static void put_guard(FILE *out, const mg_report_guard *g) {
-    put(out, "<section>\n<h2 id=\"guard\">Guard</h2>\n<p>", g->summary, "</p>\n");
+    fputs("<section>\n<h2 id=\"guard\">Guard</h2>\n", out);
     for (int64_t i = 0; i < g->n_tables; i++) put_table(out, &g->tables[i]);
     fputs("</section>\n", out);
 }
@@ -293,20 +296,31 @@ static void put_episodes(FILE *out, const mg_report *r) {
     fputs("</section>\n", out);
 }
 
+static void put_curves(FILE *out, const mg_report *r) {
+    if (r->n_curves == 0) return;
+    fputs("<section>\n<h2 id=\"curves\">Curves</h2>\n<p class=\"quiet\">Horizontally: updates. "
+          "Behind a name: the last value.</p>\n<div class=\"curves\">\n", out);
+    for (int64_t i = 0; i < r->n_curves; i++) mg_report_figure(out, &r->curves[i], i + 1);
+    fputs("</div>\n</section>\n", out);
+}
+
+static void put_metrics(FILE *out, const mg_report_table *t) {
+    fputs("<section>\n<h2 id=\"metrics\">Metrics</h2>\n", out);
+    put_table(out, t);
+    fputs("</section>\n", out);
+}
+
+// What came out in words, then as tables and curves; behind these what they rest on.
 static void put_page(FILE *out, const mg_report *r) {
     put_head(out, r);
     if (r->n_tables) fputs("<section>\n<h2 id=\"results\">Results</h2>\n", out);
     for (int64_t i = 0; i < r->n_tables; i++) put_table(out, &r->tables[i]);
     if (r->n_tables) fputs("</section>\n", out);
 
-    if (r->harness) put_harness(out, r->harness, &r->numbers);
+    put_curves(out, r);
     if (r->guard) put_guard(out, r->guard);
-
-    if (r->n_curves)
-        fputs("<section>\n<h2 id=\"curves\">Curves</h2>\n<p class=\"quiet\">Horizontally: updates. "
-              "Behind a name: the last value.</p>\n<div class=\"curves\">\n", out);
-    for (int64_t i = 0; i < r->n_curves; i++) mg_report_figure(out, &r->curves[i], i + 1);
-    if (r->n_curves) fputs("</div>\n</section>\n", out);
+    if (r->harness) put_harness(out, r->harness, &r->numbers);
+    if (r->metrics) put_metrics(out, r->metrics);
 
     if (r->n_samples) fputs("<section>\n<h2 id=\"answers\">Side by side</h2>\n", out);
     for (int64_t i = 0; i < r->n_samples; i++) put_sample(out, &r->samples[i], i + 1);

@@ -73,7 +73,7 @@ typedef struct mg_report_section { // free text: data card, notes
 } mg_report_section;
 
 typedef struct mg_report_harness { // is the environment fit to learn from?
-    const char              *summary;
+    const char              *summary; // stands in the page's head
     const mg_report_table   *tables;
     int64_t                  n_tables;
     const mg_report_episode *witnesses; // episodes that were kept out
@@ -81,7 +81,7 @@ typedef struct mg_report_harness { // is the environment fit to learn from?
 } mg_report_harness;
 
 typedef struct mg_report_guard { // did the policy collapse while it learnt? (report_guard.h)
-    const char            *summary;
+    const char            *summary; // the verdict, which opens the page
     const mg_report_table *tables;
     int64_t                n_tables;
 } mg_report_guard;
@@ -102,6 +102,7 @@ typedef struct mg_report {
     int64_t                  n_sections;
     const mg_report_harness *harness;
     const mg_report_guard   *guard;
+    const mg_report_table   *metrics; // the curves in numbers
     mg_numbers               numbers; // of the episodes; seen > 0: they are shown as steps of numbers
 } mg_report;
 

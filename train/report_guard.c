@@ -29,6 +29,13 @@ static const char *verdict_of(const json_t *note, mg_arena *arena) {
                        ? mg_path(arena, ", and failed alone in %.0f", number(note, "verdict_faults")) : "");
 }
 
+// Where nothing is gained, or nobody knows, there is the policy of before.
+static const char *start_of(const json_t *note) {
+    const char *word = json_string_value(json_object_get(note, "verdict"));
+    return word && strcmp(word, "go") != 0 ? " The policy that it started from lies beside this page, in guard/start."
+                                           : "";
+}
+
 static const char *summary_of(const json_t *note, mg_arena *arena) {
     const json_t *back  = json_object_get(note, "rollbacks"), *b;
     const char   *where = "";
@@ -36,8 +43,8 @@ static const char *summary_of(const json_t *note, mg_arena *arena) {
     json_array_foreach(back, i, b)
         where = mg_path(arena, "%s%s behind update %.0f to what was behind update %.0f", where, i ? "," : "",
                         number(b, "update"), number(b, "good"));
-    return mg_path(arena, "%s %zu rollback%s%s%s.%s Looking cost %.0f episodes, %.0f steps of the world%s.",
-                   verdict_of(note, arena), i, i == 1 ? "" : "s", i ? ":" : "", where,
+    return mg_path(arena, "%s%s %zu rollback%s%s%s.%s Looking cost %.0f episodes, %.0f steps of the world%s.",
+                   verdict_of(note, arena), start_of(note), i, i == 1 ? "" : "s", i ? ":" : "", where,
                    yes(note, "stopped") ? " The last one ended the run." : "",
                    number(json_object_get(note, "evaluation"), "episodes"),
                    number(json_object_get(note, "evaluation"), "steps"),

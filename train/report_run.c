@@ -101,7 +101,7 @@ static void add_table(mg_report *r, mg_arena *arena) {
         .caption = "Metrics over the run", .columns = columns, .n_columns = COLUMNS, .cells = cells,
         .n_rows = r->n_curves,
         .note   = "Means over the first and the last tenth of a metric's points."};
-    r->tables = table, r->n_tables = r->n_curves > 0;
+    if (r->n_curves > 0) r->metrics = table;
 }
 
 // The first of these that the run has is what it was after.

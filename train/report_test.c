@@ -378,7 +378,7 @@ static void test_table(void **state) {
     const mg_report       report = {.title = "t", .tables = &table, .n_tables = 1};
     const char           *page   = page_of(&report);
     assert_has(page, "<caption>Outcome</caption>\n<thead><tr><th scope=\"col\">policy</th>"
-                     "<th scope=\"col\" class=\"n\" colspan=\"2\">gold</th>"
+                     "<th scope=\"col\" class=\"n v\">gold</th><th scope=\"col\" class=\"n i\">interval</th>"
                      "<th scope=\"col\" class=\"n\">n</th></tr></thead>");
     assert_has(page, "<tr><th scope=\"row\">PPO</th><td class=\"n v\">0.398</td>"
                      "<td class=\"n i\">[&minus;0.387, 0.409]</td><td class=\"n\">1000</td></tr>");
@@ -654,6 +654,15 @@ static void test_the_account_of_a_rollout(void **state) {
     mg_store_close(s);
 }
 
+// One after the other, the last of them the page's first that follows.
+static void assert_order(const char *page, const char *const *texts) {
+    for (; *texts; texts++) {
+        const char *at = strstr(page, *texts);
+        if (!at) fail_msg("'%s' does not follow", *texts);
+        page = at;
+    }
+}
+
 // Looks with and without a return; a rollback, and the one that ended the run.
 static void test_the_guards_section(void **state) {
     (void)state;
@@ -682,9 +691,15 @@ static void test_the_guards_section(void **state) {
     const char *page = run_page(s);
     assert_has(page, "<a href=\"#guard\">Guard</a>");
     assert_has(page, "No-go: over 40 pairs of fresh episodes the policy returns -1.5 [-2, -1] more than the one that "
-                     "it started from, and failed alone in 1. 2 rollbacks: behind update 2 to what was behind "
+                     "it started from, and failed alone in 1. The policy that it started from lies beside this "
+                     "page, in guard/start. 2 rollbacks: behind update 2 to what was behind "
                      "update 1, behind update 4 to what was behind update 1. The last one ended the run. Looking "
                      "cost 60 episodes, 480 steps of the world (2.5 times those that the run learnt from).");
+    assert_order(page, (const char *const[]){"<h1>", "No-go: over", "The run made 4 updates.", "id=\"curves\"",
+                                             "id=\"guard\"", "What the guard measured", "Metrics over the run", NULL});
+    // A number's name stands over the number, its interval's beside it.
+    assert_has(page, "<th scope=\"col\" class=\"n v\">value</th><th scope=\"col\" class=\"n i\">interval</th>"
+                     "<th scope=\"col\">when</th>");
     assert_int_equal(count(page, "good: kept to go back to"), 1);
     assert_int_equal(count(page, "rolled back to what was behind update 1</td>"), 1);
     assert_int_equal(count(page, "rolled back to what was behind update 1, and ended</td>"), 1);
@@ -696,7 +711,8 @@ static void test_the_guards_section(void **state) {
     OK(mg_store_note(s, "guard", "{\"verdict\": null, \"rollbacks\": []}"));
     assert_has(run_page(s), "there is no verdict yet. 0 rollbacks.");
     OK(mg_store_note(s, "guard", "{\"verdict\": \"not decided\", \"gain\": null, \"rollbacks\": []}"));
-    assert_has(run_page(s), "Not decided: fewer than two pairs of episodes went well. 0 rollbacks.");
+    assert_has(run_page(s), "Not decided: fewer than two pairs of episodes went well. The policy that it started "
+                           "from lies beside this page, in guard/start. 0 rollbacks.");
     OK(mg_store_note(s, "guard", "{"));
     assert_int_equal(mg_report_add_guard(&r, s, &arena), MG_CORRUPT);
     mg_store_close(s);
