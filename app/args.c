@@ -26,6 +26,46 @@ static const char *key_of(char *key, size_t size) {
     return key;
 }
 
+#define NAME_MAX_BYTES 64
+
+// As it is compared, in a buffer of NAME_MAX_BYTES: dashes are underscores, and a longer one is cut.
+static const char *plain(const char *name, size_t size, char out[NAME_MAX_BYTES]) {
+    snprintf(out, NAME_MAX_BYTES, "%.*s", (int)size, name);
+    for (char *c = out; *c; c++)
+        if (*c == '-') *c = '_';
+    return out;
+}
+
+static bool is_key(const char *key) {
+    for (const mg_field *f = mg_run_fields; f->name; f++)
+        if (strcmp(f->name, key) == 0) return true;
+    return false;
+}
+
+// May a configuration have that key? Those of sections have a dot; which there are depends on the algorithm.
+static bool may_be_key(const char *name, size_t size) {
+    char key[NAME_MAX_BYTES];
+    return memchr(name, '.', size) || is_key(plain(name, size, key));
+}
+
+// What was meant by it: the nearer of `best` and name.
+static const char *nearer(const char *found, const char *best, const char *name) {
+    char      a[NAME_MAX_BYTES], b[NAME_MAX_BYTES];
+    const int edits = mg_config_edits(found, plain(name, strlen(name), a));
+    if (edits > MG_CONFIG_EDITS_MAX || edits >= (int)strlen(name)) return best;
+    return best && mg_config_edits(found, plain(best, strlen(best), b)) <= edits ? best : name;
+}
+
+static mg_err refuse_unknown(const char *name, size_t size, const mg_option *options, bool overrides) {
+    char        found[NAME_MAX_BYTES];
+    const char *meant = NULL;
+    plain(name, size, found);
+    for (const mg_option *o = options; o->name; o++) meant = nearer(found, meant, o->name);
+    for (const mg_field *f = mg_run_fields; f->name && overrides; f++) meant = nearer(found, meant, f->name);
+    return mg_fail(MG_CONFIG, "--%.*s: no such option%s%s%s%s; --help lists them", (int)size, name,
+                   overrides ? " or key" : "", meant ? " (did you mean --" : "", meant ? meant : "", meant ? "?)" : "");
+}
+
 mg_err mg_args_parse(mg_args *out, int argc, char **argv, const mg_option *options, bool overrides) {
     *out = (mg_args){0};
     if (argc > MG_ARGS_MAX) return mg_fail(MG_LIMIT, "more than %d words", MG_ARGS_MAX);
@@ -47,8 +87,8 @@ mg_err mg_args_parse(mg_args *out, int argc, char **argv, const mg_option *optio
             *o->on = true;
             continue;
         }
-        if (!o && !overrides)
-            return mg_fail(MG_CONFIG, "%s: no such option; --help lists them", word);
+        if (!o && !(overrides && may_be_key(word + 2, size)))
+            return refuse_unknown(word + 2, size, options, overrides);
         if (!equals && i + 1 == argc)
             return mg_fail(MG_CONFIG, "%s: found nothing behind it, wanted a value", word);
         const char *value = equals ? equals + 1 : argv[++i];

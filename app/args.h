@@ -24,7 +24,8 @@ typedef struct mg_args {
 } mg_args;
 
 // "--name value", "--name=value", switches, and words; in names, - and _ are the same. overrides: unclaimed
-// options are kept for a configuration; else they are refused. Error: MG_CONFIG.
+// options that may be keys of a configuration are kept for it; others are refused, before what is wrong with a value.
+// Error: MG_CONFIG.
 mg_err mg_args_parse(mg_args *out, int argc, char **argv, const mg_option *options,
                      bool overrides) MG_MUST_USE;
 

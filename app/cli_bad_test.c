@@ -107,6 +107,13 @@ static void a_wrong_key_value_or_range_is_refused_where_it_stands(void **state) 
     }
     cli_refused(2, TRAIN_SFT "--sft.lr 1e30 --out x4", "--sft.lr", "'1e30'", "0..1");
     cli_refused(2, TRAIN_SFT "--sft.batch 2.5 --out x4", "--sft.batch", "'2.5'", "integer");
+    // What there is not is named before what it lacks.
+    cli_refused(2, "train sft --resumee", "--resumee: no such option or key (did you mean --resume?)");
+    cli_refused(2, "train sft --checkpoint-evry=3", "--checkpoint-evry: no such option or key (did you mean "
+                "--checkpoint_every?)");
+    cli_refused(2, "train sft --quietly", "--quietly: no such option or key; --help lists them");
+    cli_refused(2, "train sft --seed", "--seed: found nothing behind it, wanted a value");
+    cli_refused(2, "card x --wrld=a", "--wrld: no such option (did you mean --world?)");
     cli_refused(2, TRAIN_SFT "--sft.bach 2 --out x4", "--sft.bach", "did you mean batch?");
     cli_refused(2, TRAIN_SFT "--template prompt --out x4", "template", "{prompt}");
     cli_refused(2, "train nowhere.yaml", "nowhere.yaml", "found nothing");

@@ -195,6 +195,9 @@ static mg_err find_level(const collect *x, const struct level **out) {
         return mg_fail(MG_CONFIG, "--%s: %s; the level %s is%s made from it", given[i].name,
                        given[i].value ? "found one" : "found nothing", x->level, given[i].value ? " not" : "");
     }
+    if ((*out)->make != play && x->n_overrides > 0)
+        return mg_fail(MG_CONFIG, "--%s: found '%s', wanted none: nothing is played for the level %s",
+                       x->overrides[0].key, x->overrides[0].value, x->level);
     return MG_OK;
 }
 

@@ -9,17 +9,16 @@
 #include <yaml.h>
 
 enum {
-    DISTANCE_MAX  = 2,    // edits between a key and the one that was meant
     KEY_SIZE_MAX  = 63,   // longer ones are not compared for likeness
     SHOWN_MAX     = 60,   // bytes of what was found that a sentence repeats
     WANTED_SIZE   = 640,  // of what a field takes
     SENTENCE_SIZE = 1024, // as long as an error's sentence can be
 };
 
-// Edits (insert, remove, replace) that turn a into b. Levenshtein 1966, row by row.
-static int distance(const char *a, const char *b) {
+// Levenshtein 1966, row by row.
+int mg_config_edits(const char *a, const char *b) {
     const size_t m = strlen(a), n = strlen(b);
-    if (m > KEY_SIZE_MAX || n > KEY_SIZE_MAX) return DISTANCE_MAX + 1;
+    if (m > KEY_SIZE_MAX || n > KEY_SIZE_MAX) return MG_CONFIG_EDITS_MAX + 1;
     int row[KEY_SIZE_MAX + 1];
     for (size_t j = 0; j <= n; j++) row[j] = (int)j;
     for (size_t i = 1; i <= m; i++) {
@@ -61,7 +60,7 @@ typedef struct hint {
 static void hint_add(hint *h, const char *name) {
     h->used += (size_t)snprintf(h->out + h->used, SENTENCE_SIZE - h->used, " %s", name);
     if (h->used >= SENTENCE_SIZE) h->used = SENTENCE_SIZE - 1;
-    const int edits = distance(h->key, name);
+    const int edits = mg_config_edits(h->key, name);
     if (edits > 0 && edits < h->edits && edits < (int)strlen(name))
         h->edits = edits, h->nearest = name;
 }
@@ -69,7 +68,7 @@ static void hint_add(hint *h, const char *name) {
 // What to write instead of an unknown key of the section: at the top, sections count as keys.
 static void keys_wanted(const mg_section *sections, int n, const mg_section *in, bool at_top,
                         const char *key, char *out) {
-    hint h = {.key = key, .edits = DISTANCE_MAX + 1, .out = out};
+    hint h = {.key = key, .edits = MG_CONFIG_EDITS_MAX + 1, .out = out};
     h.used = (size_t)snprintf(out, SENTENCE_SIZE, "one of");
     for (const mg_field *f = in ? in->fields : NULL; f && f->name; f++) hint_add(&h, f->name);
     for (int i = 0; i < n && at_top; i++)

@@ -59,6 +59,11 @@ typedef const char *mg_config_name;
 #define MG_CONFIG_TABLE(LIST) LIST(MG_CONFIG_ROW)
 #define MG_CONFIG_END         {NULL, MG_FIELD_int, 0, NULL, 0, 0, NULL}
 
+// Edits (insert, remove, replace) that turn a into b; with at most MG_CONFIG_EDITS_MAX one may have been meant by the
+// other. More than that where either has more than 63 bytes.
+#define MG_CONFIG_EDITS_MAX 2
+int mg_config_edits(const char *a, const char *b);
+
 // Writes every section's defaults. Text values live in the arena, here and below.
 void mg_config_defaults(const mg_section *sections, int n, mg_arena *arena);
 

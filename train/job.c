@@ -11,7 +11,7 @@
 #include "train/settings.h"
 
 #define MG_CONFIG_OF mg_run_config
-static const mg_field run_fields[] = {MG_CONFIG_TABLE(MG_RUN_FIELDS) MG_CONFIG_END};
+const mg_field mg_run_fields[] = {MG_CONFIG_TABLE(MG_RUN_FIELDS) MG_CONFIG_END};
 #undef MG_CONFIG_OF
 #define MG_CONFIG_OF mg_network_config
 static const mg_field network_fields[] = {MG_CONFIG_TABLE(MG_NETWORK_FIELDS) MG_CONFIG_END};
@@ -50,7 +50,7 @@ static mg_err refuse_other_sections(const char *path, const mg_algo *algo, mg_ar
     for (const mg_algo *const *a = mg_algos; *a; a++) {
         const char *place = NULL;
         bool        key   = *a == algo;
-        for (const mg_field *f = run_fields; f->name; f++) key |= strcmp(f->name, (*a)->name) == 0;
+        for (const mg_field *f = mg_run_fields; f->name; f++) key |= strcmp(f->name, (*a)->name) == 0;
         mg_err err = key ? MG_OK : mg_config_place(path, (*a)->name, arena, &place);
         if (err) return err;
         if (place)
@@ -63,14 +63,14 @@ static mg_err refuse_other_sections(const char *path, const mg_algo *algo, mg_ar
 // A file can hold a name once: where the algorithm's section has a key's name, the key gives way.
 // That is reward_model, which has no use for another reward model.
 static const mg_field *keys_of(const mg_algo *algo, mg_arena *arena) {
-    mg_field *keys = MG_NEW(arena, mg_field, sizeof run_fields / sizeof *run_fields), *k = keys;
-    for (const mg_field *f = run_fields; f->name; f++)
+    mg_field *keys = MG_NEW(arena, mg_field, sizeof mg_run_fields / sizeof *mg_run_fields), *k = keys;
+    for (const mg_field *f = mg_run_fields; f->name; f++)
         if (strcmp(f->name, algo->name)) *k++ = *f;
     return keys; // the rest is zero: MG_CONFIG_END
 }
 
 static void bind_sections(mg_settings *s, mg_arena *arena) {
-    mg_config_defaults(&(mg_section){"", run_fields, &s->run}, 1, arena);
+    mg_config_defaults(&(mg_section){"", mg_run_fields, &s->run}, 1, arena);
     s->algo_config = mg_arena_alloc(arena, s->algo->config_size);
     s->sections[0] = (mg_section){"", keys_of(s->algo, arena), &s->run};
     s->sections[1] = (mg_section){"network", network_fields, &s->network};

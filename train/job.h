@@ -111,6 +111,8 @@ typedef struct mg_settings {
     mg_section            sections[MG_SECTIONS];
 } mg_settings;
 
+extern const mg_field mg_run_fields[]; // of the section ""
+
 typedef struct mg_override { // --key value
     const char *key, *value;
 } mg_override;
