@@ -241,6 +241,14 @@ static void a_process_is_not_collected_from(void **state) {
     assert_false(mg_file_exists("x.hdf5"));
 }
 
+static void the_help_says_that_a_stop_leaves_nothing(void **state) {
+    (void)state;
+    const cli_outcome o = cli("collect --help");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.out, "Ctrl-C"));
+    assert_non_null(strstr(o.out, "leaves nothing"));
+}
+
 // What was played would be lost.
 static void where_nothing_can_be_written_nothing_is_played(void **state) {
     (void)state;
@@ -269,8 +277,8 @@ static void from_a_set_to_a_controller(void **state) {
     const char *train = mg_path(&cli_arena, "train %s/examples/offline-to-online.yaml %s --out tuned", cli_source,
                                 small);
     // No policy is here.
-    cli_refused(2, train, "data/pendulum-medium.hdf5", "`martingale train --algo sac --world pendulum --out RUN`",
-                "`martingale collect pendulum --level medium --model RUN --out data/pendulum-medium.hdf5`");
+    cli_refused(2, train, "data/pendulum-medium.hdf5", "`train --algo sac --world pendulum --out RUN`",
+                "`collect pendulum --level medium --model RUN --out data/pendulum-medium.hdf5`");
     cli_refused(2, mg_path(&cli_arena, "%s --world hopper", train), "data/hopper-medium.hdf5", "collect hopper");
     cli_refused(2, mg_path(&cli_arena, "%s --world cartpole", train), "data/cartpole-medium.hdf5", "are choices");
     cli_refused(2, mg_path(&cli_arena, "%s --data {wrld}/{world}.hdf5", train),
@@ -278,7 +286,7 @@ static void from_a_set_to_a_controller(void **state) {
     cli_refused(2, mg_path(&cli_arena, "%s --data {world}/{world.hdf5", train), "data: found '{world.hdf5' in");
     cli_refused(2, mg_path(&cli_arena, "%s --data {world}/{world}.hdf5", train), "'pendulum/pendulum.hdf5'");
     if (mg_folder_make("models/pendulum-medium")) fail_msg("%s", mg_err_detail());
-    cli_refused(2, train, "`martingale collect pendulum --level medium --model models/pendulum-medium --out data/pend");
+    cli_refused(2, train, "`collect pendulum --level medium --model models/pendulum-medium --out data/pend");
     const char *model = mg_path(&cli_arena, "%s/models/pendulum-medium", cli_source);
     cli_status(cli("collect pendulum --level medium --model %s --n 2000 --out data/pendulum-medium.hdf5", model), 0);
     cli_status(cli("%s", train), 0);
@@ -311,6 +319,7 @@ int main(void) {
         cmocka_unit_test(a_robots_set_has_its_state),
         cmocka_unit_test(what_cannot_be_collected_is_refused),
         cmocka_unit_test(a_process_is_not_collected_from),
+        cmocka_unit_test(the_help_says_that_a_stop_leaves_nothing),
         cmocka_unit_test(where_nothing_can_be_written_nothing_is_played),
         cmocka_unit_test(from_a_set_to_a_controller),
     };

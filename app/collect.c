@@ -259,11 +259,11 @@ static int help(const mg_option *options) {
            "Whole episodes are played until there are ROWS rows, then the last is cut. Only clean ones are kept;\n"
            "there is no record of them beside the set (`rollout` makes one). --seed decides every draw. Keys are\n"
            "those of `train` (environment.*, gate.*); those of a run that is given as the model are its own.\n"
-           "What a set was made of stands in it, under metadata/. Exit status 1: the gate tripped.\n\n"
-           "  martingale collect pendulum --level random --n 20000 --out data/pendulum-random.hdf5\n"
-           "  martingale collect pendulum --level medium --model models/pendulum-medium \\\n"
-           "                              --out data/pendulum-medium.hdf5\n"
-           "  martingale card data/pendulum-medium.hdf5\n\n");
+           "What a set was made of stands in it, under metadata/. Whatever ends the command early (Ctrl-C, the gate\n"
+           "that trips with exit status 1) leaves nothing: what was played by then is lost.\n\n"
+           "  %s collect pendulum --level random --n 20000 --out data/pendulum-random.hdf5\n"
+           "  %s collect pendulum --level medium --model models/pendulum-medium --out data/pendulum-medium.hdf5\n"
+           "  %s card data/pendulum-medium.hdf5\n\n", mg_program, mg_program, mg_program);
     mg_args_help(options, stdout);
     return MG_EXIT_DONE;
 }

@@ -182,7 +182,7 @@ static void files(doctor *d) {
                  "models/synopsis-base --dtype bf16",
          model ? "there" : "not here: part of the repository; made anew in half an hour");
     find(d, data ? FINE : NOTE, "file", "data/debian",
-         data ? NULL : "martingale import debian --out data/debian",
+         data ? NULL : "build/martingale import debian --out data/debian",
          data ? "there" : "not here: 30 MB from this machine's Debian mirror, about a minute");
 }
 
@@ -198,7 +198,7 @@ static void apt(doctor *d, bool network) {
     if (!there)
         find(d, NOTE, "network", "apt", NULL, "no apt-get here: import debian needs --corpus FILE");
     else if (!network)
-        find(d, NOTE, "network", "apt", "martingale doctor --network",
+        find(d, NOTE, "network", "apt", "build/martingale doctor --network",
              "there; its mirror was not asked");
     else if (system(APT_PROBE) == 0)
         find(d, FINE, "network", "apt", NULL, "its mirror answers");

@@ -43,10 +43,11 @@ static int help(FILE *out, int status) {
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
     fprintf(out, "\nmartingale VERB --help says more of each. A first run:\n"
-                 "  martingale import debian --out data/debian\n"
-                 "  martingale train examples/drpo.yaml --data data/debian\n"
-                 "  martingale eval runs/drpo-1 --data data/debian\n"
-                 "\nexit status: 0 done, 1 the answer is no, 2 used wrongly, 3 something broke\n");
+                 "  %s import debian --out data/debian\n"
+                 "  %s train examples/drpo.yaml --data data/debian\n"
+                 "  %s eval runs/drpo-1 --data data/debian\n"
+                 "\nexit status: 0 done, 1 the answer is no, 2 used wrongly, 3 something broke\n",
+            mg_program, mg_program, mg_program);
     return status;
 }
 

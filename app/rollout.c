@@ -226,8 +226,9 @@ static int help(const mg_option *options) {
            "Plays episodes through the gate and records them in FOLDER/run.db, with a report. Keys are those\n"
            "of `train` (world, data, environment.*, gate.*, seed, ...); those of a run that is given as the\n"
            "model are its own. Means are over clean episodes alone. Exit status 1: the gate tripped.\n\n"
-           "  martingale rollout --world support-desk --policy oracle --out runs/oracle\n"
-           "  martingale rollout --environment.command \"python3 my_env.py\" --policy random --out runs/mine\n\n");
+           "  %s rollout --world support-desk --policy oracle --out runs/oracle\n"
+           "  %s rollout --environment.command \"python3 my_env.py\" --policy random --out runs/mine\n\n",
+           mg_program, mg_program);
     mg_args_help(options, stdout);
     return MG_EXIT_DONE;
 }

@@ -316,10 +316,10 @@ static mg_err check_set(const mg_job *job, const mg_settings *s) {
                                   "numbers, and those of %s are choices", data, world);
     const char *model = mg_path(job->run, "models/%s-medium", world);
     if (mg_file_exists(model))
-        return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale collect %s "
+        return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `collect %s "
                                   "--level medium --model %s --out %s` makes one", data, world, world, model, data);
-    return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `martingale train --algo "
-                              "sac --world %s --out RUN` makes a policy, then `martingale collect %s --level medium "
+    return mg_fail(MG_CONFIG, "data: found nothing at '%s', wanted a logged data set of %s; `train --algo "
+                              "sac --world %s --out RUN` makes a policy, then `collect %s --level medium "
                               "--model RUN --out %s` a set of what it does", data, world, world, world, data);
 }
 
