@@ -1,6 +1,7 @@
 // control.c - episodes step by step, from the world to the buffer.
 #include "train/control.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -63,10 +64,23 @@ static bool step(mg_control *c, mg_stage *s, staged *x, bool *goes) {
     turn->action = mg_record_value(&action, space, true, s->arena, &turn->action_size);
     *goes        = mg_stage_step(s, &action, &seen);
     if (s->broken || !mg_reward_value(&s->turns[s->episode->n_turns - 1].reward, &reward)) return false;
+    if (fabs(reward) > (double)FLT_MAX) return *goes = false; // the watch has seen it: the buffer cannot have it
     x->terminal[x->n] = s->episode->terminated;
     x->reward[x->n++] = (float)reward;
     keep_seen(c, x, &seen);
     return true;
+}
+
+// What is in the buffer when gradient steps are made is what they may draw.
+static mg_err learn(mg_control *c) {
+    const int64_t first = c->algo->stepping(c->learner).gradient_steps;
+    const mg_rng  rng   = mg_rng_stream(c->rollout->seed, MG_PURPOSE_BATCH, (uint64_t)first);
+    mg_fed_replay now   = mg_replay_fed(c->replay, (uint64_t)rng.key[1] << 32 | rng.key[0]);
+    mg_err        err   = c->algo->learn(c->learner);
+    if (now.high == 0 || c->algo->stepping(c->learner).gradient_steps == first) return err;
+    if (c->drawn.high > 0) now.low = c->drawn.low, now.key = c->drawn.key;
+    c->drawn = now;
+    return err;
 }
 
 static mg_err play(mg_control *c, mg_stage *s, staged *x, bool at_once) {
@@ -82,7 +96,7 @@ static mg_err play(mg_control *c, mg_stage *s, staged *x, bool at_once) {
         err = c->algo->act(c->learner, x->seen + x->n * o, true, x->done + x->n * a);
         if (err || !step(c, s, x, &goes)) break;
         if (at_once && s->watch.finding.verdict == MG_CLEAN) err = append(c, x);
-        if (!err) err = c->algo->learn(c->learner);
+        if (!err) err = learn(c);
     }
     return err;
 }
@@ -133,7 +147,8 @@ mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_colle
     mg_start      next      = {.item = -1};
     int64_t       stillborn = 0, room = 0;
     mg_err        err       = MG_OK;
-    *out = (mg_collected){0};
+    *out     = (mg_collected){0};
+    c->drawn = (mg_fed_replay){0};
     if (c->algo->steps(c->learner) < end) x = staged_make(c->rollout->class, arena);
     while (!err && c->algo->steps(c->learner) < end && !mg_gate_stopped(c->gate)) {
         err       = attempt(c, update, &x, &next, arena, out, &room);
@@ -181,11 +196,9 @@ mg_err mg_control_mark(mg_control *c) {
     return mg_replay_sync(c->replay);
 }
 
-bool mg_control_fed(const mg_control *c, int64_t first, mg_fed_replay *out) {
-    const mg_rng rng = mg_rng_stream(c->rollout->seed, MG_PURPOSE_BATCH, (uint64_t)first);
-    if (mg_replay_rows(c->replay) == 0 || c->algo->stepping(c->learner).gradient_steps == first) return false;
-    *out = mg_replay_fed(c->replay, (uint64_t)rng.key[1] << 32 | rng.key[0]);
-    return true;
+bool mg_control_fed(const mg_control *c, mg_fed_replay *out) {
+    *out = c->drawn;
+    return out->high > 0;
 }
 
 // ---- Looks

@@ -37,7 +37,6 @@ typedef struct trainer {
     mg_gate         gate;
     mg_env_pool     pool;
     mg_control      steps;     // of learners that learn step by step
-    int64_t         gradient_steps; // of theirs, before this update
     mg_guarding     guarding;
     mg_easing       easing;    // the guard's, for the learner
     bool            over;      // the guard ended the run
@@ -281,7 +280,6 @@ static mg_err note_control(trainer *t) {
 
 // Plays the update's steps, and what is learnt behind each, through the gate.
 static mg_err collect_steps(trainer *t, int64_t update, mg_collected *out) {
-    t->gradient_steps = t->settings.algo->stepping(t->learner).gradient_steps;
     mg_err err = mg_control_block(&t->steps, update, &t->step_arena, out);
     return err ? fail_at(t, err, update, out->n_all) : MG_OK;
 }
@@ -308,7 +306,7 @@ static mg_err feed(trainer *t, const mg_collected *c) {
     mg_err        err = MG_OK;
     for (int64_t k = 0; k < c->n_kept && !t->settings.algo->act && !err; k++)
         err = mg_store_fed(t->run.store, &c->all[c->kept[k]]);
-    if (!err && t->settings.algo->act && mg_control_fed(&t->steps, t->gradient_steps, &r))
+    if (!err && t->settings.algo->act && mg_control_fed(&t->steps, &r))
         err = mg_store_fed_replay(t->run.store, &r);
     return err;
 }
