@@ -27,13 +27,13 @@ static void train(const char *algo, const char *out, const char *more) {
 }
 
 // Three hundred steps of anything, with a time limit at every hundredth.
-static void write_data(const char *path, int64_t obs, const char *world) {
+static void write_data(const char *path, int64_t obs, const char *world, float pays) {
     enum { ROWS = 300 };
     float   seen[ROWS * 4], done[ROWS], paid[ROWS];
     uint8_t no[ROWS] = {0}, cut[ROWS];
     for (int i = 0; i < ROWS; i++) {
         for (int64_t j = 0; j < obs; j++) seen[obs * i + j] = (float)((i * 7 + j) % 11) / 11;
-        done[i] = (float)(i % 6) - 2, paid[i] = (float)-(i % 3), cut[i] = i % 100 == 99; // 3 lies beyond +-2
+        done[i] = (float)(i % 6) - 2, paid[i] = pays - (float)(i % 3), cut[i] = i % 100 == 99; // 3 lies beyond +-2
     }
     const mg_logged l = {.rows = ROWS, .obs = obs, .act = 1, .observation = seen, .action = done, .reward = paid,
                          .terminal = no, .timeout = cut, .world = world};
@@ -91,8 +91,8 @@ static void what_it_says_of_itself(void **state) {
     assert_int_equal(mg_store_open(&s, "told/run.db"), MG_OK);
     assert_int_equal(mg_store_ledger_read(s, 2, &cli_arena, &ledger), MG_OK);
     assert_true(ledger.replayed && ledger.n == 0);
-    assert_int_equal(ledger.replay.high, 600);
-    assert_int_equal(ledger.replay.low, 100); // it holds 500
+    assert_int_equal(ledger.replay.high, 400); // of its two hundred steps none had entered yet
+    assert_int_equal(ledger.replay.low, 0);    // it holds 500
     assert_int_equal(mg_store_verify(s), MG_OK);
     assert_int_equal(mg_store_close(s), MG_OK);
 }
@@ -108,7 +108,7 @@ static void a_trained_policy_plays(void **state) {
 // Data, then the world; and from one run to the next of its kind.
 static void from_data_to_the_world(void **state) {
     (void)state;
-    write_data("logged.hdf5", 3, "pendulum");
+    write_data("logged.hdf5", 3, "pendulum", 0);
     json_t *r = cli_json("train examples/td3_bc.yaml --out bc --data logged.hdf5 " OFTEN
                          "--td3_bc.offline_updates 300 --td3_bc.block 100 --td3_bc.batch 16 --json");
     assert_true(metric(r, "steps") == 0 && metric(r, "gradient_steps") == 300);
@@ -125,10 +125,25 @@ static void from_data_to_the_world(void **state) {
     train("td3", "next", "--model c");
 }
 
+// Of as many rows, under the same name, and of another policy: only what is in it tells.
+static void a_run_goes_on_with_the_data_that_it_was_begun_with(void **state) {
+    (void)state;
+    write_data("other.hdf5", 3, "pendulum", -1);
+    write_data("named.hdf5", 3, "pendulum", 0);
+    cli_status(cli("train examples/td3_c.yaml --out fixed --data named.hdf5 " SMALL("td3_c")
+                   "--td3_c.offline_updates 100"), 0);
+    assert_int_equal(system("rm -r fixed/model fixed/checkpoints/00000[34]"), 0);
+    assert_int_equal(system("mv named.hdf5 kept.hdf5 && cp other.hdf5 named.hdf5"), 0);
+    cli_refused(2, "train fixed/run.yaml --resume", "named.hdf5 is not the set that the run was begun with: found 297 "
+                "transitions with sha256 ", ", wanted 297 transitions with sha256 ");
+    assert_int_equal(system("cp kept.hdf5 named.hdf5"), 0);
+    cli_status(cli("train fixed/run.yaml --resume"), 0);
+}
+
 static void wrong_wishes_are_refused(void **state) {
     (void)state;
-    write_data("wide.hdf5", 4, NULL);
-    write_data("elsewhere.hdf5", 3, "hopper");
+    write_data("wide.hdf5", 4, NULL, 0);
+    write_data("elsewhere.hdf5", 3, "hopper", 0);
     cli_refused(2, "train examples/td3_bc.yaml --out x --data wide.hdf5",
                 "wide.hdf5 has 4 numbers of observations and 1 of actions, wanted 3 and 1: those of pendulum");
     cli_refused(2, "train examples/td3_bc.yaml --out x --data elsewhere.hdf5",
@@ -194,6 +209,7 @@ int main(void) {
         cmocka_unit_test(what_it_says_of_itself),
         cmocka_unit_test(a_trained_policy_plays),
         cmocka_unit_test(from_data_to_the_world),
+        cmocka_unit_test(a_run_goes_on_with_the_data_that_it_was_begun_with),
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_process_may_be_learnt_from_episode_by_episode),
     };

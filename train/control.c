@@ -53,6 +53,9 @@ static void keep_seen(const mg_control *c, staged *x, const mg_value *seen) {
     memcpy(x->seen + x->n * o, seen->vector, sizeof(float) * (size_t)o);
 }
 
+// Single precision has it: the buffer can.
+static bool paid(const mg_reward *r, double *out) { return mg_reward_value(r, out) && fabs(*out) <= (double)FLT_MAX; }
+
 // One step of the world; *goes: another may follow. True: it gave a transition.
 static bool step(mg_control *c, mg_stage *s, staged *x, bool *goes) {
     const mg_space *space  = &c->rollout->class->action;
@@ -63,8 +66,7 @@ static bool step(mg_control *c, mg_stage *s, staged *x, bool *goes) {
     for (int64_t j = 0; j < space->n; j++) x->wide[j] = (float)((double)done[j] * space->high);
     turn->action = mg_record_value(&action, space, true, s->arena, &turn->action_size);
     *goes        = mg_stage_step(s, &action, &seen);
-    if (s->broken || !mg_reward_value(&s->turns[s->episode->n_turns - 1].reward, &reward)) return false;
-    if (fabs(reward) > (double)FLT_MAX) return *goes = false; // the watch has seen it: the buffer cannot have it
+    if (s->broken || !paid(&s->turns[s->episode->n_turns - 1].reward, &reward)) return *goes = false;
     x->terminal[x->n] = s->episode->terminated;
     x->reward[x->n++] = (float)reward;
     keep_seen(c, x, &seen);
@@ -217,7 +219,7 @@ static mg_err look(const mg_control *c, mg_env *e, uint64_t seed, const staged *
         if (err) return err;
         for (int64_t j = 0; j < class->action.n; j++) x->wide[j] = (float)((double)x->done[j] * class->action.high);
         next  = (mg_transition){0};
-        *well = class->step(e, &action, 0, &next) == MG_OK && mg_reward_value(&next.reward, &reward);
+        *well = class->step(e, &action, 0, &next) == MG_OK && paid(&next.reward, &reward);
         seen  = next.observation;
         if (*well) *total += reward, ++*n;
     }

@@ -13,6 +13,7 @@
 #include "train/coverage.h"
 #include "train/guarding.h"
 #include "train/harness.h"
+#include "train/logged.h"
 #include "train/report.h"
 #include "train/run.h"
 #include "train/tensorboard.h"
@@ -225,6 +226,7 @@ static mg_err open_all(trainer *t) {
         err = mg_run_open(&t->run, t->settings.run.out, o->resume,
                           mg_harness_identity(t->world.class, &t->manifest, &t->run_arena), &t->run_arena);
     if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
+    if (!err) err = mg_job_logged_same(&t->job, t->settings.run.data, t->run.store);
     if (!err) err = write_settings(t);
     if (!err && t->tokenizer && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
