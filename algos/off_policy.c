@@ -47,8 +47,8 @@ static bool draws_from_data(const mg_off_policy *l) {
 // Steps behind which nothing is learnt, by the key that says so.
 static mg_err check_wait(const mg_off_policy *l, const char *key, int64_t wait) {
     if (wait < l->config.steps) return MG_OK;
-    return mg_fail(MG_CONFIG, "%s: found %lld, wanted fewer than steps, %lld: nothing would be learnt in the world", key,
-                   (long long)wait, (long long)l->config.steps);
+    return mg_fail(MG_CONFIG, "%s: found %lld, wanted fewer than steps, %lld: nothing would be learnt in the world",
+                   key, (long long)wait, (long long)l->config.steps);
 }
 
 // A batch has to come together. Rows enter behind their episode: those of the last one are not drawn from.
@@ -68,8 +68,8 @@ static mg_err check_batch(const mg_off_policy *l) {
 static mg_err check_learning(const mg_off_policy *l) {
     const mg_off_policy_config *c = &l->config;
     if (strcmp(c->replay_mode, "half") == 0 && !l->job->transitions)
-        return mg_fail(MG_CONFIG, "replay_mode: found 'half', wanted append, empty or warmup: there are no data that half "
-                                  "of a batch could come from");
+        return mg_fail(MG_CONFIG, "replay_mode: found 'half', wanted append, empty or warmup: there are no data that "
+                                  "half of a batch could come from");
     if (c->offline_updates == 0 && c->steps == 0)
         return mg_fail(MG_CONFIG, "steps: found 0, wanted 1 or more, or offline_updates: nothing would be learnt");
     if (c->offline_updates == 0 && c->updates_per_step == 0)

@@ -71,6 +71,19 @@ static void a_run_goes_on_where_it_was_cut(void **state) {
     }
 }
 
+// Killed before the first checkpoint, or somebody has removed them.
+static void without_a_checkpoint_it_says_that_it_starts_over(void **state) {
+    (void)state;
+    train("td3", "bare", "");
+    assert_int_equal(system("rm -r bare/model bare/checkpoints/*"), 0);
+    const cli_outcome o = cli("train bare/run.yaml --resume");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "bare/checkpoints: found none to go on from: the run starts over"));
+    cli_same_bytes("td3-one/model/model.safetensors", "bare/model/model.safetensors");
+    cli_same_bytes("td3-one/replay.bin", "bare/replay.bin");
+    assert_null(strstr(cli("train td3-one/run.yaml --resume").err, "starts over"));
+}
+
 static double metric(const json_t *r, const char *name) {
     const json_t *value = json_object_get(json_object_get(r, "metrics"), name);
     if (!json_is_number(value)) fail_msg("there is no metric %s", name);
@@ -113,6 +126,7 @@ static void from_data_to_the_world(void **state) {
                          "--td3_bc.offline_updates 300 --td3_bc.block 100 --td3_bc.batch 16 --json");
     assert_true(metric(r, "steps") == 0 && metric(r, "gradient_steps") == 300);
     assert_true(metric(r, "data_distance") > 0 && metric(r, "return") < 0);
+    assert_false(mg_file_exists("bc/replay.bin")); // of data alone nothing is added
     json_decref(r);
     r = cli_json("train examples/td3_c.yaml --out c --model bc " SMALL("td3_c") "--td3_c.offline_updates 0 --json");
     // It had a policy, so nothing was drawn evenly first; but the buffer was empty until the first episode's end.
@@ -206,6 +220,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_repeated_by_any_number_of_threads),
         cmocka_unit_test(a_run_goes_on_where_it_was_cut),
+        cmocka_unit_test(without_a_checkpoint_it_says_that_it_starts_over),
         cmocka_unit_test(what_it_says_of_itself),
         cmocka_unit_test(a_trained_policy_plays),
         cmocka_unit_test(from_data_to_the_world),

@@ -10,7 +10,10 @@
 #include "rollout/scripted.h"
 #include "rollout/stage.h"
 
-#define MARGIN_BLOCKS 64 // that the buffer holds beside its capacity: a checkpoint is due before there are more
+// That the buffer holds beside its capacity: a checkpoint is due before there are more. Long blocks get by with as many
+// rows as the capacity, or these, and one block at the least.
+#define MARGIN_BLOCKS 64
+#define MARGIN_ROWS   65536
 
 // What an episode leaves for the buffer; reused by all of a block.
 typedef struct staged {
@@ -164,16 +167,29 @@ mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_colle
 
 // ---- The buffer
 
-// Rows that may lie between two checkpoints.
-static int64_t margin(const mg_control *c) {
-    return MARGIN_BLOCKS * c->algo->stepping(c->learner).block + 2 * turns_max(c->rollout->class);
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Rows that the run adds at most, ever: one a step, and the last episode is played to its end.
+static int64_t rows_ever(const mg_control *c) {
+    const int64_t steps = c->algo->steps_end(c->learner, c->algo->updates(c->learner) - 1);
+    return steps > 0 ? steps + turns_max(c->rollout->class) - 1 : 0;
+}
+
+// No more of anything than can come.
+static mg_replay_shape shape_of(const mg_control *c) {
+    const mg_env_class *class = c->rollout->class;
+    const mg_stepping s        = c->algo->stepping(c->learner);
+    const int64_t     capacity = least(s.replay, rows_ever(c));
+    const int64_t     between  = least(MARGIN_BLOCKS * s.block, most(s.replay, MARGIN_ROWS));
+    return (mg_replay_shape){.obs = class->observation.n, .act = class->action.n, .capacity = capacity,
+                             .margin = least(most(between, s.block) + 2 * turns_max(class), rows_ever(c) - capacity)};
 }
 
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) {
-    const mg_env_class *class = c->rollout->class;
-    const mg_stepping   s     = c->algo->stepping(c->learner);
-    const mg_replay_shape shape = {.obs = class->observation.n, .act = class->action.n, .capacity = s.replay,
-                                   .margin = margin(c)};
+    const mg_stepping     s     = c->algo->stepping(c->learner);
+    const mg_replay_shape shape = shape_of(c);
+    if (rows_ever(c) == 0) return MG_OK; // data alone are learnt from
     mg_err err = mg_replay_open(&c->replay, mg_path(arena, "%s/replay.bin", folder), &shape);
     if (!err) err = mg_replay_rewind(c->replay, s.buffer->rows, s.buffer->rows > 0 ? s.buffer->head : NULL);
     c->kept = s.buffer->rows;
@@ -187,8 +203,10 @@ void mg_control_close(mg_control *c) {
 
 bool mg_control_full(const mg_control *c) {
     if (!c->replay) return false;
+    const mg_replay_shape shape = shape_of(c);
+    if (shape.capacity + shape.margin >= rows_ever(c)) return false;
     const int64_t more = c->algo->stepping(c->learner).block + turns_max(c->rollout->class);
-    return mg_replay_rows(c->replay) - c->kept + more > margin(c);
+    return mg_replay_rows(c->replay) - c->kept + more > shape.margin;
 }
 
 mg_err mg_control_mark(mg_control *c) {

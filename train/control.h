@@ -27,7 +27,8 @@ typedef struct mg_control { // all borrowed but the buffer
     mg_fed_replay     drawn;  // of the block so far; high 0: nothing
 } mg_control;
 
-// Opens the buffer of the run's folder, with the rows that the learner's bytes say. Errors: MG_IO, MG_CORRUPT,
+// Opens the buffer of the run's folder, with the rows that the learner's bytes say; it reserves what the run can ever
+// use, and a run that never acts in the world has none. Errors: MG_IO, MG_CORRUPT,
 // MG_MISMATCH, MG_LIMIT.
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) MG_MUST_USE;
 void   mg_control_close(mg_control *c);
@@ -38,7 +39,7 @@ void   mg_control_close(mg_control *c);
 mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_collected *out) MG_MUST_USE;
 
 // The buffer holds so many rows beside its capacity that it can go back to its last mark. Full: a block more might
-// be too many, so that a checkpoint is due whatever the settings say.
+// be too many, so that a checkpoint is due whatever the settings say. Never, where all that can come has room.
 bool mg_control_full(const mg_control *c); // without a buffer: false
 // Marks how far the buffer is in the learner's bytes; it is on the disk when this returns. Error: MG_IO.
 mg_err mg_control_mark(mg_control *c) MG_MUST_USE;

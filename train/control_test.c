@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -324,6 +325,40 @@ static void a_full_margin_asks_for_a_checkpoint(void **state) {
     ended(b, true);
 }
 
+// 64 bytes a row and 32 of its head, behind a page.
+static void the_file_has_room_for_what_can_come_and_no_more(void **state) {
+    (void)state;
+    static const struct {
+        const char *settings;
+        int64_t     rows; // in the window and beside it
+    } runs[] = {
+        {"steps=90", 101}, // and the rest of an episode
+        {"steps=90 block=1000000", 101},
+        {"steps=90 replay=40", 101},
+        {"steps=3000 replay=40", 40 + 64 * 30 + 24},
+        {"steps=1000000 replay=1000 block=100000", 1000 + 100000 + 24}, // one block, so a checkpoint behind each
+        {"steps=1000000 replay=1000 block=10000", 1000 + 65536 + 24},
+    };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        bench      *b = started((plan){0}, runs[i].settings);
+        struct stat file;
+        assert_int_equal(stat(mg_path(&b->run, "%s/replay.bin", b->folder), &file), 0);
+        assert_int_equal(file.st_size, 4096 + 96 * (runs[i].rows + 1));
+        ended(b, true);
+    }
+}
+
+static void what_has_room_for_all_asks_for_no_checkpoint(void **state) {
+    (void)state;
+    bench *b = started((plan){0}, "steps=300 replay=20");
+    for (int64_t u = 0; u < 10; u++) {
+        ok(block(b, u));
+        assert_false(mg_control_full(&b->control));
+    }
+    ok(mg_replay_rewind(b->control.replay, 0, NULL)); // from its end to its beginning
+    ended(b, true);
+}
+
 // Episodes of twelve steps, entered when they end; what an update's last one adds is drawn from in the next.
 static void the_ledger_names_what_could_be_drawn_and_its_head(void **state) {
     (void)state;
@@ -413,6 +448,8 @@ int main(void) {
         cmocka_unit_test(a_world_that_cannot_be_reset_is_not_waited_for),
         cmocka_unit_test(a_marked_buffer_is_gone_back_to_and_comes_out_the_same),
         cmocka_unit_test(a_full_margin_asks_for_a_checkpoint),
+        cmocka_unit_test(the_file_has_room_for_what_can_come_and_no_more),
+        cmocka_unit_test(what_has_room_for_all_asks_for_no_checkpoint),
         cmocka_unit_test(the_ledger_names_what_could_be_drawn_and_its_head),
         cmocka_unit_test(a_step_that_enters_at_once_can_be_drawn_behind_itself),
         cmocka_unit_test(a_block_that_learns_nothing_has_drawn_nothing),

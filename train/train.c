@@ -150,6 +150,8 @@ static mg_snapshot snapshot(trainer *t) {
 }
 
 static mg_err load_checkpoint(trainer *t) {
+    if (t->run.updates_done == 0 && t->options->resume)
+        mg_log(MG_LOG_WARN, "%s/checkpoints: found none to go on from: the run starts over", t->run.folder);
     if (t->run.updates_done == 0) return MG_OK;
     mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
     const mg_snapshot s = snapshot(t);
