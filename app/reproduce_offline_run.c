@@ -1,10 +1,12 @@
 // reproduce_offline_run.c - a cell of offline-online: data, pre-training and fine-tuning, and what the looks saw.
 //
 // In the grid's runs folder: data/WORLD-SET.hdf5, made once from the policies in models/; replay-WORLD, the run of
-// sac whose buffer is medium-replay; pre-WORLD-SET-SEED, which the arms of a seed share.
+// sac whose buffer is medium-replay; pre-WORLD-SET-SEED, which the arms of a seed share; for a plant that is not that
+// of the data, random-WORLD-SHIFT and start-WORLD-SHIFT-SET-SEED.
 #include <math.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app/json.h"
 #include "app/reproduce_offline.h"
@@ -175,6 +177,57 @@ static mg_err finetune(mg_cells *c, const plan *p, const mg_offline_arm *a, cons
     return train(&s, out);
 }
 
+// ---- another plant than that of the data: where a fine-tuning begins has to be played there
+
+static const mg_override *shift_of(const mg_offline_arm *a) {
+    for (int i = 0; i < MG_OFFLINE_MORE && a->more[i].key; i++)
+        if (strncmp(a->more[i].key, "environment.shift_", strlen("environment.shift_")) == 0) return &a->more[i];
+    return NULL;
+}
+
+// The mean return of a policy, `how` --model or --policy, in an arm's plant; as `martingale rollout` would.
+static mg_err played(mg_cells *c, const mg_offline_arm *a, const char *how, const char *who, const char *out,
+                     int64_t episodes, double *mean) {
+    const mg_override *shift = shift_of(a);
+    if (!mg_file_exists(mg_path(&c->arena, "%s/report.html", out))) {
+        static const char *const begun[] = {"run.db", "run.db-wal", "run.db-shm"}; // of a process that was killed here
+        for (int i = 0; i < N(begun); i++) unlink(mg_path(&c->arena, "%s/%s", out, begun[i]));
+        const char *const words[] = {how, who, "--world", a->world, mg_path(&c->arena, "--%s", shift->key),
+                                     shift->value, "--out", out, "--episodes",
+                                     mg_path(&c->arena, "%lld", (long long)episodes), "--threads",
+                                     mg_path(&c->arena, "%lld", (long long)c->threads)};
+        char *argv[N(words) + 1] = {0};
+        for (int i = 0; i < N(words); i++) argv[i] = mg_arena_strdup(&c->arena, words[i]);
+        const int status = mg_verb_rollout.run(N(words), argv);
+        if (status != MG_EXIT_DONE) return mg_fail(MG_UNFIT, "%s: rollout ended with status %d", out, status);
+    }
+    mg_store *store;
+    char     *note;
+    mg_err    err = mg_store_open(&store, mg_path(&c->arena, "%s/run.db", out));
+    if (err) return err;
+    err = mg_store_note_read(store, "rollout", &c->arena, &note);
+    if (!err) {
+        json_t *o = json_loads(note, 0, NULL);
+        *mean     = json_number_value(json_object_get(json_object_get(o, "return"), "estimate"));
+        json_decref(o);
+    }
+    const mg_err closed = mg_store_close(store);
+    return err ? err : closed;
+}
+
+// J_0 and J_random there.
+static mg_err begin_shifted(mg_cells *c, const mg_offline_arm *a, const char *model, int seed, mg_offline_curve *x,
+                            int64_t *random_n) {
+    const mg_override *shift = shift_of(a);
+    const char        *plant = mg_path(&c->arena, "%s-%s-%s", a->world, strrchr(shift->key, '_') + 1, shift->value);
+    *random_n  = 200;
+    mg_err err = played(c, a, "--policy", "random", mg_path(&c->arena, "%s/random-%s", c->runs, plant), *random_n,
+                        &x->random);
+    if (err) return err;
+    return played(c, a, "--model", mg_path(&c->arena, "%s/model", model),
+                  mg_path(&c->arena, "%s/start-%s-%s-%d", c->runs, plant, a->set, seed), 20, &x->start);
+}
+
 // ---- the cell
 
 static void put_level(json_t *cell, const char *name, double x, int64_t n) {
@@ -217,6 +270,8 @@ mg_err mg_offline_run(mg_cells *c, const mg_offline_arm *a, const char *name, in
     if (!err) err = read_looks(c, model, &points, &n, NULL);
     if (err) return err;
     x->start = points[n - 1].value;
+    if (shift_of(a)) err = begin_shifted(c, a, model, seed, x, &random_n);
+    if (err) return err;
     if (a->algo) {
         err = finetune(c, p, a, file, model, out, seed);
         if (!err) err = read_looks(c, out, &points, &n, watched);

@@ -126,6 +126,7 @@ mg_err mg_guarding_resume(mg_guarding *g, mg_arena *scratch) {
     const size_t mark = mg_arena_mark(scratch);
     if (g->guard.begun < 0) return MG_OK;
     mg_err err = mg_model_load(&g->start, start_folder(g, scratch), false);
+    if (!err) err = mg_model_compute(g->start, g->compute);
     mg_arena_reset(scratch, mark);
     return err;
 }

@@ -17,6 +17,7 @@ typedef struct mg_guarding {
     const mg_rollout      *rollout; // of the run: its world and how it samples
     const mg_run          *run;
     const char            *origin;  // as mg_model_save
+    mg_compute             compute; // of the run: products of the policies that play
     int64_t                updates; // of the run
     int64_t                tasks;   // of the world; 0: its seed decides
     mg_guard               guard;   // kept in checkpoints

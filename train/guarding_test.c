@@ -269,34 +269,47 @@ static void threads_change_nothing(void **state) {
     assert_string_equal(note_of("td3_c"), note_of("two"));
 }
 
-// The checkpoint is behind update 4. The rollback behind 5 goes back to 4; then 7, 8 and 9 are good, and the process
-// dies before the next checkpoint. The life that goes on must not go back to 9.
-static void a_life_that_goes_on_goes_back_to_the_same_state(void **state) {
-    (void)state;
+// A run of these settings killed when it keeps what is behind update 9, and run on; and the same run never killed. They
+// end alike.
+static void goes_on(const char *whole, const char *killed, const char *settings) {
     int status;
-    ok(train("whole", LEARNS("td3_c") "checkpoint_every=5", false));
+    ok(train(whole, settings, false));
     const pid_t child = fork();
     if (child == 0) {
-        kill_at = in_run("killed", "guard/good/000009");
-        (void)!train("killed", LEARNS("td3_c") "checkpoint_every=5", false);
+        kill_at = in_run(killed, "guard/good/000009");
+        (void)!train(killed, settings, false);
         _exit(0);
     }
     assert_true(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 9);
-    assert_true(mg_file_exists(in_run("killed", "checkpoints/000005")));
-    assert_false(mg_file_exists(in_run("killed", "checkpoints/000010")));
-    assert_true(mg_file_exists(in_run("killed", "guard/good/000004")));
-    assert_false(mg_file_exists(in_run("killed", "guard/good/000007"))); // no checkpoint goes back to it
-    json_t *note = json_loads(note_of("killed"), 0, NULL); // what was decided is on record all the same
+    assert_true(mg_file_exists(in_run(killed, "checkpoints/000005")));
+    assert_false(mg_file_exists(in_run(killed, "checkpoints/000010")));
+    assert_true(mg_file_exists(in_run(killed, "guard/good/000004")));
+    assert_false(mg_file_exists(in_run(killed, "guard/good/000007"))); // no checkpoint goes back to it
+    json_t *note = json_loads(note_of(killed), 0, NULL); // what was decided is on record all the same
     assert_int_equal(json_array_size(json_object_get(note, "rollbacks")), 1);
     assert_true(json_is_null(json_object_get(note, "verdict")));
     json_decref(note);
 
-    ok(train("killed", LEARNS("td3_c") "checkpoint_every=5", true));
-    same_parts(in_run("whole", "checkpoints/000012"), in_run("killed", "checkpoints/000012"));
-    same_file(in_run("whole", "model/model.safetensors"), in_run("killed", "model/model.safetensors"));
-    assert_string_equal(note_of("whole"), note_of("killed"));
-    ok(train("killed", LEARNS("td3_c") "checkpoint_every=5", true)); // it is over: judged again, and alike
-    assert_string_equal(note_of("whole"), note_of("killed"));
+    ok(train(killed, settings, true));
+    same_parts(in_run(whole, "checkpoints/000012"), in_run(killed, "checkpoints/000012"));
+    same_file(in_run(whole, "model/model.safetensors"), in_run(killed, "model/model.safetensors"));
+    assert_string_equal(note_of(whole), note_of(killed));
+    ok(train(killed, settings, true)); // it is over: judged again, and alike
+    assert_string_equal(note_of(whole), note_of(killed));
+}
+
+// The checkpoint is behind update 4. The rollback behind 5 goes back to 4; then 7, 8 and 9 are good, and the process
+// dies before the next checkpoint. The life that goes on must not go back to 9.
+static void a_life_that_goes_on_goes_back_to_the_same_state(void **state) {
+    (void)state;
+    goes_on("whole", "killed", LEARNS("td3_c") "checkpoint_every=5");
+}
+
+// The starting policy, loaded again, acts by the same products as before.
+static void so_does_one_in_bfloat16(void **state) {
+    (void)state;
+    if (mg_model_compute(NULL, MG_COMPUTE_BF16)) skip();
+    goes_on("whole16", "killed16", LEARNS("td3_c") "checkpoint_every=5 compute=bf16");
 }
 
 // The world breaks under pushing: the policy that collapses has no return at all.
@@ -355,6 +368,7 @@ int main(void) {
         cmocka_unit_test(the_account_tells_it),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(a_life_that_goes_on_goes_back_to_the_same_state),
+        cmocka_unit_test(so_does_one_in_bfloat16),
         cmocka_unit_test(a_collapse_into_faults_is_taken_back),
         cmocka_unit_test(language_models_are_watched_alike),
     };

@@ -379,6 +379,7 @@ static mg_err open_guard(trainer *t) {
     t->guarding.rollout = &t->rollout;
     t->guarding.run     = &t->run;
     t->guarding.origin  = t->tokenizer ? origin(t) : NULL;
+    t->guarding.compute = t->job.compute;
     t->guarding.updates = t->updates;
     t->guarding.tasks   = t->world.n_items;
     t->over             = t->guarding.guard.stopped;
