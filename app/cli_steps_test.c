@@ -167,6 +167,10 @@ static void wrong_wishes_are_refused(void **state) {
     cli_refused(2, "train examples/td3_c.yaml --out x --data logged.hdf5 --td3_c.anchor behind",
                 "td3_c.anchor: found 'behind', wanted one of target frozen data");
     cli_refused(2, "train examples/td3.yaml --out x --td3.replay_mode twice", "wanted one of append empty half warmup");
+    cli_refused(2, "train examples/td3_bc.yaml --out x --data logged.hdf5 --guard.enabled true",
+                "guard.enabled: found true, wanted false: the policy acts in the world in none of");
+    cli_refused(2, "train examples/sac.yaml --out x --guard.enabled true --guard.dense 0 --guard.every 21",
+                "guard.every: found 21, with guard.dense 0, wanted at most 20");
     cli_refused(2, "train examples/td3.yaml --out x --world cartpole", "takes one of 2 choices, wanted one that takes");
     cli_refused(2, "train --algo sac --out x --world lock", "lock has texts, and sac is for worlds of vectors");
     // A checkpoint of another algorithm.
@@ -212,6 +216,17 @@ static void a_process_may_be_learnt_from_episode_by_episode(void **state) {
     assert_false(mg_file_exists("y"));
 }
 
+// A policy that has learnt nothing is no better on the pendulum than random actions.
+static void what_a_guard_cannot_measure_is_said_in_words(void **state) {
+    (void)state;
+    const cli_outcome o = cli("train examples/sac.yaml --out idle --threads 1 --sac.steps 400 --sac.block 200 "
+                              "--sac.start_steps 10 --sac.batch 8 --sac.lr 0 --guard.enabled true --guard.episodes 2 "
+                              "--guard.verdict_episodes 4");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "guard: the start has nothing to lose: no dip can be measured"));
+    assert_non_null(strstr(o.err, "not decided; no dip measured: the start has nothing to lose"));
+}
+
 static int open_examples(void **state) {
     return cli_open(state) || symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples");
 }
@@ -227,6 +242,7 @@ int main(void) {
         cmocka_unit_test(a_run_goes_on_with_the_data_that_it_was_begun_with),
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_process_may_be_learnt_from_episode_by_episode),
+        cmocka_unit_test(what_a_guard_cannot_measure_is_said_in_words),
     };
     return cmocka_run_group_tests(tests, open_examples, cli_close);
 }

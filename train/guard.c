@@ -13,15 +13,15 @@ void mg_guard_init(mg_guard *g) {
     *g = (mg_guard){.begun = -1, .last = -1, .worst_update = -1, .recovered = -1, .step = 1, .bound = 1};
 }
 
-// Looks behind updates [from, updates).
-static int64_t looks_of(const mg_guard *g, const mg_guard_config *c, int64_t from, int64_t updates) {
-    int64_t n = 0;
-    for (int64_t u = from; u < updates; u++) n += mg_guard_due(g, c, u);
+int64_t mg_guard_looks(const mg_guard_config *c, int64_t begun, int64_t updates) {
+    const mg_guard g = {.begun = begun};
+    int64_t        n = 0;
+    for (int64_t u = begun; u < updates; u++) n += mg_guard_due(&g, c, u);
     return n;
 }
 
-static void begin_detector(mg_guard *g, const mg_guard_config *c, int64_t from, int64_t updates) {
-    const int64_t looks = looks_of(g, c, from, updates);
+static void begin_detector(mg_guard *g, const mg_guard_config *c, int64_t begun, int64_t updates) {
+    const int64_t looks = mg_guard_looks(c, begun, updates);
     mg_detector_init(&g->detector, 0.5, looks > 0 ? looks : 1);
 }
 

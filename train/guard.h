@@ -103,6 +103,8 @@ void mg_guard_init(mg_guard *g);
 // where there is none.
 void mg_guard_begin(mg_guard *g, const mg_guard_config *c, int64_t update, int64_t updates, double start,
                     double random);
+// How many looks a run of `updates` has, in which the guard begins before update `begun`.
+int64_t mg_guard_looks(const mg_guard_config *c, int64_t begun, int64_t updates);
 // Is there a look behind update `update`?
 bool mg_guard_due(const mg_guard *g, const mg_guard_config *c, int64_t update);
 // now[i] and start[i] [n] are returns of a pair, NaN where an episode did not go well. A look without pairs decides

@@ -327,8 +327,24 @@ static void a_policy_that_fails_is_a_no_go(void **state) {
     }
 }
 
+static void looks_are_counted_from_where_the_guard_begins(void **state) {
+    (void)state;
+    mg_guard_config c = settings();
+    c.dense = 3, c.every = 4;
+    assert_int_equal(mg_guard_looks(&c, 0, 0), 0);
+    assert_int_equal(mg_guard_looks(&c, 0, 2), 2);
+    assert_int_equal(mg_guard_looks(&c, 0, 6), 3);
+    assert_int_equal(mg_guard_looks(&c, 0, 7), 4); // behind the seventh
+    assert_int_equal(mg_guard_looks(&c, 10, 17), 4);
+    assert_int_equal(mg_guard_looks(&c, 10, 10), 0);
+    c.dense = 0;
+    assert_int_equal(mg_guard_looks(&c, 5, 8), 0);
+    assert_int_equal(mg_guard_looks(&c, 5, 9), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(looks_are_counted_from_where_the_guard_begins),
         cmocka_unit_test(looks_are_dense_and_then_sparse),
         cmocka_unit_test(a_collapse_is_what_is_worse_than_tolerated),
         cmocka_unit_test(the_last_rollback_ends_the_run),

@@ -100,6 +100,16 @@ static mg_err copy_start(mg_guarding *g, const mg_model *policy) {
     return err;
 }
 
+static void say_start(const mg_guard *g) {
+    if (isnan(g->random))
+        mg_log(MG_LOG_INFO, "guard: the starting policy returns %.4g; the world has no random actions", g->start_mean);
+    else
+        mg_log(MG_LOG_INFO, "guard: the starting policy returns %.4g, random actions %.4g", g->start_mean, g->random);
+    if (!(g->span > 0))
+        mg_log(MG_LOG_WARN, "guard: the start has nothing to lose: no dip can be measured, and a pair is lost wherever "
+               "the policy falls short of the start at all");
+}
+
 mg_err mg_guarding_begin(mg_guarding *g, const mg_snapshot *now, int64_t update, mg_arena *scratch) {
     const size_t mark = mg_arena_mark(scratch);
     double       returns[MG_GUARD_START], random;
@@ -118,7 +128,7 @@ mg_err mg_guarding_begin(mg_guarding *g, const mg_snapshot *now, int64_t update,
     const mg_guard_cost spent = g->guard.evaluation;
     mg_guard_begin(&g->guard, g->config, update, g->updates, start, random);
     g->guard.evaluation = spent;
-    mg_log(MG_LOG_INFO, "guard: the starting policy returns %.4g, random actions %.4g", start, random);
+    say_start(&g->guard);
     return note(g, NULL);
 }
 
@@ -199,6 +209,20 @@ mg_err mg_guarding_look(mg_guarding *g, const mg_snapshot *now, int64_t update, 
     return err;
 }
 
+// What could not be measured is said in words.
+static void say_verdict(const mg_guard *g, const mg_guard_verdict *v) {
+    char gain[128] = "gain not measured", dip[64];
+    if (v->n > 1) snprintf(gain, sizeof gain, "gain %+.4g [%.4g, %.4g]", v->gain.mean, v->gain.low, v->gain.high);
+    if (g->looks == 0)
+        snprintf(dip, sizeof dip, "no dip measured: no look had a pair");
+    else if (!(g->span > 0))
+        snprintf(dip, sizeof dip, "no dip measured: the start has nothing to lose");
+    else
+        snprintf(dip, sizeof dip, "worst dip %.2f of the span", mg_guard_dip(g));
+    mg_log(MG_LOG_INFO, "guard: %s over %lld pairs: %s; %s, %lld rollbacks, %lld pairs at %lld looks", gain,
+           (long long)v->n, mg_guard_word(v), dip, (long long)g->rollbacks, (long long)g->pairs, (long long)g->looks);
+}
+
 mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scratch) {
     const size_t     mark = mg_arena_mark(scratch);
     const int64_t    n    = g->config->verdict_episodes;
@@ -210,9 +234,6 @@ mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scrat
     if (!err) err = note(g, &v);
     mg_arena_reset(scratch, mark);
     if (err) return err;
-    mg_log(MG_LOG_INFO, "guard: gain %+.4g [%.4g, %.4g] over %lld pairs: %s; worst dip %.2f of the span, %lld "
-           "rollbacks, %lld pairs at %lld looks", v.gain.mean, v.gain.low, v.gain.high, (long long)v.n,
-           mg_guard_word(&v), mg_guard_dip(&g->guard), (long long)g->guard.rollbacks, (long long)g->guard.pairs,
-           (long long)g->guard.looks);
+    say_verdict(&g->guard, &v);
     return MG_OK;
 }

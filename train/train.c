@@ -202,6 +202,26 @@ static mg_err check_guard(const trainer *t) {
     return mg_fail(MG_CONFIG, "guard.enabled: found true, wanted false: %s does not act in a world", a->name);
 }
 
+// Does the policy act in the world in this update?
+static bool acts(const trainer *t, int64_t update) {
+    const mg_algo *a = t->settings.algo;
+    return a->plan || (a->act && a->steps_end(t->learner, update) > a->steps(t->learner));
+}
+
+// A guard that is never to look watches nothing.
+static mg_err check_looks(const trainer *t) {
+    const mg_guard_config *c     = &t->settings.guard;
+    int64_t                begun = 0;
+    while (begun < t->updates && !acts(t, begun)) begun++;
+    if (!c->enabled || mg_guard_looks(c, begun, t->updates) > 0) return MG_OK;
+    if (begun == t->updates)
+        return mg_fail(MG_CONFIG, "guard.enabled: found true, wanted false: the policy acts in the world in none of "
+                                  "%lld updates", (long long)t->updates);
+    return mg_fail(MG_CONFIG, "guard.every: found %lld, with guard.dense %lld, wanted at most %lld: so many updates "
+                              "act in the world, and none is looked behind", (long long)c->every, (long long)c->dense,
+                   (long long)(t->updates - begun));
+}
+
 static mg_err open_all(trainer *t) {
     const mg_train_options *o = t->options;
     mg_err err = mg_arena_init(&t->run_arena, "run", RUN_ARENA_MAX);
@@ -223,6 +243,7 @@ static mg_err open_all(trainer *t) {
     if (!err) err = open_world(t);
     if (!err) err = mg_job_policy(&t->job, &t->settings, &t->tokenizer);
     if (!err) err = open_learner(t);
+    if (!err) err = check_looks(t);
     if (!err && t->settings.algo->needs_resets && !o->resume) err = check_resets(t);
     if (!err)
         err = mg_run_open(&t->run, t->settings.run.out, o->resume,
@@ -385,12 +406,6 @@ static mg_err open_guard(trainer *t) {
     t->over             = t->guarding.guard.stopped;
     ease(t);
     return mg_guarding_resume(&t->guarding, &t->step_arena);
-}
-
-// Does the policy act in the world in this update?
-static bool acts(const trainer *t, int64_t update) {
-    const mg_algo *a = t->settings.algo;
-    return a->plan || (a->act && a->steps_end(t->learner, update) > a->steps(t->learner));
 }
 
 // How the policy is sampled is the algorithm's to say.
