@@ -99,6 +99,10 @@ static mg_guard_decision roll_back(mg_guard *g, const mg_guard_config *c, int64_
     return MG_GUARD_ROLLBACK;
 }
 
+mg_guard_decision mg_guard_broke(mg_guard *g, const mg_guard_config *c, int64_t update) {
+    return roll_back(g, c, update);
+}
+
 mg_guard_decision mg_guard_look(mg_guard *g, const mg_guard_config *c, int64_t update, const double *now,
                                 const double *start, int64_t n) {
     const double least = tolerance(g, c);

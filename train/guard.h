@@ -20,7 +20,7 @@
 //        60            13               14        16        17
 //       300            15               16        18        19
 //
-// That is two looks of ten pairs.
+// That is two looks of ten pairs. Learning that leaves the finite is rolled back without any.
 //
 // The tolerance is `margin` of the span, which is what the starting policy is ahead of random actions (or of nothing,
 // where a world has no random policy). How deep a policy fell is measured in spans as well:
@@ -111,6 +111,8 @@ bool mg_guard_due(const mg_guard *g, const mg_guard_config *c, int64_t update);
 // nothing.
 mg_guard_decision mg_guard_look(mg_guard *g, const mg_guard_config *c, int64_t update, const double *now,
                                 const double *start, int64_t n);
+// Learning behind update `update` has left the finite: a collapse that needs no pairs. ROLLBACK or STOP.
+mg_guard_decision mg_guard_broke(mg_guard *g, const mg_guard_config *c, int64_t update);
 double mg_guard_dip(const mg_guard *g);                                // D; 0 before the first look; NaN: none
 double mg_guard_wealth(const mg_guard *g, const mg_guard_config *c);   // 1: a rollback. Of the detector's threshold
 

@@ -209,6 +209,22 @@ mg_err mg_guarding_look(mg_guarding *g, const mg_snapshot *now, int64_t update, 
     return err;
 }
 
+mg_err mg_guarding_broke(mg_guarding *g, const mg_snapshot *now, int64_t update, const char *why, mg_metrics *m,
+                         bool *over, mg_arena *scratch) {
+    const size_t mark = mg_arena_mark(scratch);
+    mg_log(MG_LOG_WARN, "guard: learning has left the finite: %s", why);
+    const mg_guard_decision d = mg_guard_broke(&g->guard, g->config, update);
+    mg_metrics_add(m, "guard_rollback", 1);
+    mg_metrics_add(m, "guard_good", (double)g->guard.good);
+    mg_err err = carry_out(g, d, now, update, over, scratch);
+    // A step that was refused has left its gradient, which no checkpoint has.
+    for (int i = 0; i < now->n_parts; i++)
+        if (now->parts[i].model->grads) mg_model_zero_grads(now->parts[i].model);
+    if (!err) err = note(g, NULL);
+    mg_arena_reset(scratch, mark);
+    return err;
+}
+
 // What could not be measured is said in words.
 static void say_verdict(const mg_guard *g, const mg_guard_verdict *v) {
     char gain[128] = "gain not measured", dip[64];

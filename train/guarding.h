@@ -43,6 +43,11 @@ void mg_guarding_count(mg_guarding *g, const mg_episode *episodes, int64_t n);
 mg_err mg_guarding_look(mg_guarding *g, const mg_snapshot *now, int64_t update, mg_metrics *m, bool *over,
                         mg_arena *scratch) MG_MUST_USE;
 
+// Instead of that look, where learning has left the finite for the reason `why`: goes back, as behind a collapse.
+// Metrics guard_rollback and guard_good.
+mg_err mg_guarding_broke(mg_guarding *g, const mg_snapshot *now, int64_t update, const char *why, mg_metrics *m,
+                         bool *over, mg_arena *scratch) MG_MUST_USE;
+
 // At the run's end: plays the verdict's pairs, and completes the note.
 mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scratch) MG_MUST_USE;
 #endif

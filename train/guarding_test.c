@@ -325,6 +325,74 @@ static void a_collapse_into_faults_is_taken_back(void **state) {
     same_parts(in_run("faults", "checkpoints/000004"), in_run("faults", "checkpoints/000006"));
 }
 
+// A temperature that grows by e with every step has no number in the end, behind update 7. The step that made the policy
+// so sure goes with the networks; only the last look is near.
+#define DIVERGES LEARNS("sac") "sac.alpha_lr=1 guard.dense=0 guard.every=11 "
+enum { BROKE = 7 };
+
+static void learning_that_leaves_the_finite_is_taken_back(void **state) {
+    (void)state;
+    int64_t n, m;
+    ok(train("broke", DIVERGES "checkpoint_every=1", false));
+    const mg_point *back = points_of("broke", "guard_rollback", &n);
+    const mg_point *steps = points_of("broke", "steps", &m);
+    assert_true(n == 2 && m == UPDATES); // what broke, and the look
+    assert_true(back[0].update == BROKE && back[0].value == 1 && back[1].update == 10 && back[1].value == 0);
+    assert_true(steps[BROKE].value < 16 * (BROKE + 1) && steps[BROKE].value > 16 * BROKE); // within a block
+    assert_true(steps[UPDATES - 1].value >= 192 && steps[UPDATES - 1].value < 192 + STEPS); // made up for
+    same_parts(in_run("broke", "checkpoints/000008"), in_run("broke", "guard/good/000000"));
+    for (int u = BROKE + 1; u < UPDATES; u++) assert_true(moved("broke", u) > 0 && moved("broke", u) < 1e-4f);
+    json_t *note = json_loads(note_of("broke"), 0, NULL);
+    int     update, good;
+    assert_int_equal(json_unpack(note, "{s:[{s:i, s:i}!]}", "rollbacks", "update", &update, "good", &good), 0);
+    assert_true(update == BROKE && good == 0);
+    json_decref(note);
+}
+
+static void and_so_it_is_in_a_life_that_goes_on(void **state) {
+    (void)state;
+    uint8_t   head[32], again[32];
+    mg_store *s;
+    for (int at = BROKE - 1; at <= BROKE + 2; at++) {
+        ok(train("broken", DIVERGES "checkpoint_every=1", false));
+        assert_int_equal(system(mg_path(&arena, "cd %s && rm -r model && for c in checkpoints/*; do "
+                                        "[ ${c##*/} -gt %06d ] && rm -r $c; done; true", run_folder("broken"), at)), 0);
+        ok(train("broken", DIVERGES "checkpoint_every=1", true));
+        same_parts(in_run("broke", "checkpoints/000012"), in_run("broken", "checkpoints/000012"));
+        same_file(in_run("broke", "replay.bin"), in_run("broken", "replay.bin"));
+        assert_string_equal(note_of("broke"), note_of("broken"));
+        s = store_of("broke");
+        ok(mg_store_head(s, head));
+        mg_store_close(s), s = store_of("broken");
+        ok(mg_store_head(s, again));
+        mg_store_close(s);
+        assert_memory_equal(head, again, 32);
+        assert_int_equal(system(mg_path(&arena, "rm -r %s", run_folder("broken"))), 0);
+    }
+}
+
+// Looks that see nothing call a policy good whose temperature is on its way: gone back to, it leaves again.
+static void what_leaves_again_ends_the_run(void **state) {
+    (void)state;
+    int64_t n;
+    ok(train("leaves", LEARNS("sac") "sac.alpha_lr=1 guard.margin=10 guard.rollbacks=2 checkpoint_every=1", false));
+    const mg_point *back = points_of("leaves", "guard_rollback", &n);
+    assert_int_equal(n, BROKE + 3);
+    for (int u = 0; u < n; u++) assert_true(back[u].value == (u >= BROKE));
+    json_t *note = json_loads(note_of("leaves"), 0, NULL);
+    int     stopped;
+    assert_int_equal(json_unpack(note, "{s:b}", "stopped", &stopped), 0);
+    json_decref(note);
+    assert_true(stopped == 1);
+}
+
+// Without a guard, or before it has begun, it ends the run as ever.
+static void without_a_guard_it_is_an_error(void **state) {
+    (void)state;
+    assert_int_equal(train("unguarded", DIVERGES "guard.enabled=false", false), MG_NUMERIC);
+    assert_non_null(strstr(mg_err_detail(), "update 7"));
+}
+
 #define LETTERS                                                                                                \
     "algo=ppo threads=1 response_max=12 prompt_max=40 ppo.updates=6 ppo.episodes=12 ppo.critic_init=policy "      \
     "ppo.temperature=1 ppo.schedule=constant ppo.clip_norm=0 guard.step_factor=1e-3 guard.margin=0 "
@@ -370,6 +438,10 @@ int main(void) {
         cmocka_unit_test(a_life_that_goes_on_goes_back_to_the_same_state),
         cmocka_unit_test(so_does_one_in_bfloat16),
         cmocka_unit_test(a_collapse_into_faults_is_taken_back),
+        cmocka_unit_test(learning_that_leaves_the_finite_is_taken_back),
+        cmocka_unit_test(and_so_it_is_in_a_life_that_goes_on),
+        cmocka_unit_test(what_leaves_again_ends_the_run),
+        cmocka_unit_test(without_a_guard_it_is_an_error),
         cmocka_unit_test(language_models_are_watched_alike),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

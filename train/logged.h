@@ -11,7 +11,7 @@
 mg_err mg_job_logged(mg_job *job, const char *path) MG_MUST_USE;
 
 // A run goes on with the set that it was begun with: the note "data" of its store has the number of transitions and
-// the SHA-256 of what was read (n, obs, act, observations, actions, rewards, next, terminals), and is written where there
-// is none. No data: nothing happens. Errors: MG_CONFIG (another set: found and wanted), those of the store.
+// the SHA-256 of what was read (n, obs, act, observations, actions, rewards, next, terminals), and is written where
+// there is none. No data: nothing happens. Errors: MG_CONFIG (another set: found and wanted), those of the store.
 mg_err mg_job_logged_same(const mg_job *job, const char *path, mg_store *store) MG_MUST_USE;
 #endif

@@ -423,43 +423,14 @@ static mg_err begin_guard(trainer *t, int64_t update) {
     return err ? err : mg_guarding_begin(&t->guarding, &s, update, &t->step_arena);
 }
 
-static mg_err look_at_guard(trainer *t, int64_t update, const mg_collected *c, mg_metrics *m) {
+static mg_err look_at_guard(trainer *t, int64_t update, const mg_collected *c, bool broke, mg_metrics *m) {
     const mg_snapshot s = learnt(t);
     if (!t->settings.guard.enabled) return MG_OK;
     mg_guarding_count(&t->guarding, c->all, c->n_all);
+    if (broke) return MG_OK; // what a look would see is the state that was gone back to
     mg_err err = mg_guarding_look(&t->guarding, &s, update, m, &t->over, &t->step_arena);
     ease(t);
     return err;
-}
-
-static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
-    const mg_algo *a   = t->settings.algo;
-    mg_collected   c   = {0};
-    mg_err         err = MG_OK;
-    mg_arena_reset(&t->step_arena, 0);
-    *m = (mg_metrics){0};
-    err = begin_guard(t, update);
-    if (err) return fail_at(t, err, update, 0);
-    if (a->plan) {
-        err = collect(t, update, &c);
-        if (err) return err;
-        count(t, &c, m);
-        if (mg_gate_stopped(&t->gate) || c.n_kept == 0) return fail_unclean(t, update, &c, m);
-    }
-    if (a->act) {
-        err = collect_steps(t, update, &c);
-        if (err) return err;
-        count(t, &c, m);
-        if (mg_gate_stopped(&t->gate)) return fail_unclean(t, update, &c, m);
-    }
-    err = learn(t, update, &c, m);
-    if (err) return err;
-    const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
-    if (look && a->evaluate) err = a->evaluate(t->learner, m);
-    if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
-    if (!err) err = look_at_guard(t, update, &c, m);
-    if (!err) err = record(t, update, &c, !t->control, m);
-    return err ? fail_at(t, err, update, 0) : MG_OK;
 }
 
 // A loss is looked at before the step that it leads to; what the last step made of the weights
@@ -471,6 +442,54 @@ static mg_err check_weights(const mg_part *parts, int n) {
                 return mg_fail(MG_NUMERIC, "weight %lld is %g", (long long)k,
                                (double)parts[i].model->weights[k]);
     return MG_OK;
+}
+
+static mg_err check_learnt(trainer *t) {
+    const mg_snapshot s = learnt(t);
+    return check_weights(s.parts, s.n_parts);
+}
+
+// To a guard, learning that leaves the finite is a collapse. What else is wrong, or without one, stays an error.
+static mg_err recover(trainer *t, mg_err err, int64_t update, mg_metrics *m, bool *broke) {
+    const mg_snapshot s = learnt(t);
+    if (err != MG_NUMERIC || t->guarding.guard.begun < 0 || *broke) return err;
+    const char *why = mg_arena_strdup(&t->step_arena, mg_err_detail());
+    *broke = true;
+    err    = mg_guarding_broke(&t->guarding, &s, update, why, m, &t->over, &t->step_arena);
+    ease(t);
+    return err;
+}
+
+static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
+    const mg_algo *a   = t->settings.algo;
+    mg_collected   c   = {0};
+    mg_err         err = MG_OK;
+    bool           broke = false;
+    mg_arena_reset(&t->step_arena, 0);
+    *m = (mg_metrics){0};
+    err = begin_guard(t, update);
+    if (err) return fail_at(t, err, update, 0);
+    if (a->plan) {
+        err = collect(t, update, &c);
+        if (err) return err;
+        count(t, &c, m);
+        if (mg_gate_stopped(&t->gate) || c.n_kept == 0) return fail_unclean(t, update, &c, m);
+    }
+    if (a->act) {
+        err = recover(t, collect_steps(t, update, &c), update, m, &broke);
+        if (err) return err;
+        count(t, &c, m);
+        if (mg_gate_stopped(&t->gate)) return fail_unclean(t, update, &c, m);
+    }
+    err = recover(t, learn(t, update, &c, m), update, m, &broke);
+    if (!err && t->guarding.guard.begun >= 0) err = recover(t, check_learnt(t), update, m, &broke);
+    if (err) return err;
+    const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
+    if (look && a->evaluate) err = a->evaluate(t->learner, m);
+    if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
+    if (!err) err = look_at_guard(t, update, &c, broke, m);
+    if (!err) err = record(t, update, &c, !t->control, m);
+    return err ? fail_at(t, err, update, 0) : MG_OK;
 }
 
 static mg_err checkpoint(trainer *t, int64_t done) {
