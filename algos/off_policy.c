@@ -118,7 +118,9 @@ static mg_err load_moments(mg_off_policy *l) {
     const char *actor  = mg_path(l->job->run, "%s/optimiser.safetensors", l->job->model_folder);
     const char *critic = mg_path(l->job->run, "%s/critic/optimiser.safetensors", l->job->model_folder);
     const bool  keep   = strcmp(l->config.moments, "keep") == 0 && mg_file_exists(actor) && mg_file_exists(critic);
-    mg_log(MG_LOG_INFO, "%s: Adam's moments %s", l->job->model_folder, keep ? "are carried on" : "begin at 0");
+    mg_log(MG_LOG_INFO, "%s: policy%s", l->job->model_folder,
+           keep ? ", critics and Adam's moments are carried on"
+                : " and critics are carried on; Adam's moments begin at 0");
     mg_err err = keep ? mg_adamw_load(&l->actor_opt, actor) : MG_OK;
     return keep && !err ? mg_adamw_load(&l->critic_opt, critic) : err;
 }

@@ -140,6 +140,25 @@ static void from_data_to_the_world(void **state) {
 }
 
 // Of as many rows, under the same name, and of another policy: only what is in it tells.
+static void what_a_run_carries_on_from_another_is_said(void **state) {
+    (void)state;
+    cli_outcome o = cli("train examples/sac.yaml --out kin --model sac-one " SMALL("sac") "--sac.alpha 0.163 "
+                        "--sac.alpha_lr 0");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "sac-one/model: policy, critics and Adam's moments are carried on\n"));
+    assert_non_null(strstr(o.err, "sac-one/model: the temperature is not carried on, it begins at alpha, 0.163\n"));
+    mg_store *store;
+    mg_point *alpha;
+    int64_t   n;
+    assert_int_equal(mg_store_open(&store, "kin/run.db"), MG_OK);
+    assert_int_equal(mg_store_metric_read(store, "alpha", &cli_arena, &alpha, &n), MG_OK);
+    assert_int_equal(mg_store_close(store), MG_OK);
+    assert_true(n > 0 && alpha[0].value > 0.1629 && alpha[n - 1].value < 0.1631);
+    o = cli("train examples/td3.yaml --out kin-td3 --model td3-one " SMALL("td3") "--td3.moments reset");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "td3-one/model: policy and critics are carried on; Adam's moments begin at 0\n"));
+}
+
 static void a_run_goes_on_with_the_data_that_it_was_begun_with(void **state) {
     (void)state;
     write_data("other.hdf5", 3, "pendulum", -1);
@@ -239,6 +258,7 @@ int main(void) {
         cmocka_unit_test(what_it_says_of_itself),
         cmocka_unit_test(a_trained_policy_plays),
         cmocka_unit_test(from_data_to_the_world),
+        cmocka_unit_test(what_a_run_carries_on_from_another_is_said),
         cmocka_unit_test(a_run_goes_on_with_the_data_that_it_was_begun_with),
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_process_may_be_learnt_from_episode_by_episode),
