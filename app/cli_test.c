@@ -436,7 +436,7 @@ static void episodes_are_recorded(void **state) {
                 json_array_get(test, (size_t)number(row, "item")), "prompt")));
         moved |= number(row, "item") != (double)i / 3;
         assert_int_equal(number(row, "episode"), i);
-        assert_int_equal(number(row, "update"), 0);
+        assert_int_equal(number(row, "update"), 1);
         assert_int_equal(json_array_size(tokens), strlen(roles));
         assert_int_equal(json_array_size(logp), strlen(roles));
         assert_int_equal(strspn(roles, "ep"), strlen(roles));
@@ -558,7 +558,7 @@ static void metrics_are_exported(void **state) {
     assert_int_equal(lines(csv), 3);
     // The same numbers in both, column by column.
     char *at = mg_arena_strdup(&cli_arena, csv), *names = strsep(&at, "\n"), *name;
-    strsep(&at, "\n"); // update 0
+    strsep(&at, "\n"); // update 1
     char         *values = strsep(&at, "\n");
     const json_t *row    = json_array_get(rows, 1);
     size_t        n      = 0;
@@ -571,7 +571,7 @@ static void metrics_are_exported(void **state) {
     json_object_foreach(json_object_get(said, "metrics"), key, value) assert_float_equal(
         number(row, key), json_number_value(value), 1e-8 * (1 + fabs(json_number_value(value))));
     json_decref(said);
-    assert_int_equal(number(row, "update"), 1);
+    assert_int_equal(number(row, "update"), 2);
     json_decref(rows);
     cli_refused(2, "export ppo --metrics m.csv", "m.csv is there already");
     cli_refused(2, "export ppo --metrics m.txt", ".csv");
@@ -610,6 +610,24 @@ static void the_doctor_says_what_is_missing(void **state) {
     cli_status(p, strstr(p.out, "\nmissing ") || strncmp(p.out, "missing ", 8) == 0 ? 1 : 0);
 }
 
+// What the doctor says of the robots is what happens to who wants one.
+static void the_doctor_knows_whether_there_are_robots(void **state) {
+    (void)state;
+    static const char *const names[] = {"hopper", "half-cheetah", "walker2d", "ant"};
+    json_t                  *r       = json_loads(cli("doctor --json").out, 0, NULL);
+    const cli_outcome        o       = cli("rollout --world hopper --policy zero --episodes 1 --out hops");
+    if (o.status) {
+        assert_string_equal(state_of(r, "MuJoCo"), "note");
+        const char *text = cli("doctor").out;
+        assert_non_null(strstr(text, "hopper, half-cheetah, walker2d and ant will not run"));
+        assert_non_null(strstr(text, "tools/mujoco.sh && make build"));
+    } else {
+        assert_string_equal(state_of(r, "MuJoCo"), "ok");
+        for (int i = 0; i < 4; i++) assert_string_equal(state_of(r, names[i]), "ok");
+    }
+    json_decref(r);
+}
+
 static void the_cells_are_listed(void **state) {
     (void)state;
     json_t *r = cli_json("reproduce drpo --list --json");
@@ -641,6 +659,7 @@ int main(void) {
         cmocka_unit_test(models_are_exported),
         cmocka_unit_test(metrics_are_exported),
         cmocka_unit_test(the_doctor_says_what_is_missing),
+        cmocka_unit_test(the_doctor_knows_whether_there_are_robots),
         cmocka_unit_test(the_cells_are_listed),
     };
     return cmocka_run_group_tests(tests, cli_open, cli_close);

@@ -167,8 +167,8 @@ static mg_err carry_out(mg_guarding *g, mg_guard_decision d, const mg_snapshot *
     case MG_GUARD_ROLLBACK:
     case MG_GUARD_STOP: break;
     }
-    mg_log(MG_LOG_WARN, "guard: update %lld: the policy has collapsed; back to what it was behind the first %lld "
-           "updates%s", (long long)update, (long long)g->guard.good,
+    mg_log(MG_LOG_WARN, "guard: update %lld: the policy has collapsed; back to what it was behind update %lld%s",
+           mg_update_number(update), (long long)g->guard.good,
            *over ? ", and no further" : ", with smaller steps");
     return mg_good_load(g->run, g->guard.good, now, scratch);
 }
@@ -236,7 +236,8 @@ static void say_verdict(const mg_guard *g, const mg_guard_verdict *v) {
     else
         snprintf(dip, sizeof dip, "worst dip %.2f of the span", mg_guard_dip(g));
     mg_log(MG_LOG_INFO, "guard: %s over %lld pairs: %s; %s, %lld rollbacks, %lld pairs at %lld looks", gain,
-           (long long)v->n, mg_guard_word(v), dip, (long long)g->rollbacks, (long long)g->pairs, (long long)g->looks);
+           (long long)v->n, mg_guard_word(v), dip, (long long)mg_guard_backs(g), (long long)g->pairs,
+           (long long)g->looks);
 }
 
 mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scratch) {
@@ -250,6 +251,7 @@ mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scrat
     if (!err) err = note(g, &v);
     mg_arena_reset(scratch, mark);
     if (err) return err;
+    g->verdict = mg_guard_word(&v);
     say_verdict(&g->guard, &v);
     return MG_OK;
 }
