@@ -246,7 +246,7 @@ static void a_hang_up_asks_as_ctrl_c_does(void **state) {
     const char *said = strstr(o.err, STOPPING);
     assert_non_null(said);
     assert_null(strstr(said + 1, STOPPING));
-    assert_non_null(strstr(said, "stopped before update"));
+    assert_non_null(strstr(said, "stopped behind update"));
     cli_status(cli(PPO "hung --resume"), 0);
     same_as_whole("hung");
 }
@@ -254,15 +254,15 @@ static void a_hang_up_asks_as_ctrl_c_does(void **state) {
 // In an update that takes longer than anybody waits. Of two signals at once either may come first.
 static void asked_twice_it_ends_at_once(void **state) {
     (void)state;
-    const pid_t pid = cli_start_until("long", "replay.bin", "train --algo sac --world pendulum --out long --threads 1 "
-                                      "--sac.steps 1000000 --sac.block 1000000 --sac.start_steps 999999 "
+    const pid_t pid = cli_start_until("endless", "replay.bin", "train --algo sac --world pendulum --out endless "
+                                      "--threads 1 --sac.steps 1000000 --sac.block 1000000 --sac.start_steps 999999 "
                                       "--sac.replay 1000");
     assert_int_equal(kill(pid, SIGINT), 0);
     assert_int_equal(kill(pid, SIGTERM), 0);
     const cli_outcome o = cli_wait(pid);
     assert_true(o.status == 128 + SIGINT || o.status == 128 + SIGTERM);
     assert_non_null(strstr(o.err, STOPPING));
-    assert_null(strstr(o.err, "stopped before"));
+    assert_null(strstr(o.err, "stopped behind"));
 }
 
 static void kill_9_costs_no_more_than_the_updates_since_a_checkpoint(void **state) {

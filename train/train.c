@@ -514,6 +514,7 @@ static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
     const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
     if (look && a->evaluate) err = a->evaluate(t->learner, m);
     if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
+    err = recover(t, err, update, m, &broke);
     if (!err) err = look_at_guard(t, update, &c, broke, m);
     if (!err) err = record(t, update, &c, !t->control, m);
     return err ? fail_at(t, err, update, 0) : MG_OK;
