@@ -186,11 +186,21 @@ static mg_replay_shape shape_of(const mg_control *c) {
                              .margin = least(most(between, s.block) + 2 * turns_max(class), rows_ever(c) - capacity)};
 }
 
+// A file that an older build made for this run reserves more, and does as well.
+static mg_replay_shape shape_at(const mg_control *c, const char *path) {
+    const mg_replay_shape want = shape_of(c);
+    mg_replay_shape       there;
+    if (!mg_file_exists(path) || mg_replay_shape_read(path, &there)) return want;
+    const bool roomy = there.capacity == c->algo->stepping(c->learner).replay && there.margin >= want.margin;
+    return roomy && there.obs == want.obs && there.act == want.act ? there : want;
+}
+
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) {
-    const mg_stepping     s     = c->algo->stepping(c->learner);
-    const mg_replay_shape shape = shape_of(c);
+    const mg_stepping s    = c->algo->stepping(c->learner);
+    const char       *path = mg_path(arena, "%s/replay.bin", folder);
     if (rows_ever(c) == 0) return MG_OK; // data alone are learnt from
-    mg_err err = mg_replay_open(&c->replay, mg_path(arena, "%s/replay.bin", folder), &shape);
+    const mg_replay_shape shape = shape_at(c, path);
+    mg_err                err   = mg_replay_open(&c->replay, path, &shape);
     if (!err) err = mg_replay_rewind(c->replay, s.buffer->rows, s.buffer->rows > 0 ? s.buffer->head : NULL);
     c->kept = s.buffer->rows;
     return err;

@@ -348,6 +348,30 @@ static void the_file_has_room_for_what_can_come_and_no_more(void **state) {
     }
 }
 
+// Of builds that reserved capacity and margin whatever the run's length. Less room than is needed is refused.
+static void a_file_with_more_room_is_gone_on_with(void **state) {
+    (void)state;
+    const mg_replay_shape shapes[] = {{SEES, 1, 500, 64 * 30 + 24}, {SEES, 1, 499, 64 * 30 + 24}, {SEES, 1, 500, 23},
+                                      {SEES, 2, 500, 64 * 30 + 24}};
+    for (int i = 0; i < 4; i++) {
+        bench      *b = opened((plan){0}, "steps=600 replay=500", NULL);
+        mg_replay  *older;
+        struct stat file;
+        const char *path = mg_path(&b->run, "%s/replay.bin", b->folder);
+        ok(mg_replay_open(&older, path, &shapes[i]));
+        mg_replay_close(older);
+        assert_int_equal(mg_control_open(&b->control, b->folder, &b->run), i == 0 ? MG_OK : MG_MISMATCH);
+        if (i == 0) {
+            b->job.replay = b->control.replay;
+            for (int64_t u = 0; u < 20; u++) ok(block(b, u));
+            assert_int_equal(mg_replay_low(b->control.replay), 100);
+            assert_int_equal(stat(path, &file), 0);
+            assert_int_equal(file.st_size, 4096 + 96 * (500 + 64 * 30 + 24 + 1));
+        }
+        ended(b, true);
+    }
+}
+
 static void what_has_room_for_all_asks_for_no_checkpoint(void **state) {
     (void)state;
     bench *b = started((plan){0}, "steps=300 replay=20");
@@ -449,6 +473,7 @@ int main(void) {
         cmocka_unit_test(a_marked_buffer_is_gone_back_to_and_comes_out_the_same),
         cmocka_unit_test(a_full_margin_asks_for_a_checkpoint),
         cmocka_unit_test(the_file_has_room_for_what_can_come_and_no_more),
+        cmocka_unit_test(a_file_with_more_room_is_gone_on_with),
         cmocka_unit_test(what_has_room_for_all_asks_for_no_checkpoint),
         cmocka_unit_test(the_ledger_names_what_could_be_drawn_and_its_head),
         cmocka_unit_test(a_step_that_enters_at_once_can_be_drawn_behind_itself),

@@ -325,8 +325,8 @@ static void a_collapse_into_faults_is_taken_back(void **state) {
     same_parts(in_run("faults", "checkpoints/000004"), in_run("faults", "checkpoints/000006"));
 }
 
-// A temperature that grows e-fold with every step has no number in the end, in the eighth update. Gone back to the start, steps
-// are too small for it to grow again.
+// A temperature that grows e-fold with every step has no number in the end, in the eighth update. Gone back to the
+// start, steps are too small for it to grow again.
 #define DIVERGES LEARNS("sac") "sac.alpha_lr=1 guard.dense=0 guard.every=11 "
 enum { BROKE = 7 };
 
