@@ -116,7 +116,8 @@ mg_err mg_guarding_begin(mg_guarding *g, const mg_snapshot *now, int64_t update,
     mg_err       err = copy_start(g, now->parts[0].model);
     if (!err) err = mg_folder_make(mg_path(scratch, "%s/guard", g->run->folder));
     if (!err) err = mg_model_save(g->start, start_folder(g, scratch), MG_FILE_F32, g->origin);
-    if (!err) err = mg_good_save(g->run, update, now, g->origin, scratch);
+    if (!err) err = mg_kept_save(g->run, MG_KEPT_GOOD, update, now, g->origin, scratch);
+    if (!err && g->config->keep_best) err = mg_kept_save(g->run, MG_KEPT_BEST, update, now, g->origin, scratch);
     if (!err) err = play(g, g->start, NULL, MEASURE, MG_GUARD_START, returns, scratch);
     if (!err) err = measure_random(g, &random, scratch);
     mg_arena_reset(scratch, mark);
@@ -158,19 +159,25 @@ static mg_err play_pairs(mg_guarding *g, const mg_model *policy, int64_t what, i
     return err ? err : play(g, g->start, NULL, what, n, start, scratch);
 }
 
+static mg_err keep(mg_guarding *g, const mg_snapshot *now, mg_arena *scratch) {
+    mg_err err = mg_kept_save(g->run, MG_KEPT_GOOD, g->guard.good, now, g->origin, scratch);
+    if (err || !g->config->keep_best || g->guard.best != g->guard.good) return err;
+    return mg_kept_save(g->run, MG_KEPT_BEST, g->guard.best, now, g->origin, scratch);
+}
+
 static mg_err carry_out(mg_guarding *g, mg_guard_decision d, const mg_snapshot *now, int64_t update, bool *over,
                         mg_arena *scratch) {
     *over = d == MG_GUARD_STOP;
     switch (d) {
     case MG_GUARD_GO: return MG_OK;
-    case MG_GUARD_GOOD: return mg_good_save(g->run, g->guard.good, now, g->origin, scratch);
+    case MG_GUARD_GOOD: return keep(g, now, scratch);
     case MG_GUARD_ROLLBACK:
     case MG_GUARD_STOP: break;
     }
     mg_log(MG_LOG_WARN, "guard: update %lld: the policy has collapsed; back to what it was behind update %lld%s",
            mg_update_number(update), (long long)g->guard.good,
            *over ? ", and no further" : ", with smaller steps");
-    return mg_good_load(g->run, g->guard.good, now, scratch);
+    return mg_kept_load(g->run, MG_KEPT_GOOD, g->guard.good, now, scratch);
 }
 
 // Means over the pairs of which both went well, if there are any.
@@ -238,6 +245,11 @@ static void say_verdict(const mg_guard *g, const mg_guard_verdict *v) {
     mg_log(MG_LOG_INFO, "guard: %s over %lld pairs: %s; %s, %lld rollbacks, %lld pairs at %lld looks", gain,
            (long long)v->n, mg_guard_word(v), dip, (long long)mg_guard_backs(g), (long long)g->pairs,
            (long long)g->looks);
+}
+
+mg_err mg_guarding_best(mg_guarding *g, const mg_snapshot *now, mg_arena *scratch) {
+    if (!g->config->keep_best) return MG_OK;
+    return mg_kept_load(g->run, MG_KEPT_BEST, g->guard.best, now, scratch);
 }
 
 mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scratch) {

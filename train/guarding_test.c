@@ -239,27 +239,56 @@ static void a_run_that_collapses_is_taken_back(void **state) {
 static void the_account_tells_it(void **state) {
     (void)state;
     int64_t         n;
-    int             update, good, collapsed, evaluated, steps, learnt, pairs;
-    double          share, dip, start, span;
+    int             update, good, collapsed, evaluated, steps, learnt, pairs, best;
+    double          share, dip, span, gain, fall = 0, most = 0;
     const char     *verdict;
     json_t         *note   = json_loads(note_of("td3_c"), 0, NULL);
-    const mg_point *return_ = points_of("td3_c", "guard_return", &n);
-    double          worst = INFINITY;
-    assert_int_equal(json_unpack(note, "{s:[{s:i, s:i}], s:b, s:{s:i, s:i}, s:{s:i}, s:F, s:F, s:F, s:F, s:s, s:i}",
-                                 "rollbacks", "update", &update, "good", &good, "collapsed", &collapsed, "evaluation",
+    const mg_point *now = points_of("td3_c", "guard_return", &n), *start = points_of("td3_c", "guard_start", &n);
+    assert_int_equal(json_unpack(note, "{s:[{s:i, s:i}], s:b, s:{s:i, s:i}, s:{s:i}, s:F, s:F, s:F, s:s, s:i, s:i, "
+                                 "s:F}", "rollbacks", "update", &update, "good", &good, "collapsed", &collapsed,
+                                 "evaluation",
                                  "episodes", &evaluated, "steps", &steps, "training", "steps", &learnt, "step_share",
-                                 &share, "dip", &dip, "start_return", &start, "span", &span, "verdict", &verdict,
-                                 "verdict_pairs", &pairs), 0);
+                                 &share, "dip", &dip, "span", &span, "verdict", &verdict, "verdict_pairs", &pairs,
+                                 "best", &best, "best_gain", &gain), 0);
     assert_true(update == BACK + 1 && good == GOOD && collapsed == 1 && pairs == 40);
     // J_0 and random actions by 20 each, twelve looks of ten pairs, a verdict of forty; eight steps each.
     assert_int_equal(evaluated, 20 + 20 + 2 * (12 * 10 + 40));
     assert_int_equal(steps, 8 * evaluated);
     assert_int_equal(learnt, 192);
     near(share, (double)steps / 192, 1e-6);
-    for (int64_t i = 0; i < n; i++) worst = fmin(worst, return_[i].value);
-    near(dip, (start - worst) / span, 1e-6);
+    for (int64_t i = 0; i < n; i++) fall = fmax(fall, start[i].value - now[i].value);
+    near(dip, fall / span, 1e-6);
     assert_true(dip > .5 && strlen(verdict) > 1);
+    // The run ended with the look that gained most.
+    for (int64_t i = 0; i < n; i++) most = fmax(most, now[i].value - start[i].value);
+    near(gain, most, 1e-6);
+    same_file(in_run("td3_c", "model/model.safetensors"),
+              in_run("td3_c", mg_path(&arena, "guard/best/%06d/model.safetensors", best)));
     json_decref(note);
+}
+
+// Looks at the first four updates alone, in which nothing is learnt: the run does not end with what is learnt later.
+static void the_start_is_kept_where_nothing_gained(void **state) {
+    (void)state;
+    ok(train("start", LEARNS("td3_c") "checkpoint_every=5 guard.dense=4 guard.every=100", false));
+    json_t *note = json_loads(note_of("start"), 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(note, "best")), 0);
+    assert_true(json_number_value(json_object_get(note, "gain")) == 0);
+    json_decref(note);
+    same_file(in_run("start", "model/model.safetensors"), in_run("start", "guard/start/model.safetensors"));
+    size_t      n, m;
+    const char *kept = bytes_of(in_run("start", "model/model.safetensors"), &n);
+    const char *last = bytes_of(in_run("start", "checkpoints/000012/model.safetensors"), &m);
+    assert_true(n != m || memcmp(kept, last, n));
+}
+
+// Unless it is told to end with the last state.
+static void the_last_is_kept_where_asked_for(void **state) {
+    (void)state;
+    ok(train("last", LEARNS("td3_c") "checkpoint_every=1 guard.keep_best=false", false));
+    same_parts(in_run("td3_c", "checkpoints/000012"), in_run("last", "checkpoints/000012"));
+    same_file(in_run("last", "model/model.safetensors"), in_run("last", "checkpoints/000012/model.safetensors"));
+    assert_false(mg_file_exists(in_run("last", "guard/best")));
 }
 
 static void threads_change_nothing(void **state) {
@@ -434,6 +463,8 @@ int main(void) {
     const struct CMUnitTest tests[] = { // in this order: some look at the runs of those before
         cmocka_unit_test(a_run_that_collapses_is_taken_back),
         cmocka_unit_test(the_account_tells_it),
+        cmocka_unit_test(the_start_is_kept_where_nothing_gained),
+        cmocka_unit_test(the_last_is_kept_where_asked_for),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(a_life_that_goes_on_goes_back_to_the_same_state),
         cmocka_unit_test(so_does_one_in_bfloat16),

@@ -578,9 +578,11 @@ static mg_err loop(trainer *t, mg_metrics *last) {
 static mg_err judge(trainer *t) {
     mg_part parts[MG_PARTS_MAX];
     if (t->guarding.guard.begun < 0) return MG_OK;
+    const mg_snapshot s = learnt(t);
     t->settings.algo->parts(t->learner, parts);
     mg_arena_reset(&t->step_arena, 0);
     mg_err err = plan_sampling(t, t->guarding.guard.begun); // a run that was resumed behind its end has none yet
+    if (!err) err = mg_guarding_best(&t->guarding, &s, &t->step_arena);
     return err ? err : mg_guarding_judge(&t->guarding, parts[0].model, &t->step_arena);
 }
 
@@ -603,7 +605,8 @@ static mg_err export_model(trainer *t) {
 static void tell_result(const trainer *t, const mg_metrics *last, mg_train_result *out) {
     const mg_guard *g = &t->guarding.guard;
     *out = (mg_train_result){.updates = t->done, .planned = t->updates, .last = *last, .rollbacks = mg_guard_backs(g),
-                             .model_behind = mg_guard_behind(g, t->done), .guard_behind = g->begun,
+                             .model_behind = mg_guard_behind(g, &t->settings.guard, t->done), .guard_behind = g->begun,
+                             .best = t->settings.guard.keep_best,
                              .verdict = t->guarding.verdict, .seconds = mg_clock_seconds() - t->started};
     snprintf(out->folder, sizeof out->folder, "%s", t->run.folder);
 }
