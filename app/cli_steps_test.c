@@ -158,6 +158,17 @@ static void what_a_run_carries_on_from_another_is_said(void **state) {
     assert_non_null(strstr(o.err, "td3-one/model: policy and critics are carried on; Adam's moments begin at 0\n"));
 }
 
+// Its checkpoints go on with the buffer: an empty one in its place would be another run's.
+static void a_run_does_not_go_on_without_its_buffer(void **state) {
+    (void)state;
+    train("sac", "robbed", "");
+    assert_int_equal(system("rm -r robbed/model robbed/checkpoints/000003 robbed/replay.bin"), 0);
+    assert_int_equal(system("ls -lR --time-style=full-iso robbed > before.txt"), 0);
+    cli_refused(3, "train robbed --resume", "robbed/replay.bin: found nothing, wanted the replay buffer");
+    assert_int_equal(system("ls -lR --time-style=full-iso robbed > after.txt"), 0);
+    cli_same_bytes("before.txt", "after.txt"); // nothing was written
+}
+
 // Of as many rows under the same name: only what is in it tells.
 static void a_run_goes_on_with_the_data_that_it_was_begun_with(void **state) {
     (void)state;
@@ -216,6 +227,9 @@ static void what_lies_in_the_way_is_named(void **state) {
 
 static void wrong_wishes_are_refused(void **state) {
     (void)state;
+    cli_status(cli("collect pendulum --level random --n 1 --out row.hdf5"), 0);
+    cli_refused(3, "train examples/td3_c.yaml --out x --data row.hdf5 " SMALL("td3_c"),
+                "data: row.hdf5: found no transition among 1 rows");
     write_data("wide.hdf5", 4, NULL, 0);
     write_data("elsewhere.hdf5", 3, "hopper", 0);
     cli_refused(2, "train examples/td3_bc.yaml --out x --data wide.hdf5",
@@ -302,6 +316,7 @@ int main(void) {
         cmocka_unit_test(a_trained_policy_plays),
         cmocka_unit_test(from_data_to_the_world),
         cmocka_unit_test(what_a_run_carries_on_from_another_is_said),
+        cmocka_unit_test(a_run_does_not_go_on_without_its_buffer),
         cmocka_unit_test(a_run_goes_on_with_the_data_that_it_was_begun_with),
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_process_may_be_learnt_from_episode_by_episode),

@@ -97,11 +97,11 @@ mg_err mg_logged_transitions(mg_logged *l, mg_arena *arena, mg_transitions *out)
     int64_t    n = 0, kept = 0;
     for (int64_t i = 0; i < l->rows - 1; i++) n += !l->timeout[i];
     if (n == 0)
-        return mg_fail(MG_EMPTY, "the data: found no transition among %lld rows, wanted one that is neither the "
+        return mg_fail(MG_EMPTY, "found no transition among %lld rows, wanted one that is neither the "
                                  "last nor at a timeout", (long long)l->rows);
     const size_t size = own ? 0 : sizeof(float) * (size_t)(n * l->obs);
     if (size + 64 > arena->size_max - arena->used)
-        return mg_fail(MG_LIMIT, "the data: found %zu bytes of next observations, wanted at most %zu", size,
+        return mg_fail(MG_LIMIT, "found %zu bytes of next observations, wanted at most %zu", size,
                        arena->size_max - arena->used);
     if (!own) l->next = mg_arena_alloc_raw(arena, size);
     for (int64_t i = 0; i < l->rows - 1; i++) {

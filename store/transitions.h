@@ -77,7 +77,8 @@ const char *mg_logged_says(const mg_logged *l, const char *key);
 
 // Transitions by the rule above. Uses l up: its arrays are closed up in place and become out's, so
 // that a large set is never held twice; only `next`, where l has none, is new, in the arena.
-// Errors, l unchanged: MG_EMPTY (no row is left), MG_LIMIT (more than the arena has room for).
+// Errors, l unchanged: MG_EMPTY (no row is left), MG_LIMIT (more than the arena has room for); whose rows they are is
+// the caller's to put before the sentence.
 mg_err mg_logged_transitions(mg_logged *l, mg_arena *arena, mg_transitions *out) MG_MUST_USE;
 
 // How many episodes the rows hold: a terminal or timed-out row ends one, and so does the last row.

@@ -206,6 +206,12 @@ mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) {
     return err;
 }
 
+mg_err mg_control_check(const mg_control *c, const char *folder, mg_arena *arena) {
+    const char *path = mg_path(arena, "%s/replay.bin", folder);
+    if (rows_ever(c) == 0 || mg_file_exists(path)) return MG_OK;
+    return mg_fail(MG_IO, "%s: found nothing, wanted the replay buffer that the run's checkpoints go on with", path);
+}
+
 void mg_control_close(mg_control *c) {
     mg_replay_close(c->replay);
     c->replay = NULL;

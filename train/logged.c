@@ -53,9 +53,10 @@ mg_err mg_job_logged(mg_job *job, const char *path, const mg_environment_config 
     mg_err          err = mg_logged_read(path, job->run, &l);
     if (!err) err = check(&l, job->world, path);
     if (!err) compare_plants(job, &l, e, path);
-    const int64_t rows = err ? 0 : l.rows, episodes = err ? 0 : mg_logged_episodes(&l);
-    if (!err) err = mg_logged_transitions(&l, job->run, t);
     if (err) return err;
+    const int64_t rows = l.rows, episodes = mg_logged_episodes(&l);
+    err = mg_logged_transitions(&l, job->run, t);
+    if (err) return mg_fail(err, "data: %s: %s", path, mg_err_detail());
     const int64_t beyond = scale_actions(t, job->world->action.high);
     mg_log(MG_LOG_INFO, "%s: %lld transitions of %lld rows in %lld episodes; %lld numbers of actions lay beyond +-%g",
            path, (long long)t->n, (long long)rows, (long long)episodes, (long long)beyond, job->world->action.high);

@@ -192,6 +192,15 @@ static mg_err open_steps(trainer *t) {
     return err;
 }
 
+// What lies beside the checkpoints is not made anew.
+static mg_err check_steps(trainer *t) {
+    const char      *folder = t->settings.run.out;
+    const mg_rollout where  = {.class = t->world.class};
+    const mg_control c      = {.algo = t->settings.algo, .learner = t->learner, .rollout = &where};
+    if (!t->options->resume || !c.algo->act || mg_checkpoint_newest(folder, &t->run_arena) == 0) return MG_OK;
+    return mg_control_check(&c, folder, &t->run_arena);
+}
+
 // DR-PO's checks before it starts: the world goes where it is told, and the starting policy knows
 // the references that it will be put into.
 static mg_err check_resets(trainer *t) {
@@ -268,6 +277,7 @@ static mg_err open_all(trainer *t) {
     if (!err) err = open_world(t);
     if (!err) err = mg_job_policy(&t->job, &t->settings, &t->tokenizer);
     if (!err) err = open_learner(t);
+    if (!err) err = check_steps(t);
     if (!err) err = check_looks(t);
     if (!err && t->settings.algo->needs_resets && !o->resume) err = check_resets(t);
     if (!err)
