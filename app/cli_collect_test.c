@@ -205,9 +205,10 @@ static void what_cannot_be_collected_is_refused(void **state) {
     cli_refused(2, "collect pendulum --level random", "--out");
     cli_refused(2, "collect --level random --out x.hdf5", "worlds");
     cli_refused(2, "collect pendulum --level random --n 0 --out x.hdf5", "--n", "0");
-    cli_refused(2, "collect pendulum --level random --n 10 --sed 3 --out x.hdf5", "--sed: no such option or key (did you "
-                "mean --seed?)");
-    cli_refused(2, "collect pendulum --lvl medium --out x.hdf5", "--lvl: no such option or key (did you mean --level?)");
+    cli_refused(2, "collect pendulum --level random --n 10 --sed 3 --out x.hdf5",
+                "--sed: no such option or key (did you mean --seed?)");
+    cli_refused(2, "collect pendulum --lvl medium --out x.hdf5",
+                "--lvl: no such option or key (did you mean --level?)");
     cli_refused(2, "collect pendulum --level medium-replay --run sac --environment.shift_mass 2 --out x.hdf5",
                 "--environment.shift_mass: found '2', wanted none", "medium-replay");
     cli_refused(2, "collect nowhere --level random --n 10 --out x.hdf5", "nowhere");

@@ -15,6 +15,7 @@
 volatile int mg_stop;
 bool         mg_json;
 const char   mg_version[] = "0";
+const char  *mg_program = "martingale";
 int          mg_exit_status(mg_err err) { return err != MG_OK; }
 
 static mg_offline_score judged(double start, double random, const double *at, int64_t n) {

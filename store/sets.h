@@ -16,8 +16,8 @@ mg_err mg_logged_of_replay(const mg_replay *r, const mg_replay_shape *shape, int
 // them does not have the result has not (as D4RL's medium-expert: scripts/generation/mujoco/stitch_dataset.py, which
 // takes one row where none of a's ends an episode; we refuse). The world is a's, else b's; words are those that both
 // have alike. On the arena.
-// Errors: MG_MISMATCH (sizes, worlds, plants, a robot's versions, where both sets say), MG_EMPTY (no episode of a's is finished), MG_LIMIT (more than the arena has room
-// for).
+// Errors: MG_MISMATCH (sizes, worlds, plants, a robot's versions, where both sets say), MG_EMPTY (no episode of a's is
+// finished), MG_LIMIT (more than the arena has room for).
 mg_err mg_logged_join(const mg_logged *a, const mg_logged *b, int64_t rows_max, mg_arena *arena,
                       mg_logged *out) MG_MUST_USE;
 #endif
