@@ -23,7 +23,7 @@
     F(real, critic_lr, 3e-4, 0, 1, "critic step size")                                                              \
     F(int, start_steps, 25000, 0, 1000000000,                                                                       \
       "first environment steps, whose actions are drawn evenly and behind which nothing is learnt; none where the "  \
-      "run starts from a policy or from data")                                                                      \
+      "run starts from a policy or learns from data first")                                                         \
     F(int, updates_per_step, 1, 0, 1000, "gradient steps behind each environment step")                             \
     F(int, replay, 1000000, 1, 1000000000, "transitions that the buffer holds, the oldest make room")               \
     F(name, replay_mode, append, 0, 0,                                                                              \

@@ -29,6 +29,8 @@ extern const char mg_version[]; // such as "0.1.0"
 
 // Options that every verb takes.
 extern bool mg_json; // --json: programs read
+// As the program was called, for sentences that say what to type.
+extern const char *mg_program;
 
 // Prints the last error sentence and gives the status that belongs to it.
 int mg_exit_status(mg_err err);
@@ -42,6 +44,9 @@ mg_err mg_app_world(const mg_settings *s, const mg_job *job, mg_world *out) MG_M
 
 // The class of a bundled world, known before it is made; NULL for a process (mg_world_class).
 const mg_env_class *mg_app_world_class(const mg_settings *s);
+
+// The class of a bundled world by its name, a robot's in version 4 or 5; NULL: there is no such world.
+const mg_env_class *mg_app_world_named(const char *name, int version);
 
 // A world by its name over `rows`, with the gold reward learnt from the training rows.
 // Error: MG_CONFIG (no such world), and those of making it.

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "app/app.h"
+#include "app/vectors.h"
 #include "store/logged.h"
 
 #define ARENA_MAX ((size_t)64 << 30) // address space
@@ -26,13 +27,15 @@ json_t *mg_card_json(const char *path, const mg_data_card *c, const char *const 
     json_t *words = json_array();
     for (int i = 0; i < n; i++) json_array_append_new(words, json_string(says[i]));
     return json_pack(
-        "{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+        "{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:s, s:o, s:o, s:o, "
+        "s:o}",
         "file", path, "world", c->world, "rows", (json_int_t)c->rows, "transitions", (json_int_t)c->transitions, "obs",
         (json_int_t)c->obs, "act", (json_int_t)c->act, "episodes", (json_int_t)c->episodes, "finished",
         (json_int_t)c->finished, "terminals", (json_int_t)c->terminals, "timeouts", (json_int_t)c->timeouts, "return",
         spread_json(&c->returns), "length", spread_json(&c->lengths), "score",
         c->scored ? spread_json(&c->scores) : json_null(), "sample_size", mg_json_number(c->sample_size), "cells",
         (json_int_t)c->cells, "cell_rows", (json_int_t)c->cell_rows, "action_spread", mg_json_number(c->action_spread),
+        "action_uniform", mg_json_number(c->action_uniform), "action_bounds", c->action_bounded ? "world" : "data",
         "observations", range_json(c->observation_low, c->observation_high, c->obs), "actions",
         range_json(c->action_low, c->action_high, c->act), "rewards", range_json(&c->reward_low, &c->reward_high, 1),
         "says", words);
@@ -62,7 +65,8 @@ void mg_card_print(const char *path, const mg_data_card *c, const char *const *s
     if (isfinite(c->sample_size))
         printf("  %-14s %.0f independent rows, by the autocorrelation of rewards\n", "sample size", c->sample_size);
     printf("  %-14s %lld occupied by %lld rows\n", "cells", (long long)c->cells, (long long)c->cell_rows);
-    printf("  %-14s %.3f (uniform in -1..1: 0.577)\n", "action spread", c->action_spread);
+    printf("  %-14s %.3f (drawn evenly in %.5g..%.5g, %s: %.3f)\n", "action spread", c->action_spread, c->action_min,
+           c->action_max, c->action_bounded ? "the world's bounds" : "what the data have", c->action_uniform);
     print_range("observations", c->observation_low, c->observation_high, c->obs);
     print_range("actions", c->action_low, c->action_high, c->act);
     print_range("rewards", &c->reward_low, &c->reward_high, 1);
@@ -71,15 +75,17 @@ void mg_card_print(const char *path, const mg_data_card *c, const char *const *s
 }
 
 static mg_err card(const char *path, const char *world) {
-    mg_arena     arena;
-    mg_logged    l;
-    mg_data_card c;
-    const char  *says[MG_CARD_WORDS];
-    mg_err       err = mg_arena_init(&arena, "card", ARENA_MAX);
+    const mg_env_class *class;
+    mg_arena            arena;
+    mg_logged           l;
+    mg_data_card        c;
+    const char         *says[MG_CARD_WORDS];
+    mg_err              err = mg_arena_init(&arena, "card", ARENA_MAX);
     if (err) return err;
     err = mg_logged_read(path, &arena, &l);
+    if (!err) err = mg_vectors_world(path, &l, world, "--world", &class);
     if (!err) {
-        mg_data_card_make(&l, world, &arena, &c);
+        mg_data_card_make(&l, world, class ? &class->action : NULL, &arena, &c);
         const int n = mg_data_card_says(&c, &arena, says);
         if (mg_json)
             mg_json_print(mg_card_json(path, &c, says, n));

@@ -185,6 +185,26 @@ static void what_cannot_be_collected_is_refused(void **state) {
     cli_refused(2, "collect pendulum --level random --n 10 --out e.hdf5", "there already");
 }
 
+// What was played would be lost.
+static void where_nothing_can_be_written_nothing_is_played(void **state) {
+    (void)state;
+    char name[301];
+    memset(name, 'x', sizeof name), name[300] = 0;
+    cli_write("file.txt", "x");
+    const struct { const char *out, *words; } cases[] = {
+        {"file.txt/x.hdf5", "file.txt: Not a directory"},
+        {"/proc/x.hdf5", "create /proc/x.hdf5.tmp: No such file or directory"},
+        {mg_path(&cli_arena, "new/%s", name), "File name too long"}};
+    for (int i = 0; i < 3; i++) {
+        const cli_outcome o = cli("collect pendulum --level random --n 500 --out %s", cases[i].out);
+        cli_status(o, 3);
+        if (!strstr(o.err, cases[i].words) || strstr(o.err, "errno") || strstr(o.err, "500"))
+            fail_msg("'%s', wanted '%s' and no rows", o.err, cases[i].words);
+    }
+    cli_status(cli("collect pendulum --level random --n 500 --out new/set.hdf5"), 0);
+    assert_false(mg_file_exists("new/set.hdf5.tmp"));
+}
+
 // examples/offline-to-online.yaml, a thousandth of it.
 static void from_a_set_to_a_controller(void **state) {
     (void)state;
@@ -224,6 +244,7 @@ int main(void) {
         cmocka_unit_test(two_sets_become_one),
         cmocka_unit_test(a_robots_set_has_its_state),
         cmocka_unit_test(what_cannot_be_collected_is_refused),
+        cmocka_unit_test(where_nothing_can_be_written_nothing_is_played),
         cmocka_unit_test(from_a_set_to_a_controller),
     };
     return cmocka_run_group_tests(tests, train_small, cli_close);

@@ -77,6 +77,12 @@ static void wrong_wishes_are_refused(void **state) {
     cli_refused(2, "rollout --world pendulum --model one --out x", "one/model reads 4 numbers, wanted 3");
     cli_refused(2, "rollout --data data --world synopsis --model one --out x", "is a perceptron", "language model");
     cli_refused(2, "train --algo ppo --data data --model one --out x", "is a perceptron");
+    // A policy of no run does not say whose it is, nor what a script is that the world has not.
+    assert_int_equal(system("cp -r one/model alone"), 0);
+    cli_refused(2, "rollout --model alone --out x", "world: found synopsis", "--world NAME", "4 numbers", "alone");
+    const cli_outcome o = cli("rollout --world pendulum --policy orakel --out x");
+    cli_status(o, 2);
+    if (!strstr(o.err, "own: oracle random zero") || strstr(o.err, "nor does")) fail_msg("%s", o.err);
     cli_refused(2, "train examples/cartpole_ppo.yaml --network.width 0 --out x", "network.width", "found '0'");
     cli_refused(2, "train examples/cartpole_ppo.yaml --reward_model base --out x", "reward_model: found 'base",
                 "does nothing in cartpole");

@@ -125,6 +125,47 @@ static void from_data_to_the_world(void **state) {
     train("td3", "next", "--model c");
 }
 
+// A run is named by its folder as anywhere else, also where it was moved to.
+static void a_run_goes_on_by_its_folders_name(void **state) {
+    (void)state;
+    train("td3", "here", "");
+    assert_int_equal(system("rm -r here/model here/checkpoints/00000[23] && mkdir deep && mv here deep/there"), 0);
+    cli_refused(2, "train deep/there", "deep/there: found a run", "train deep/there --resume");
+    cli_refused(2, "train deep --resume", "deep: found a folder without run.yaml");
+    cli_refused(2, "train deep/there --resume --td3.tau 0.1", "the run was begun with");
+    const cli_outcome o = cli("train deep/there/ --resume");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "resuming behind update 1"));
+    assert_false(mg_file_exists("here"));
+    cli_same_bytes("deep/there/model/model.safetensors", "td3-one/model/model.safetensors");
+    cli_status(cli("train deep/there --dry-run"), 0);
+}
+
+// --resume is proposed only where it would go on with the same thing.
+static void what_lies_in_the_way_is_named(void **state) {
+    (void)state;
+    const char *small = "--threads 1 --network.width 8 --out td3-one";
+    cli_refused(2, "train examples/td3.yaml --out td3-one",
+                "td3-one: holds a run already; --resume goes on with it, --out names another");
+    const struct { const char *key, *words; } others[] = {
+        {"td3 --world hopper", "td3-one: holds a run already, of td3 in pendulum; --out names another"},
+        {"sac --world pendulum", "td3-one: holds a run already, of td3 in pendulum; --out names another"},
+        {"td3 --environment.command true", "td3-one: holds a run already, of td3 in pendulum; --out names another"}};
+    for (int i = 0; i < 3; i++) {
+        const cli_outcome o = cli("train --algo %s %s", others[i].key, small);
+        cli_status(o, 2);
+        if (!strstr(o.err, others[i].words) || strstr(o.err, "--resume")) fail_msg("%s", o.err);
+    }
+    cli_write("mine/notes.txt", "x");
+    cli_refused(2, "train examples/td3.yaml --out mine", "mine: found 'notes.txt' in it and no run");
+    cli_refused(2, "rollout --world pendulum --policy random --out mine", "mine: found 'notes.txt' in it and no run");
+    cli_refused(2, "train examples/td3.yaml --out mine/notes.txt", "mine/notes.txt: found a file");
+    cli_refused(2, "rollout --world pendulum --policy random --out mine/notes.txt/run",
+                "mine/notes.txt/run: found a file there or on the way");
+    assert_int_equal(rmdir("mine"), -1);
+    assert_int_equal(unlink("mine/notes.txt") + rmdir("mine"), 0); // nothing else was put there
+}
+
 static void wrong_wishes_are_refused(void **state) {
     (void)state;
     write_data("wide.hdf5", 4, NULL);
@@ -191,6 +232,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_repeated_by_any_number_of_threads),
         cmocka_unit_test(a_run_goes_on_where_it_was_cut),
+        cmocka_unit_test(a_run_goes_on_by_its_folders_name),
+        cmocka_unit_test(what_lies_in_the_way_is_named),
         cmocka_unit_test(what_it_says_of_itself),
         cmocka_unit_test(a_trained_policy_plays),
         cmocka_unit_test(from_data_to_the_world),

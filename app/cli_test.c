@@ -610,6 +610,24 @@ static void the_doctor_says_what_is_missing(void **state) {
     cli_status(p, strstr(p.out, "\nmissing ") || strncmp(p.out, "missing ", 8) == 0 ? 1 : 0);
 }
 
+// What the doctor says of the robots is what happens to who wants one.
+static void the_doctor_knows_whether_there_are_robots(void **state) {
+    (void)state;
+    static const char *const names[] = {"hopper", "half-cheetah", "walker2d", "ant"};
+    json_t                  *r       = json_loads(cli("doctor --json").out, 0, NULL);
+    const cli_outcome        o       = cli("rollout --world hopper --policy zero --episodes 1 --out hops");
+    if (o.status) {
+        assert_string_equal(state_of(r, "MuJoCo"), "note");
+        const char *text = cli("doctor").out;
+        assert_non_null(strstr(text, "hopper, half-cheetah, walker2d and ant will not run"));
+        assert_non_null(strstr(text, "tools/mujoco.sh && make build"));
+    } else {
+        assert_string_equal(state_of(r, "MuJoCo"), "ok");
+        for (int i = 0; i < 4; i++) assert_string_equal(state_of(r, names[i]), "ok");
+    }
+    json_decref(r);
+}
+
 static void the_cells_are_listed(void **state) {
     (void)state;
     json_t *r = cli_json("reproduce drpo --list --json");
@@ -641,6 +659,7 @@ int main(void) {
         cmocka_unit_test(models_are_exported),
         cmocka_unit_test(metrics_are_exported),
         cmocka_unit_test(the_doctor_says_what_is_missing),
+        cmocka_unit_test(the_doctor_knows_whether_there_are_robots),
         cmocka_unit_test(the_cells_are_listed),
     };
     return cmocka_run_group_tests(tests, cli_open, cli_close);

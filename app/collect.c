@@ -7,6 +7,7 @@
 
 #include "app/card.h"
 #include "app/collect_play.h"
+#include "app/vectors.h"
 #include "core/file.h"
 #include "store/logged.h"
 #include "store/sets.h"
@@ -61,7 +62,7 @@ static mg_err open_world(collect *x) {
     const mg_env_class *c = x->where.how.class;
     if (c->observation.kind != MG_SPACE_VECTOR || c->action.kind != MG_SPACE_VECTOR)
         return mg_fail(MG_CONFIG, "collect: %s has other observations or actions than numbers, wanted a world of both: "
-                                  "pendulum, hopper, half-cheetah, walker2d, ant", c->name);
+                                  MG_VECTORS_WORLDS, c->name);
     if (x->model && x->where.model->config.mlp.head != MG_HEAD_TANH_GAUSSIAN)
         return mg_fail(MG_CONFIG, "--model: %s draws no action from a squashed Gaussian, wanted the policy of a run of "
                                   "sac", x->model);
@@ -90,7 +91,8 @@ static mg_err play(collect *x) {
     if (err) return err;
     say_plant(x, &x->where.settings.environment);
     say(x, "seed", x->seed);
-    return mg_collect_play(&x->where, x->rows, &x->arena, &x->set, &x->counts);
+    err = mg_d4rl_try(x->out); // before minutes of play
+    return err ? err : mg_collect_play(&x->where, x->rows, &x->arena, &x->set, &x->counts);
 }
 
 // ---- medium-replay: what a run has learnt from
@@ -133,10 +135,9 @@ static mg_err replay(collect *x) {
 
 static mg_err read_one(collect *x, const char *option, const char *path, mg_logged *out) {
     if (!mg_file_exists(path)) return mg_fail(MG_CONFIG, "--%s: found nothing at %s, wanted a data set", option, path);
-    mg_err err = mg_logged_read(path, &x->arena, out);
-    if (!err && out->world && strcmp(out->world, x->world) != 0)
-        err = mg_fail(MG_CONFIG, "--%s: %s is of '%s', wanted '%s'", option, path, out->world, x->world);
-    return err;
+    const mg_env_class *class;
+    mg_err              err = mg_logged_read(path, &x->arena, out);
+    return err ? err : mg_vectors_world(path, out, x->world, "collect", &class);
 }
 
 static mg_err join(collect *x) {
@@ -216,7 +217,8 @@ static mg_err make(collect *x) {
     err = level->make(x);
     if (err) return err;
     x->set.world = x->world, x->set.words = x->words;
-    mg_data_card_make(&x->set, NULL, &x->arena, &card);
+    const mg_env_class *class = x->open ? x->where.how.class : mg_app_world_named(x->world, 5);
+    mg_data_card_make(&x->set, NULL, &class->action, &x->arena, &card);
     const int n = mg_data_card_says(&card, &x->arena, says);
     err = mg_parent_make(x->out);
     if (!err) err = mg_d4rl_write(x->out, &x->set);

@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "ops/ops.h"
 #include "store/hdf5.h"
+#include "worlds/robots.h"
 
 #define GIB          (1024.0 * 1024 * 1024)
 #define MEMORY_MIN   1.0 // GiB: a demo takes 0.7
@@ -141,6 +142,34 @@ static void libraries(doctor *d) {
     find(d, FINE, "library", "libyaml", NULL, "%d.%d.%d", major, minor, patch);
     find(d, FINE, "library", "PCRE2", NULL, "%s", pcre2);
     find(d, FINE, "library", "utf8proc", NULL, "%s", utf8proc_version());
+}
+
+// Who needs no robot needs no MuJoCo.
+static void robots(doctor *d) {
+    static const char *const names[] = {"hopper", "half-cheetah", "walker2d", "ant"};
+    const char *const        get     = "tools/mujoco.sh && make build";
+    mg_mujoco                mujoco  = {0};
+    mg_err                   err     = mg_mujoco_open(&mujoco, NULL);
+    if (err) {
+        const bool other = err == MG_MISMATCH; // a version that this was not built with
+        find(d, NOTE, "library", "MuJoCo", get, "%s: hopper, half-cheetah, walker2d and ant will not run, all else will",
+             other ? mg_err_detail() : "not here");
+        return;
+    }
+    const int v = mujoco.mj_version(); // 4000000 of 4.0.0
+    find(d, FINE, "library", "MuJoCo", NULL, "%d.%d.%d in %s", v / 1000000, v / 1000 % 1000, v % 1000,
+         mg_mujoco_folder(NULL));
+    mg_mujoco_close(&mujoco);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        mg_robot_world w = {0};
+        err              = MG_OK;
+        for (int version = 4; version <= 5 && !err; version++) {
+            err = mg_robot_open(&w, names[i], version, NULL, NULL);
+            mg_robot_close(&w);
+        }
+        find(d, err ? NOTE : FINE, "robot", names[i], err ? get : NULL, "%s",
+             err ? mg_err_detail() : "there, v4 and v5");
+    }
 }
 
 static void files(doctor *d) {
@@ -267,6 +296,7 @@ static int run(int argc, char **argv) {
     processor(&d);
     machine(&d);
     libraries(&d);
+    robots(&d);
     files(&d);
     apt(&d, network);
     err = speed(&d);

@@ -8,6 +8,7 @@
 
 const char   mg_version[] = MG_VERSION;
 bool         mg_json;
+const char  *mg_program = "martingale";
 volatile int mg_stop;
 
 static const mg_verb *const verbs[] = {
@@ -62,6 +63,7 @@ static int take_json(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 0) mg_program = argv[0];
     argc = take_json(argc, argv);
     mg_log_setup(MG_LOG_INFO, mg_json);
     mg_catch_signals();
@@ -74,5 +76,5 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(argv[1], verbs[i]->name) == 0) return verbs[i]->run(argc - 2, argv + 2);
-    return mg_exit_status(mg_fail(MG_CONFIG, "no verb '%s'; martingale --help lists them", argv[1]));
+    return mg_exit_status(mg_fail(MG_CONFIG, "no verb '%s'; %s --help lists them", argv[1], mg_program));
 }

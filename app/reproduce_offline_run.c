@@ -122,7 +122,7 @@ static mg_err random_return(mg_cells *c, const plan *p, double *out, int64_t *n)
     mg_err       err = data(c, p, "random", &file);
     if (!err) err = mg_d4rl_read(file, &c->arena, &l);
     if (err) return err;
-    mg_data_card_make(&l, NULL, &c->arena, &card);
+    mg_data_card_make(&l, NULL, NULL, &c->arena, &card);
     *out = card.returns.mean, *n = card.finished;
     return MG_OK;
 }

@@ -190,15 +190,17 @@ static mg_err open_run(rollout *x, const char *out) {
     return err ? err : mg_rollout_world_keep(w, &x->run);
 }
 
-// Of mg_run_check's two ways on, a rollout has but one.
-static mg_err refuse_run(const char *out) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/run.db", out);
-    return mg_file_exists(path) ? mg_fail(MG_BUSY, "%s: holds a run already; --out names another", out) : MG_OK;
+// Before a world is opened, which may take long.
+static mg_err check_out(const char *out) {
+    mg_arena arena;
+    mg_err   err = mg_arena_init(&arena, "out", (size_t)1 << 20);
+    if (!err) err = mg_run_check(out, false, &arena);
+    mg_arena_release(&arena);
+    return err;
 }
 
 static int run_all(rollout *x, const mg_rollout_asked *asked) {
-    mg_err err = refuse_run(asked->out);
+    mg_err err = check_out(asked->out);
     if (!err) err = mg_rollout_world_open(&x->where, asked);
     if (!err) err = open_run(x, asked->out);
     if (!err) err = play_all(x);

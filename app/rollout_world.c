@@ -7,6 +7,7 @@
 #include "algos/spaces.h"
 #include "app/asked.h"
 #include "core/file.h"
+#include "nets/folder.h"
 #include "rollout/scripted.h"
 #include "store/jsonl.h"
 
@@ -31,6 +32,19 @@ static mg_err read_settings(mg_rollout_world *w, const mg_rollout_asked *a) {
     all[n++] = (mg_override){"out", a->out};
     if (a->model) all[n++] = (mg_override){"model", a->model};
     return mg_settings_read(&w->settings, path, all, n, &w->arena);
+}
+
+// A perceptron of no run does not say which world it is of, and the one where nobody says is made of texts.
+static mg_err check_world(mg_rollout_world *w, const mg_rollout_asked *a) {
+    const mg_settings *s = &w->settings;
+    mg_model_config    config;
+    if (!a->model || strcmp(s->run.world, "synopsis") || s->run.data[0] || s->environment.command[0] ||
+        !mg_file_exists(mg_path(&w->arena, "%s/config.json", s->run.model)))
+        return MG_OK;
+    mg_err err = mg_model_config_read(s->run.model, &config);
+    if (err || config.family != MG_FAMILY_MLP) return err;
+    return mg_fail(MG_CONFIG, "world: found synopsis, which is made of texts, wanted --world NAME of one that shows "
+                              "%lld numbers: %s is a perceptron of these", (long long)config.mlp.in, a->model);
 }
 
 // A world over a data set is made of the split's rows, which are its tasks.
@@ -117,8 +131,9 @@ static mg_err open_policy(mg_rollout_world *w, const mg_rollout_asked *a) {
         snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", names[0] ? " " : "", s->name);
     return mg_fail(MG_CONFIG, "--policy: found '%s', wanted one of %s's own: %s%s", a->script,
                    w->world.class->name, names[0] ? names : "it has none",
-                   mg_scripted_random(w->world.class) ? "; or random"
-                                                      : "; nor does it list actions for random");
+                   mg_env_script(w->world.class, "random")  ? ""
+                   : mg_scripted_random(w->world.class) ? "; or random"
+                                                        : "; nor does it list actions for random");
 }
 
 static mg_err open_arenas(mg_rollout_world *w) {
@@ -130,6 +145,7 @@ static mg_err open_arenas(mg_rollout_world *w) {
 mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *a) {
     mg_err err = open_arenas(w);
     if (!err) err = read_settings(w, a);
+    if (!err) err = check_world(w, a);
     if (!err) err = mg_team_open(&w->job.team, (int)w->settings.run.threads);
     if (!err) err = open_world(w, a->split);
     if (!err) err = choose_items(w, a->from, a->to);

@@ -1,7 +1,9 @@
 // train.c - martingale train: any algorithm, from a configuration.
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "app/app.h"
@@ -18,10 +20,11 @@ static int help(const char *algo_name) {
                                       algo_name, names));
     }
     if (mg_arena_init(&arena, "help", 1 << 20)) return MG_EXIT_BROKEN;
-    printf("usage: martingale train [CONFIG.yaml] [--resume] [--dry-run] [--key value ...]\n\n"
+    printf("usage: martingale train [CONFIG.yaml] [--dry-run] [--key value ...]\n"
+           "       martingale train RUN --resume\n\n"
            "Trains what the configuration says. A key on the command line wins over the file; keys of\n"
            "a section are written with a dot: --ppo.lr 1e-4. `train --help ALGO` lists an algorithm's\n"
-           "own keys.\n\n  --resume   go on with the run in its folder\n"
+           "own keys.\n\n  --resume   go on with the run in its folder; RUN is that folder, or its run.yaml\n"
            "  --dry-run  print the resolved configuration and stop\n\n");
     if (algo) {
         printf("%s: %s%s%s\n\n", algo->name, algo->summary, algo->citation[0] ? "; " : "", algo->citation);
@@ -94,7 +97,32 @@ static void print_result(const mg_train_result *r) {
     json_decref(root);
 }
 
+typedef struct run_folder {
+    char path[PATH_MAX], config[PATH_MAX + 16];
+} run_folder;
+
+// A run's folder stands for the run.yaml in it, and its run goes on there, wherever it was begun.
+static mg_err of_folder(mg_args *args, bool resume, run_folder *f) {
+    struct stat st;
+    if (stat(args->words[0], &st) != 0 || !S_ISDIR(st.st_mode)) return MG_OK;
+    size_t n = strlen(args->words[0]);
+    while (n > 1 && args->words[0][n - 1] == '/') n--;
+    snprintf(f->path, sizeof f->path, "%.*s", (int)n, args->words[0]);
+    snprintf(f->config, sizeof f->config, "%s/run.yaml", f->path);
+    if (!mg_file_exists(f->config))
+        return mg_fail(MG_CONFIG, "%s: found a folder without run.yaml, wanted a configuration file or a run", f->path);
+    if (!resume)
+        return mg_fail(MG_CONFIG, "%s: found a run, wanted a configuration file; to go on with it: %s train %s "
+                                  "--resume", f->path, mg_program, f->path);
+    bool told = false;
+    for (int i = 0; i < args->n_overrides; i++) told = told || strcmp(args->overrides[i].key, "out") == 0;
+    if (!told) args->overrides[args->n_overrides++] = (mg_override){"out", f->path};
+    args->words[0] = f->config;
+    return MG_OK;
+}
+
 static int run(int argc, char **argv) {
+    run_folder       folder;
     bool             resume = false, dry = false;
     mg_args          args;
     const mg_option  options[] = {{"resume", NULL, &resume, ""}, {"dry-run", NULL, &dry, ""}, {0}};
@@ -109,11 +137,12 @@ static int run(int argc, char **argv) {
         err = mg_fail(MG_CONFIG, "train: found no configuration; try examples/ppo.yaml, or --help");
     if (!err && args.n_words && !mg_file_exists(args.words[0]))
         err = mg_fail(MG_CONFIG, "%s: found nothing, wanted a configuration file", args.words[0]);
+    if (!err && args.n_words) err = of_folder(&args, resume || dry, &folder);
     const mg_train_options o = {
         .config = args.n_words ? args.words[0] : NULL, .overrides = args.overrides,
         .n_overrides = args.n_overrides, .resume = resume, .make_world = mg_app_world,
         .world_class = mg_app_world_class, .end_world = mg_app_world_free,
-        .stop = &mg_stop, .wall_time = (double)time(NULL)};
+        .stop = &mg_stop, .program = mg_program, .wall_time = (double)time(NULL)};
     if (!err && dry) return mg_exit_status(dry_run(&o));
     if (!err) err = mg_train(&o, &result);
     if (!err) print_result(&result);

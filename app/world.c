@@ -167,11 +167,14 @@ static mg_err make(const char *name, const material *m, mg_arena *arena, mg_worl
     return mg_fail(MG_CONFIG, "world: found '%s', wanted one of those in app/world.c", name);
 }
 
-const mg_env_class *mg_app_world_class(const mg_settings *s) {
-    if (s->environment.command[0]) return NULL;
+const mg_env_class *mg_app_world_named(const char *name, int version) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].class->name, s->run.world) == 0) return kinds[i].class;
-    return mg_robot_class(s->run.world, version_of(&s->environment));
+        if (strcmp(kinds[i].class->name, name) == 0) return kinds[i].class;
+    return mg_robot_class(name, version);
+}
+
+const mg_env_class *mg_app_world_class(const mg_settings *s) {
+    return s->environment.command[0] ? NULL : mg_app_world_named(s->run.world, version_of(&s->environment));
 }
 
 mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train,

@@ -31,7 +31,7 @@ static void check(const mg_logged *l, const char *again) {
     mg_data_card card;
     for (int64_t k = 0; k < l->rows * l->obs; k++) MG_ASSERT(isfinite(l->observation[k]));
     for (int64_t k = 0; k < l->rows; k++) MG_ASSERT(l->terminal[k] <= 1 && l->timeout[k] <= 1);
-    mg_data_card_make(l, NULL, &arena, &card);
+    mg_data_card_make(l, NULL, NULL, &arena, &card);
     unlink(again);
     mg_err err = mg_d4rl_write(again, l);
     if (!err) err = mg_logged_read(again, &arena, &m);

@@ -167,7 +167,22 @@ static double action_spread(const mg_logged *l) {
     return deviations / (double)l->act;
 }
 
-void mg_data_card_make(const mg_logged *l, const char *world, mg_arena *arena, mg_data_card *out) {
+// Behind the ranges.
+static void uniform(const mg_space *action, mg_data_card *c) {
+    double width  = 0;
+    c->action_min = (double)c->action_low[0], c->action_max = (double)c->action_high[0];
+    for (int64_t k = 0; k < c->act; k++) {
+        width += ((double)c->action_high[k] - (double)c->action_low[k]) / (double)c->act;
+        c->action_min = fmin(c->action_min, (double)c->action_low[k]);
+        c->action_max = fmax(c->action_max, (double)c->action_high[k]);
+    }
+    c->action_bounded = action != NULL;
+    if (action) c->action_min = action->low, c->action_max = action->high, width = action->high - action->low;
+    c->action_uniform = width / sqrt(12);
+}
+
+void mg_data_card_make(const mg_logged *l, const char *world, const mg_space *action, mg_arena *arena,
+                       mg_data_card *out) {
     MG_ASSERT(l->rows > 0);
     mg_data_card c = {.world = world ? world : l->world, .rows = l->rows, .obs = l->obs, .act = l->act,
                       .cell_rows = l->rows < MG_CARD_ROWS ? l->rows : MG_CARD_ROWS,
@@ -180,6 +195,7 @@ void mg_data_card_make(const mg_logged *l, const char *world, mg_arena *arena, m
     c.action_spread = action_spread(l);
     ranges(l->observation, l->rows, l->obs, c.observation_low, c.observation_high);
     ranges(l->action, l->rows, l->act, c.action_low, c.action_high);
+    uniform(action, &c);
     ranges(l->reward, l->rows, 1, &c.reward_low, &c.reward_high);
     *out = c;
 }

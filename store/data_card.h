@@ -19,12 +19,14 @@
 //                 state-action pairs, in the spirit of SACo (Schweighofer et al. 2022, "A dataset
 //                 perspective on offline reinforcement learning"). Cells are in the world's own units: compare
 //                 sets of one world, of as many rows
-//   action spread mean over the action's numbers of their deviation over all rows; 1/sqrt(3) = .577 for
-//                 uniform actions in [-1, 1]
+//   action spread mean over the action's numbers of their deviation over all rows; uniform: what it would be of
+//                 actions drawn evenly between bounds, (high - low) / sqrt(12) each: the world's where it is known,
+//                 else the lowest and the highest that the data have
 #ifndef MG_STORE_DATA_CARD_H
 #define MG_STORE_DATA_CARD_H
 #include <stdbool.h>
 
+#include "env/env.h"
 #include "store/transitions.h"
 
 #define MG_CARD_LAGS  1000
@@ -46,14 +48,17 @@ typedef struct mg_data_card {
     mg_spread   scores;
     double      sample_size;
     int64_t     cells, cell_rows; // occupied, by so many rows
-    double      action_spread;
+    double      action_spread, action_uniform;
+    bool        action_bounded;            // the world's bounds are known: action_uniform is of these
+    double      action_min, action_max;    // they, or the data's over all numbers of an action
     float      *observation_low, *observation_high; // [obs], in the arena
     float      *action_low, *action_high;           // [act]
     float       reward_low, reward_high;
 } mg_data_card;
 
-// l->rows > 0. `world` NULL: l's own.
-void mg_data_card_make(const mg_logged *l, const char *world, mg_arena *arena, mg_data_card *out);
+// l->rows > 0. `world` NULL: l's own. `action`: what the world takes; NULL: not known.
+void mg_data_card_make(const mg_logged *l, const char *world, const mg_space *action, mg_arena *arena,
+                       mg_data_card *out);
 
 // What the numbers say about fine-tuning from this set, and what they do not: sentences in the arena.
 // Returns how many, at most MG_CARD_WORDS.

@@ -30,7 +30,7 @@ static mg_logged rows_of(int64_t rows, int64_t obs, int64_t act) {
 
 static mg_data_card card_of(const mg_logged *l, const char *world) {
     mg_data_card c;
-    mg_data_card_make(l, world, &arena, &c);
+    mg_data_card_make(l, world, NULL, &arena, &c);
     return c;
 }
 
@@ -170,6 +170,14 @@ static void test_ranges_and_the_spread_of_actions(void **state) {
     assert_true(c.observation_low[1] == -2 && c.observation_high[1] == 5);
     assert_true(c.action_low[0] == -1 && c.action_high[0] == 1 && c.action_low[1] == 0 && c.action_high[1] == 0);
     near(c.action_spread, .5); // deviations 1 and 0
+    // Evenly drawn: (2 + 0) / 2 / sqrt(12) between what the data have, 4 / sqrt(12) between -2 and 2.
+    near(c.action_uniform, 1 / sqrt(12));
+    assert_true(!c.action_bounded && c.action_min == -1 && c.action_max == 1);
+    mg_data_card   d;
+    const mg_space torque = {.kind = MG_SPACE_VECTOR, .n = 2, .low = -2, .high = 2};
+    mg_data_card_make(&l, NULL, &torque, &arena, &d);
+    near(d.action_uniform, 2 / sqrt(3));
+    assert_true(d.action_bounded && d.action_min == -2 && d.action_max == 2 && d.action_spread == c.action_spread);
 }
 
 static bool says(const mg_data_card *c, const char *words) {

@@ -13,6 +13,8 @@
 #include "core/file.h"
 #include "store/hdf5_ids.h"
 
+#define ROOM 4096 // of the arena that a text leaves for its key and what is said of it
+
 static herr_t innermost(unsigned n, const H5E_error2_t *e, void *out) {
     if (n == 0) snprintf(out, MG_HDF5_WORDS, "%s", e->desc);
     return 0;
@@ -204,18 +206,18 @@ static const char *read_text(hid_t set, hid_t type, mg_arena *arena) {
     if (H5Tis_variable_str(type) > 0) {
         char *text = NULL;
         if (H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &text) < 0 || !text) return NULL;
-        const char *copy = mg_arena_strdup(arena, text);
+        const char *copy = strlen(text) > MG_HDF5_TEXT_MAX ? NULL : mg_arena_strdup(arena, text);
         H5free_memory(text);
         return copy;
     }
     const size_t size = H5Tget_size(type);
-    if (size == 0 || size > 4096) return NULL;
+    if (size == 0 || size > MG_HDF5_TEXT_MAX) return NULL;
     char *text = mg_arena_alloc(arena, size + 1);
     return H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0 ? NULL : text;
 }
 
 const char *mg_hdf5_text(const mg_hdf5 *h, const char *key, mg_arena *arena) {
-    if (!mg_hdf5_has(h, key)) return NULL;
+    if (!mg_hdf5_has(h, key) || MG_HDF5_TEXT_MAX + ROOM > arena->size_max - arena->used) return NULL;
     const hid_t set = H5Dopen2(h->file, key, H5P_DEFAULT);
     if (set < 0) return NULL;
     const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
@@ -226,4 +228,23 @@ const char *mg_hdf5_text(const mg_hdf5 *h, const char *key, mg_arena *arena) {
     H5Sclose(space);
     H5Dclose(set);
     return text;
+}
+
+// ---- What there is
+
+typedef struct visit {
+    mg_hdf5_see *see;
+    void        *context;
+} visit;
+
+static herr_t visit_one(hid_t file, const char *key, const H5O_info_t *info, void *context) {
+    const visit *v = context;
+    (void)file;
+    if (info->type != H5O_TYPE_GROUP) v->see(v->context, key);
+    return 0;
+}
+
+void mg_hdf5_each(const mg_hdf5 *h, mg_hdf5_see *see, void *context) {
+    visit v = {see, context};
+    H5Ovisit(h->file, H5_INDEX_NAME, H5_ITER_INC, visit_one, &v);
 }

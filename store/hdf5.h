@@ -47,8 +47,13 @@ mg_err mg_hdf5_read(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_
 // rows than `as` has), MG_LIMIT (more than the arena has room for).
 mg_err mg_hdf5_array(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t wanted, const char *as,
                      mg_arena *arena, int64_t *rows, int64_t *width, void *out) MG_MUST_USE;
-// A single text; NULL where there is none that is one.
+// A single text of at most MG_HDF5_TEXT_MAX bytes; NULL where there is none that is one.
+#define MG_HDF5_TEXT_MAX 65536
 const char *mg_hdf5_text(const mg_hdf5 *h, const char *key, mg_arena *arena);
+
+// Tells `see` the key of everything in the file that is no group and no link to elsewhere, in the order of keys.
+typedef void mg_hdf5_see(void *context, const char *key);
+void mg_hdf5_each(const mg_hdf5 *h, mg_hdf5_see *see, void *context);
 
 // Begins a file that mg_hdf5_finish puts in its place; until then it lies beside it. Errors: MG_BUSY
 // (there is something already: nothing is overwritten), MG_IO.

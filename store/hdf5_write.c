@@ -27,6 +27,14 @@ mg_err mg_hdf5_create(mg_hdf5 *h, const char *path) {
     char *temporary = malloc(strlen(path) + sizeof SUFFIX);
     if (!temporary) return mg_fail(MG_NOMEM, "create %s", path);
     sprintf(temporary, "%s" SUFFIX, path);
+    const bool there = mg_file_exists(temporary); // somebody else's, still at work
+    const int  fd    = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0666); // the system's reason is shorter
+    if (fd < 0) {
+        mg_err err = mg_fail(MG_IO, "create %s: %s", temporary, strerror(errno));
+        free(temporary);
+        return err;
+    }
+    close(fd);
     const hid_t how = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(how, H5F_CLOSE_STRONG);
     const hid_t file = H5Fcreate(temporary, H5F_ACC_TRUNC, H5P_DEFAULT, how);
@@ -34,6 +42,7 @@ mg_err mg_hdf5_create(mg_hdf5 *h, const char *path) {
     H5Pclose(how);
     if (file < 0) {
         mg_err err = mg_fail(MG_IO, "create %s: %s", temporary, words);
+        if (!there) unlink(temporary);
         free(temporary);
         return err;
     }

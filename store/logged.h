@@ -5,7 +5,8 @@
 //
 //   observations [rows, obs]   actions [rows, act]   rewards [rows]   terminals [rows]   timeouts [rows]
 //   may be there: next_observations [rows, obs], infos/qpos [rows, nq], infos/qvel [rows, nv],
-//   infos/action_log_probs [rows], metadata/world (the world's name; ours), metadata/... (further texts)
+//   infos/action_log_probs [rows], metadata/world (the world's name; ours), metadata/... (further texts,
+//   which come along as words); of everything else the name alone is kept, in `left`
 //
 // Minari's (0.5; a folder data/ with metadata.json and main_data.hdf5), episode by episode:
 //
@@ -27,6 +28,10 @@ mg_err mg_logged_read(const char *path, mg_arena *arena, mg_logged *out) MG_MUST
 mg_err mg_d4rl_read(const char *file, mg_arena *arena, mg_logged *out) MG_MUST_USE;
 mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) MG_MUST_USE;
 
+// Could the file be written? Asked before the work whose result it is to hold; leaves nothing, but the folders on the
+// way to it. Errors: MG_BUSY (it is there already), MG_IO.
+mg_err mg_d4rl_try(const char *file) MG_MUST_USE;
+
 // Writes D4RL's layout. The file is whole or absent; nothing is overwritten. Errors: MG_BUSY, MG_IO.
 mg_err mg_d4rl_write(const char *file, const mg_logged *l) MG_MUST_USE;
 
@@ -35,6 +40,6 @@ mg_err mg_d4rl_write(const char *file, const mg_logged *l) MG_MUST_USE;
 // carried over. The last row of all ends its episode.
 // Errors: MG_BUSY, MG_IO, MG_CONFIG (id), MG_UNSUPPORTED (no next observations: Minari wants the one
 // behind each episode's last step), MG_MISMATCH (a next observation that is not the next row's
-// observation: which row).
+// observation: which row). The last two are about the set, whose name is the caller's to put before the sentence.
 mg_err mg_minari_write(const char *folder, const char *id, const mg_logged *l, mg_arena *arena) MG_MUST_USE;
 #endif

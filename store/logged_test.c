@@ -99,6 +99,24 @@ static void test_nothing_is_overwritten(void **state) {
     assert_true(stat(f->path, &st) == 0 && st.st_size == 1);
 }
 
+static void test_asking_whether_it_could_be_written_leaves_nothing(void **state) {
+    fixture  *f = *state;
+    char      deep[96], below[96];
+    mg_logged l = whole();
+    snprintf(deep, sizeof deep, "%s/a/b.hdf5", f->folder);
+    assert_int_equal(mg_d4rl_try(deep), MG_OK);
+    assert_int_equal(access(deep, F_OK), -1);
+    snprintf(below, sizeof below, "%s/a", f->folder);
+    assert_int_equal(rmdir(below), 0); // there is nothing in it
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_OK);
+    assert_int_equal(mg_d4rl_try(f->path), MG_BUSY);
+    read_back(f, f->path);
+    snprintf(below, sizeof below, "%s/x.hdf5", f->path);
+    assert_int_equal(mg_d4rl_try(below), MG_IO);
+    assert_int_equal(mg_d4rl_write(below, &l), MG_IO);
+    if (!strstr(mg_err_detail(), "x.hdf5.tmp: Not a directory")) fail_msg("%s", mg_err_detail());
+}
+
 // A limit on the size of files stands for a full disk.
 static void test_no_room_is_an_error_that_leaves_nothing(void **state) {
     fixture      *f = *state;
@@ -165,6 +183,56 @@ static void test_other_types_of_numbers_are_taken(void **state) {
     assert_memory_equal(l.reward, ((float[]){1, -2, 3, 0, 0, 1}), sizeof(float) * N);
     assert_memory_equal(l.terminal, over, N);
     assert_memory_equal(l.timeout, cut, N);
+}
+
+static void put_text(hid_t file, const char *key, const char *text, bool of_any_size) {
+    const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    H5Tset_size(type, of_any_size ? H5T_VARIABLE : strlen(text) + 1);
+    const hid_t set = H5Dcreate2(file, key, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(set >= 0);
+    assert_true(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, of_any_size ? (const void *)&text : text) >= 0);
+    H5Dclose(set), H5Pclose(links), H5Sclose(space), H5Tclose(type);
+}
+
+static const char *word_of(const mg_logged *l, const char *key) {
+    for (const mg_logged_word *w = l->words; w && w->key; w++)
+        if (strcmp(w->key, key) == 0) return w->text;
+    return NULL;
+}
+
+// As D4RL's files have it, with weights among the metadata.
+static void test_texts_come_along_and_the_rest_is_named(void **state) {
+    fixture    *f    = *state;
+    const hid_t file = good_but(f, "");
+    char        name[201], text[5001], again[96];
+    memset(name, 'k', sizeof name), name[200] = 0;
+    memset(text, 't', sizeof text), text[5000] = 0;
+    put_text(file, "metadata/world", "hopper", false);
+    put_text(file, "metadata/algorithm", "SAC", true);
+    put_text(file, "metadata/policy/nonlinearity", "relu", false);
+    put_text(file, "metadata/empty", "", false);
+    put_text(file, mg_path(&f->arena, "metadata/%s", name), text, false);
+    put(file, "metadata/policy/fc0/bias", H5T_NATIVE_FLOAT, 1, N, 0, a);
+    put(file, "infos/goal\x1b", H5T_NATIVE_FLOAT, 1, N, 0, a);
+    put_text(file, "note", "not metadata", false);
+    H5Fclose(file);
+    snprintf(again, sizeof again, "%s/again.hdf5", f->folder);
+    mg_logged l = read_back(f, f->path);
+    assert_string_equal(l.left, "3: infos/goal , metadata/policy/fc0/bias, note");
+    for (int round = 0; round < 2; round++) {
+        assert_string_equal(l.world, "hopper");
+        assert_string_equal(l.world_key, "metadata/world");
+        assert_null(word_of(&l, "world"));
+        assert_string_equal(word_of(&l, "algorithm"), "SAC");
+        assert_string_equal(word_of(&l, "policy/nonlinearity"), "relu");
+        assert_string_equal(word_of(&l, "empty"), "");
+        assert_string_equal(word_of(&l, name), text);
+        if (round) break;
+        assert_int_equal(mg_d4rl_write(again, &l), MG_OK);
+        l = read_back(f, again);
+        assert_null(l.left);
+    }
 }
 
 static void test_a_missing_key_is_named(void **state) {
@@ -409,6 +477,10 @@ static void test_the_worlds_name_is_in_minaris_metadata(void **state) {
     text = "{\"env_spec\": \"{\\\"id\\\": \\\"Walker2d-v4\\\"}\"}";
     assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
     assert_string_equal(read_back(f, f->path).world, "walker2d");
+    assert_null(read_back(f, f->path).left);
+    text = "{\"author\": \"me\", \"total_steps\": 2, \"code_permalink\": null, \"description\": \"x\"}";
+    assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
+    assert_string_equal(read_back(f, f->path).left, "author, description");
 }
 
 static void not_written(fixture *f, const char *id, const mg_logged *l, mg_err wanted, const char *words) {
@@ -442,10 +514,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_what_was_written_comes_back),
         TEST(test_what_may_be_missing_may),
+        TEST(test_asking_whether_it_could_be_written_leaves_nothing),
         TEST(test_the_time_of_writing_is_not_in_the_file),
         TEST(test_nothing_is_overwritten),
         TEST(test_no_room_is_an_error_that_leaves_nothing),
         TEST(test_other_types_of_numbers_are_taken),
+        TEST(test_texts_come_along_and_the_rest_is_named),
         TEST(test_a_missing_key_is_named),
         TEST(test_broken_arrays_are_refused_with_key_and_row),
         TEST(test_further_arrays_are_checked_where_they_are),

@@ -6,6 +6,8 @@
 #include "store/hdf5.h"
 #include "store/logged.h"
 
+#define LEFT_MAX 1024 // bytes of names that are listed
+
 static const char *key_of(int64_t episode, const char *name, char key[64]) {
     snprintf(key, 64, "episode_%lld%s%s", (long long)episode, name[0] ? "/" : "", name);
     return key;
@@ -97,18 +99,33 @@ static const char *world_of(const char *id, mg_arena *arena) {
     return *out ? out : NULL;
 }
 
-// The world's name from the metadata beside the file, where they tell it: text in text.
-static const char *read_world(const char *file, mg_arena *arena) {
-    const char  *slash = strrchr(file, '/');
-    const int    n     = slash ? (int)(slash - file) : 1;
-    const char  *path  = mg_path(arena, "%.*s/metadata.json", n, slash ? file : "."), *world = NULL, *id;
-    json_t      *root  = json_load_file(path, 0, NULL);
-    const char  *spec  = root ? json_string_value(json_object_get(root, "env_spec")) : NULL;
-    json_t      *inner = spec ? json_loads(spec, 0, NULL) : NULL;
-    if (inner && (id = json_string_value(json_object_get(inner, "id")))) world = world_of(id, arena);
+// What of the metadata has no place in rows: all but what describes the layout, and the world.
+static const char *names_left(json_t *root, bool infos, mg_arena *arena) {
+    static const char *const known[] = {"minari_version", "total_episodes", "total_steps", "data_format",
+                                        "jpeg_encoding", "dataset_size", "observation_space", "action_space", "env_spec"};
+    const char *left = infos ? "episode_K/infos" : "", *key;
+    json_t     *value;
+    json_object_foreach(root, key, value) {
+        bool is_known = json_is_null(value) || strlen(left) + strlen(key) > LEFT_MAX;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++) is_known = is_known || strcmp(key, known[i]) == 0;
+        if (!is_known) left = mg_path(arena, "%s%s%s", left, *left ? ", " : "", key);
+    }
+    return *left ? left : NULL;
+}
+
+// The world's name from the metadata beside the file, where they tell it, text in text; and what they tell besides.
+static void read_metadata(const char *file, bool infos, mg_arena *arena, mg_logged *l) {
+    const char *slash = strrchr(file, '/');
+    const int   n     = slash ? (int)(slash - file) : 1;
+    const char *path  = mg_path(arena, "%.*s/metadata.json", n, slash ? file : "."), *id;
+    json_t     *root  = json_load_file(path, 0, NULL);
+    const char *spec  = root ? json_string_value(json_object_get(root, "env_spec")) : NULL;
+    json_t     *inner = spec ? json_loads(spec, 0, NULL) : NULL;
+    if (inner && (id = json_string_value(json_object_get(inner, "id")))) l->world = world_of(id, arena);
+    if (l->world) l->world_key = "metadata.json: env_spec";
+    l->left = names_left(root, infos, arena);
     json_decref(inner);
     json_decref(root);
-    return world;
 }
 
 mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) {
@@ -129,12 +146,13 @@ mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) {
     if (!err && n == 0) err = mg_fail(MG_CORRUPT, "%s: episode_0: is not there", file);
     if (!err) err = reserve(&h, arena, &l);
     for (int64_t k = 0; k < n && !err; k++) err = read_episode(&h, k, &l, &at);
+    const bool infos = mg_hdf5_has(&h, "episode_0/infos");
     mg_hdf5_close(&h);
     if (err) {
         mg_arena_reset(arena, mark);
         return err;
     }
-    l.world = read_world(file, arena);
+    read_metadata(file, infos, arena, &l);
     *out    = l;
     return MG_OK;
 }

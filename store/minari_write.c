@@ -115,13 +115,13 @@ static mg_err check(const char *folder, const char *id, const mg_logged *l) {
     if (!good_id(id))
         return mg_fail(MG_CONFIG, "%s: found the id '%s', wanted Minari's form: (namespace/)name-vN", folder, id);
     if (!l->next)
-        return mg_fail(MG_UNSUPPORTED, "%s: next_observations: is not there, wanted it: Minari has an observation "
-                                       "behind each episode's last step", folder);
+        return mg_fail(MG_UNSUPPORTED, "next_observations: is not there, wanted it: Minari has an observation behind "
+                                       "each episode's last step");
     for (int64_t i = 0; i < l->rows; i++)
         for (int64_t k = 0; k < l->obs && !ends(l, i); k++)
             if (l->next[i * l->obs + k] != l->observation[(i + 1) * l->obs + k])
-                return mg_fail(MG_MISMATCH, "%s: next_observations: row %lld: found %g at %lld, wanted %g, as the "
-                                            "next row's observation has", folder, (long long)i,
+                return mg_fail(MG_MISMATCH, "next_observations: row %lld: found %g at %lld, wanted %g, as the next "
+                                            "row's observation has", (long long)i,
                                (double)l->next[i * l->obs + k], (long long)k,
                                (double)l->observation[(i + 1) * l->obs + k]);
     return MG_OK;

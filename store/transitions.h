@@ -58,8 +58,10 @@ typedef struct mg_logged {
     float      *qpos, *qvel; // [rows * nq], [rows * nv] MuJoCo's state before the step, or NULL
     float      *logp;        // [rows] log-probability of the action, or NULL
     const char *world;       // name of the world, such as "hopper"; NULL: the file does not say
-    const struct mg_logged_word *words; // what else is said of how it was made, ended by a NULL key; written as
-                                        // metadata/KEY, not read; NULL: nothing
+    const char *world_key;   // where the file says so, such as "metadata/world"; NULL where world is
+    const struct mg_logged_word *words; // what else is said of how it was made, texts as metadata/KEY, ended by a NULL
+                                        // key; nothing here acts by them; NULL: nothing
+    const char *left;        // names of what lies in the file and is not in here, for people; NULL: nothing
 } mg_logged;
 
 typedef struct mg_logged_word {

@@ -1,6 +1,7 @@
 // run.c - opening a run's folder.
 #include "train/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -19,16 +20,40 @@ static mg_err take_lock(mg_run *r, mg_arena *arena) {
                : mg_fail(MG_IO, "lock %s: %s", path, strerror(errno));
 }
 
+// What mg_run_open makes before there is a store: a run that died that early may begin again.
+static bool of_a_beginning(const char *name) {
+    static const char *const names[] = {".", "..", "checkpoints", "run.lock"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+// A folder without a run is somebody's, unless it is empty.
+static mg_err check_free(const char *folder) {
+    char found[256] = ""; // NAME_MAX and its end
+    DIR *d          = opendir(folder);
+    if (!d && errno == ENOENT) return MG_OK;
+    if (!d && errno == ENOTDIR)
+        return mg_fail(MG_CONFIG, "%s: found a file there or on the way, wanted a folder to make; --out names another",
+                       folder);
+    if (!d) return mg_fail(MG_IO, "open %s: %s", folder, strerror(errno));
+    for (struct dirent *e; !found[0] && (e = readdir(d));)
+        if (!of_a_beginning(e->d_name)) snprintf(found, sizeof found, "%s", e->d_name);
+    closedir(d);
+    if (!found[0]) return MG_OK;
+    return mg_fail(MG_BUSY, "%s: found '%s' in it and no run, wanted an empty folder or none; --out names another",
+                   folder, found);
+}
+
 mg_err mg_run_check(const char *folder, bool resume, mg_arena *arena) {
     const bool there = mg_file_exists(mg_path(arena, "%s/run.db", folder));
     if (resume && !there) return mg_fail(MG_IO, "%s: there is no run to resume", folder);
     if (!resume && there)
-        return mg_fail(MG_BUSY, "%s: holds a run already; --resume goes on with it, --out names another",
-                       folder);
+        return mg_fail(MG_BUSY, "%s: holds a run already; --out names another", folder);
     // Its checkpoints would be taken for those of the new run.
     if (!resume && mg_checkpoint_newest(folder, arena) > 0)
         return mg_fail(MG_BUSY, "%s: holds checkpoints of a run; --out names another folder", folder);
-    return MG_OK;
+    return resume ? MG_OK : check_free(folder);
 }
 
 mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *identity, mg_arena *arena) {

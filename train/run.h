@@ -16,7 +16,8 @@ typedef struct mg_run {
 } mg_run;
 
 // May a run begin (resume false) or go on (true) in this folder? Makes nothing. Errors: MG_BUSY when
-// there is one already, of which nothing is overwritten; MG_IO when there is none to go on with.
+// there is one already, of which nothing is overwritten, or when something else lies there; MG_CONFIG where a file is
+// in the way; MG_IO when there is none to go on with, or the folder cannot be looked into.
 mg_err mg_run_check(const char *folder, bool resume, mg_arena *arena) MG_MUST_USE;
 
 // Makes or opens the folder. Errors: those of the check; MG_BUSY when another process has the run.

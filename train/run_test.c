@@ -46,11 +46,17 @@ static void test_a_run_is_never_overwritten(void **state) {
     ok(mg_run_open(&r, folder, false, "", &arena));
     assert_int_equal(r.updates_done, 0);
     mg_run_close(&r);
-    refused(mg_run_open(&r, folder, false, "", &arena), MG_BUSY, "--resume goes on with it");
+    refused(mg_run_open(&r, folder, false, "", &arena), MG_BUSY, "holds a run already; --out names another");
     assert_true(r.lock == -1 && !r.store);
     mg_run_close(&r); // half-built: no effect
     ok(mg_run_open(&r, folder, true, "", &arena));
     assert_int_equal(r.updates_done, 0);
+    mg_run_close(&r);
+
+    // A run that died before it had a database has left no more than this.
+    assert_int_equal(remove(at("run.db")), 0);
+    ok(mg_run_check(folder, false, &arena));
+    ok(mg_run_open(&r, folder, false, "", &arena));
     mg_run_close(&r);
 
     // Without its database a run's checkpoints would pass for those of the next.
@@ -98,6 +104,26 @@ static void test_the_newest_checkpoint(void **state) {
     ok(mg_folder_make(at("checkpoints/999999")));
     ok(mg_folder_make(at("checkpoints/1000000")));
     assert_int_equal(mg_checkpoint_newest(folder, &arena), 1000000);
+}
+
+static void test_a_run_begins_where_nothing_else_lies(void **state) {
+    (void)state;
+    mg_run r;
+    ok(mg_folder_make(folder));
+    ok(mg_run_check(folder, false, &arena)); // empty
+    put("notes.txt");
+    refused(mg_run_open(&r, folder, false, "", &arena), MG_BUSY, "found 'notes.txt' in it and no run");
+    refused(mg_run_check(folder, true, &arena), MG_IO, "there is no run to resume");
+    assert_false(mg_file_exists(at("checkpoints")) || mg_file_exists(at("run.db")) || mg_file_exists(at("run.lock")));
+    const char *file = at("notes.txt"), *below = at("notes.txt/run");
+    refused(mg_run_open(&r, file, false, "", &arena), MG_CONFIG, "notes.txt: found a file there or on the way");
+    refused(mg_run_open(&r, below, false, "", &arena), MG_CONFIG, "notes.txt/run: found a file there or on the way");
+    assert_int_equal(remove(file), 0);
+    put(".hidden");
+    refused(mg_run_check(folder, false, &arena), MG_BUSY, "found '.hidden' in it");
+    assert_int_equal(remove(at(".hidden")), 0);
+    ok(mg_run_open(&r, folder, false, "", &arena));
+    mg_run_close(&r);
 }
 
 // ---- Checkpoints
@@ -347,6 +373,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_a_run_is_never_overwritten),
+        TEST(test_a_run_begins_where_nothing_else_lies),
         TEST(test_the_lock_dies_with_its_process),
         TEST(test_the_newest_checkpoint),
         TEST(test_every_bit_comes_back),

@@ -58,10 +58,29 @@ static mg_err write_settings(trainer *t) {
     return err ? err : mg_store_note(t->run.store, "config", text);
 }
 
+// Where the settings act: a process, or else a bundled world.
+static const char *place(const mg_settings *s) {
+    return s->environment.command[0] ? s->environment.command : s->run.world;
+}
+
+// A folder that holds a run already: going on with it is a way out only where it is of the same kind.
+static mg_err refuse_run(trainer *t) {
+    const mg_settings *s = &t->settings;
+    mg_settings        of;
+    if (!mg_file_exists(mg_path(&t->run_arena, "%s/run.db", s->run.out)) || !mg_file_exists(run_yaml(t)) ||
+        mg_settings_read(&of, run_yaml(t), NULL, 0, &t->run_arena))
+        return mg_run_check(s->run.out, false, &t->run_arena); // nothing more can be said
+    if (of.algo == s->algo && strcmp(place(&of), place(s)) == 0)
+        return mg_fail(MG_BUSY, "%s: holds a run already; --resume goes on with it, --out names another", s->run.out);
+    return mg_fail(MG_BUSY, "%s: holds a run already, of %s in %s; --out names another", s->run.out, of.algo->name,
+                   place(&of));
+}
+
 // May the run begin or go on, with these settings?
 static mg_err check_run(trainer *t) {
     const bool resume = t->options->resume;
     mg_err     err    = mg_run_check(t->settings.run.out, resume, &t->run_arena);
+    if (err == MG_BUSY && !resume) return refuse_run(t);
     // A life that ended very early has left no settings, nor anything made with them.
     if (err || !resume || !mg_file_exists(run_yaml(t))) return err;
     return mg_settings_same(&t->settings, run_yaml(t), &t->run_arena);
@@ -482,6 +501,7 @@ static void note_of(const mg_metrics *m, char *out, size_t size) {
 }
 
 static mg_err loop(trainer *t, mg_metrics *last) {
+    const char *program = t->options->program;
     mg_progress progress;
     char        note[256];
     mg_err      err = MG_OK;
@@ -490,8 +510,9 @@ static mg_err loop(trainer *t, mg_metrics *last) {
         if (t->options->stop && *t->options->stop) {
             err = u > t->run.updates_done ? checkpoint(t, u) : MG_OK;
             if (!err)
-                err = mg_fail(MG_INTERRUPTED, "stopped before update %lld of %lld; go on with: martingale train %s "
-                              "--resume", (long long)u, (long long)t->updates, run_yaml(t));
+                err = mg_fail(MG_INTERRUPTED, "stopped before update %lld of %lld; go on with: %s train %s "
+                              "--resume", (long long)u, (long long)t->updates, program ? program : "martingale",
+                              run_yaml(t));
             break;
         }
         err = one_update(t, u, last);

@@ -47,6 +47,7 @@ typedef struct mg_train_options {
     mg_admit_fn       *admit;     // NULL: the gate alone decides
     void              *admit_context;
     const volatile int *stop;     // becomes non-zero when somebody asks to stop (Ctrl-C); or NULL
+    const char        *program;   // how it was called, for what is told to type; NULL: "martingale"
     double             wall_time; // seconds since 1970 at the start, for event files
 } mg_train_options;
 
