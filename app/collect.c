@@ -40,9 +40,9 @@ static void say(collect *x, const char *key, const char *text) {
 
 // The plant: which definition of a robot, and what is shifted.
 static void say_plant(collect *x, const mg_environment_config *e) {
-    if (mg_robot_class(x->world, 5)) say(x, "environment_version", e->version);
-    say(x, "plant", mg_path(&x->arena, "mass %g, friction %g, gravity %g, action delay %lld", e->shift_mass,
-                            e->shift_friction, e->shift_gravity, (long long)e->action_delay));
+    if (mg_robot_class(x->world, 5)) say(x, MG_LOGGED_VERSION, e->version);
+    say(x, MG_LOGGED_PLANT, mg_path(&x->arena, MG_LOGGED_PLANT_WORDS, e->shift_mass, e->shift_friction,
+                                    e->shift_gravity, (long long)e->action_delay));
 }
 
 // ---- random, medium, expert: a policy is played

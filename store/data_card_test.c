@@ -138,7 +138,8 @@ static void test_cells_are_distinct_pairs(void **state) {
     assert_int_equal(card_of(&l, NULL).cells, 4);
     // Large numbers are told apart by their ratio, small ones by their difference.
     mg_logged large = rows_of(1000, 1, 1);
-    for (int i = 0; i < 1000; i++) large.observation[i] = 1e6f + (float)(i % 2), large.action[i] = -1e6f - (float)(i % 3);
+    for (int i = 0; i < 1000; i++)
+        large.observation[i] = 1e6f + (float)(i % 2), large.action[i] = -1e6f - (float)(i % 3);
     assert_int_equal(card_of(&large, NULL).cells, 1);
     for (int i = 0; i < 1000; i++) large.observation[i] = i % 2 ? 1e6f : 2e6f;
     assert_int_equal(card_of(&large, NULL).cells, 2);

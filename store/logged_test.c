@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <hdf5.h>
+#include <jansson.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -97,6 +98,35 @@ static void test_nothing_is_overwritten(void **state) {
     assert_non_null(strstr(mg_err_detail(), "is there already"));
     struct stat st;
     assert_true(stat(f->path, &st) == 0 && st.st_size == 1);
+}
+
+// Nor what somebody has called as a file is called until it is whole.
+static void test_what_lies_where_it_would_be_written_stays(void **state) {
+    fixture    *f = *state;
+    mg_logged   l = whole();
+    struct stat st;
+    char        set[80], part[96], file[128];
+    snprintf(part, sizeof part, "%s.tmp", f->path);
+    assert_int_equal(mg_file_write(part, "mine", 4), MG_OK);
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_BUSY);
+    if (!strstr(mg_err_detail(), "run.db.tmp is there already: remove it")) fail_msg("%s", mg_err_detail());
+    assert_true(stat(part, &st) == 0 && st.st_size == 4);
+    assert_int_equal(access(f->path, F_OK), -1);
+    assert_int_equal(unlink(part), 0);
+    assert_int_equal(mg_d4rl_write(f->path, &l), MG_OK);
+    assert_int_equal(access(part, F_OK), -1);
+
+    snprintf(set, sizeof set, "%s/set", f->folder);
+    snprintf(part, sizeof part, "%s/data.tmp", set);
+    snprintf(file, sizeof file, "%s/main_data.hdf5", part);
+    assert_int_equal(mg_folder_make(part), MG_OK);
+    assert_int_equal(mg_file_write(file, "mine", 4), MG_OK);
+    assert_int_equal(mg_minari_write(set, "x-v0", &l, &f->arena), MG_BUSY);
+    if (!strstr(mg_err_detail(), "set/data.tmp is there already: remove it")) fail_msg("%s", mg_err_detail());
+    assert_true(stat(file, &st) == 0 && st.st_size == 4);
+    assert_true(unlink(file) == 0 && rmdir(part) == 0);
+    assert_int_equal(mg_minari_write(set, "x-v0", &l, &f->arena), MG_OK);
+    assert_int_equal(access(part, F_OK), -1);
 }
 
 static void test_asking_whether_it_could_be_written_leaves_nothing(void **state) {
@@ -205,7 +235,8 @@ static const char *word_of(const mg_logged *l, const char *key) {
 static void test_texts_come_along_and_the_rest_is_named(void **state) {
     fixture    *f    = *state;
     const hid_t file = good_but(f, "");
-    char        name[201], text[5001], again[96];
+    char        name[201], text[5001], again[96], much[70000];
+    memset(much, 'm', sizeof much), much[sizeof much - 1] = 0;
     memset(name, 'k', sizeof name), name[200] = 0;
     memset(text, 't', sizeof text), text[5000] = 0;
     put_text(file, "metadata/world", "hopper", false);
@@ -215,11 +246,12 @@ static void test_texts_come_along_and_the_rest_is_named(void **state) {
     put_text(file, mg_path(&f->arena, "metadata/%s", name), text, false);
     put(file, "metadata/policy/fc0/bias", H5T_NATIVE_FLOAT, 1, N, 0, a);
     put(file, "infos/goal\x1b", H5T_NATIVE_FLOAT, 1, N, 0, a);
+    put_text(file, "metadata/much", much, true);
     put_text(file, "note", "not metadata", false);
     H5Fclose(file);
     snprintf(again, sizeof again, "%s/again.hdf5", f->folder);
     mg_logged l = read_back(f, f->path);
-    assert_string_equal(l.left, "3: infos/goal , metadata/policy/fc0/bias, note");
+    assert_string_equal(l.left, "4: infos/goal , metadata/much, metadata/policy/fc0/bias, note");
     for (int round = 0; round < 2; round++) {
         assert_string_equal(l.world, "hopper");
         assert_string_equal(l.world_key, "metadata/world");
@@ -233,6 +265,30 @@ static void test_texts_come_along_and_the_rest_is_named(void **state) {
         l = read_back(f, again);
         assert_null(l.left);
     }
+}
+
+// It is shown in sentences and in JSON, and may be a stranger's.
+static void test_a_worlds_name_is_short_and_printable(void **state) {
+    fixture *f = *state;
+    char     long_name[70000];
+    memset(long_name, 'w', sizeof long_name), long_name[sizeof long_name - 1] = 0;
+    const struct { const char *name; bool good; } cases[] = {
+        {"hopper", true}, {"Stra\xc3\x9f" "e-1 ", true}, {long_name + sizeof long_name - 65, true},
+        {long_name + sizeof long_name - 66, false}, {long_name, false}, {"hop\xff", false}, {"hop\xc3", false},
+        {"\xed\xa0\x80", false}, {"hop\x1b[2J", false}, {"hop\n", false}, {"\x7f", false}, {"\xc2\x9b", false},
+        {"", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int any_size = 0; any_size < 2; any_size++) {
+            if (!any_size && strlen(cases[i].name) > 60000) continue; // more than the library puts in an object's head
+            const hid_t file = good_but(f, "");
+            put_text(file, "metadata/world", cases[i].name, any_size);
+            H5Fclose(file);
+            const mg_logged l = read_back(f, f->path);
+            if (cases[i].good) assert_string_equal(l.world, cases[i].name);
+            if (cases[i].good != !l.left || cases[i].good != !!l.world) fail_msg("case %zu", i);
+            if (l.left) assert_string_equal(l.left, "1: metadata/world");
+            assert_true(!l.words && !l.world == !l.world_key);
+        }
 }
 
 static void test_a_missing_key_is_named(void **state) {
@@ -261,6 +317,8 @@ static void test_broken_arrays_are_refused_with_key_and_row(void **state) {
     fixture      *f = *state;
     const double  nan_at_3[N] = {0, 0, 0, NAN, 0, 0}, large_at_5[N] = {0, 0, 0, 0, 0, 1e300};
     float         inf_at_4[N * 2] = {0};
+    const uint8_t large_at_4[N] = {0, 0, 0, 0, 255, 0};
+    const int64_t small_at_3[N] = {0, 0, 0, -1000000000000, 0, 0};
     const int     two_at_2[N] = {0, 0, 2, 0, 0, 0}, minus_at_1[N] = {0, -1, 0, 0, 0, 0}, much_at_0[N] = {256};
     const char    texts[N]    = "abcde";
     inf_at_4[9]               = -INFINITY;
@@ -280,7 +338,9 @@ static void test_broken_arrays_are_refused_with_key_and_row(void **state) {
         {"terminals", H5T_NATIVE_INT, 1, N, 0, two_at_2, "terminals: row 2: found 2, wanted 0 or 1"},
         {"terminals", H5T_NATIVE_FLOAT, 1, N, 0, r, "terminals: found floating point numbers, wanted booleans"},
         {"timeouts", H5T_NATIVE_INT, 1, N, 0, minus_at_1, "timeouts: row 1: found -1, wanted 0 or 1"},
-        {"timeouts", H5T_NATIVE_INT, 1, N, 0, much_at_0, "timeouts: row 0: found 127, wanted 0 or 1"},
+        {"timeouts", H5T_NATIVE_INT, 1, N, 0, much_at_0, "timeouts: row 0: found 256, wanted 0 or 1"},
+        {"timeouts", H5T_NATIVE_UINT8, 1, N, 0, large_at_4, "timeouts: row 4: found 255, wanted 0 or 1"},
+        {"timeouts", H5T_NATIVE_INT64, 2, N, 1, small_at_3, "timeouts: row 3: found -1000000000000, wanted 0 or 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const broken *b    = &cases[i];
@@ -348,16 +408,42 @@ static void test_what_is_no_file_of_the_librarys_is_refused_quietly(void **state
     refused(f, folder, MG_CORRUPT, "found neither data/main_data.hdf5 nor main_data.hdf5");
 }
 
-// A file that claims more than there is room for, without having it.
+// An array that claims its size without having it; width 0: of rank 1.
+static void claim(hid_t file, const char *key, hid_t type, hsize_t rows, hsize_t width) {
+    const hsize_t dims[2] = {rows, width}, chunk[2] = {64, width < 64 ? width : 64};
+    const hid_t   space = H5Screate_simple(width ? 2 : 1, dims, NULL), how = H5Pcreate(H5P_DATASET_CREATE),
+                  links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    H5Pset_chunk(how, width ? 2 : 1, chunk);
+    H5Dclose(H5Dcreate2(file, key, type, space, links, how, H5P_DEFAULT));
+    H5Pclose(links), H5Pclose(how), H5Sclose(space);
+}
+
 static void test_a_claimed_size_is_checked_before_it_is_believed(void **state) {
-    fixture      *f       = *state;
-    const hsize_t dims[2] = {(hsize_t)1 << 31, 60000}, chunk[2] = {64, 64};
-    const hid_t   file = good_but(f, "observations"), space = H5Screate_simple(2, dims, NULL),
-                how  = H5Pcreate(H5P_DATASET_CREATE);
-    H5Pset_chunk(how, 2, chunk);
-    H5Dclose(H5Dcreate2(file, "observations", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, how, H5P_DEFAULT));
-    H5Pclose(how), H5Sclose(space), H5Fclose(file);
-    refused(f, f->path, MG_LIMIT, "observations: found 515396075520000 bytes, wanted at most");
+    fixture *f = *state;
+    const struct { hsize_t rows, width; const char *words; } cases[] = {
+        {(hsize_t)1 << 31, 60000, "observations: found 515396075520000 bytes, wanted at most"},
+        {(hsize_t)1 << 32, 1, "observations: found 17179869184 bytes, wanted at most"},
+        {((hsize_t)1 << 32) + 1, 1, "observations: found 4294967297 rows of 1, wanted at most 4294967296 of 65536"},
+        {100, 65537, "observations: found 100 rows of 65537, wanted at most 4294967296 of 65536"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const hid_t file = good_but(f, "observations");
+        claim(file, "observations", H5T_NATIVE_FLOAT, cases[i].rows, cases[i].width);
+        H5Fclose(file);
+        refused(f, f->path, MG_LIMIT, cases[i].words);
+    }
+    // Two of Minari's episodes, each of which is small enough.
+    const hid_t   file  = made(f);
+    const hsize_t steps = ((hsize_t)1 << 31) + 1;
+    for (int k = 0; k < 2; k++) {
+        claim(file, mg_path(&f->arena, "episode_%d/observations", k), H5T_NATIVE_FLOAT, steps + 1, 1);
+        claim(file, mg_path(&f->arena, "episode_%d/actions", k), H5T_NATIVE_FLOAT, steps, 1);
+        claim(file, mg_path(&f->arena, "episode_%d/rewards", k), H5T_NATIVE_FLOAT, steps, 0);
+        claim(file, mg_path(&f->arena, "episode_%d/terminations", k), H5T_NATIVE_UINT8, steps, 0);
+        claim(file, mg_path(&f->arena, "episode_%d/truncations", k), H5T_NATIVE_UINT8, steps, 0);
+    }
+    H5Fclose(file);
+    refused(f, f->path, MG_LIMIT, "found more than 4294967296 steps in all");
 }
 
 // ---- Minari
@@ -435,7 +521,16 @@ static void test_minaris_faults_are_named(void **state) {
 
     file = made(f);
     put_episode(file, 0, 2, 2, NULL);
+    put_episode(file, 1, 3, 2, NULL);
+    H5Ldelete(file, "episode_1/actions", H5P_DEFAULT);
+    put(file, "episode_1/actions", H5T_NATIVE_FLOAT, 2, 3, 2, s);
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "episode_1/actions: found rows of 2, wanted 1, as episode_0 has");
+
+    file = made(f);
+    put_episode(file, 0, 2, 2, NULL);
     put_episode(file, 2, 2, 2, NULL);
+    put(file, "notes", H5T_NATIVE_FLOAT, 1, N, 0, a);
     H5Fclose(file);
     refused(f, f->path, MG_CORRUPT, "episode_1: is not there, wanted episode_0 to episode_1");
 
@@ -464,6 +559,20 @@ static void test_an_episode_of_minaris_that_ends_as_neither_is_cut_off(void **st
     assert_memory_equal(l.terminal, ((uint8_t[]){0, 0, 0, 0, 1}), 5);
 }
 
+static void test_what_lies_beside_minaris_episodes_is_named(void **state) {
+    fixture    *f    = *state;
+    const hid_t file = made(f);
+    put_episode(file, 0, 2, 2, NULL);
+    put_episode(file, 1, 3, 2, NULL);
+    put(file, "episode_0/infos/x", H5T_NATIVE_FLOAT, 1, N, 0, a);
+    put(file, "notes\x1b/x", H5T_NATIVE_FLOAT, 1, N, 0, a);
+    put(file, "scale", H5T_NATIVE_FLOAT, 1, N, 0, a);
+    H5Fclose(file);
+    const mg_logged l = read_back(f, f->path);
+    assert_int_equal(l.rows, 5);
+    assert_string_equal(l.left, "episode_K/infos, notes , scale");
+}
+
 static void test_the_worlds_name_is_in_minaris_metadata(void **state) {
     fixture *f = *state;
     char     path[96];
@@ -477,10 +586,88 @@ static void test_the_worlds_name_is_in_minaris_metadata(void **state) {
     text = "{\"env_spec\": \"{\\\"id\\\": \\\"Walker2d-v4\\\"}\"}";
     assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
     assert_string_equal(read_back(f, f->path).world, "walker2d");
+    assert_string_equal(word_of(&(mg_logged){.words = read_back(f, f->path).words}, "environment_version"), "v4");
+    text = "{\"env_spec\": \"{\\\"id\\\": \\\"mujoco/HalfCheetah-v4\\\"}\"}";
+    assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
+    assert_string_equal(read_back(f, f->path).world, "half-cheetah");
+    text = "{\"env_spec\": \"{\\\"id\\\": \\\"a\\\\u001bb-v4\\\"}\"}"; // an escape
+    assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
+    assert_null(read_back(f, f->path).world);
+    text = "{\"env_spec\": \"{\\\"id\\\": \\\"-v4\\\"}\"}";
+    assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
+    assert_null(read_back(f, f->path).world);
+    text = "{\"env_spec\": \"{\\\"id\\\": \\\"Walker2d-v4\\\"}\"}";
+    assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
     assert_null(read_back(f, f->path).left);
     text = "{\"author\": \"me\", \"total_steps\": 2, \"code_permalink\": null, \"description\": \"x\"}";
     assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
     assert_string_equal(read_back(f, f->path).left, "author, description");
+}
+
+// A text of the metadata that is written of l, or NULL.
+static const char *written(fixture *f, const mg_logged *l, const char *key) {
+    char        out[80], name[120];
+    char       *text;
+    size_t      size;
+    snprintf(out, sizeof out, "%s/set", f->folder);
+    snprintf(name, sizeof name, "%s/data/metadata.json", out);
+    if (mg_minari_write(out, "x-v0", l, &f->arena)) fail_msg("%s", mg_err_detail());
+    if (mg_file_read(name, 1 << 20, &f->arena, &text, &size)) fail_msg("%s", mg_err_detail());
+    json_t     *root  = json_loads(text, 0, NULL);
+    const char *value = json_string_value(json_object_get(root, key));
+    const char *copy  = value ? mg_arena_strdup(&f->arena, value) : NULL;
+    json_decref(root);
+    nftw(out, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return copy;
+}
+
+static void test_minaris_bounds_of_actions_are_ones_or_none(void **state) {
+    fixture    *f        = *state;
+    mg_logged   l        = whole();
+    float       other[N] = {-1, .5f, 0, .25f, -.125f, 1};
+#define BOX "{\"type\": \"Box\", \"dtype\": \"float32\", \"shape\": "
+    const char *one      = BOX "[1], \"low\": [-1.0], \"high\": [1.0]}";
+    const char *none     = BOX "[1], \"low\": [-Infinity], \"high\": [Infinity]}";
+    l.action = other;
+    assert_string_equal(written(f, &l, "action_space"), one);
+    other[3] = 1.5f;
+    assert_string_equal(written(f, &l, "action_space"), none);
+    other[3] = 0, other[5] = -1.5f;
+    assert_string_equal(written(f, &l, "action_space"), none);
+    assert_string_equal(written(f, &l, "observation_space"),
+                        BOX "[2], \"low\": [-Infinity, -Infinity], \"high\": [Infinity, Infinity]}");
+}
+
+// gymnasium.spec(ID).to_json() of Gymnasium 1.4.0 has these; tools/peer_hdf5.py makes the environments.
+static void test_minari_is_told_of_gymnasiums_worlds(void **state) {
+    fixture *f = *state;
+    static const struct { const char *world, *version, *plant, *id, *entry; double steps; } cases[] = {
+        {"hopper", "v5", NULL, "Hopper-v5", "gymnasium.envs.mujoco.hopper_v5:HopperEnv", 1000},
+        {"half-cheetah", "v4", "mass 1, friction 1, gravity 1, action delay 0", "HalfCheetah-v4",
+         "gymnasium.envs.mujoco.half_cheetah_v4:HalfCheetahEnv", 1000},
+        {"walker2d", "v5", NULL, "Walker2d-v5", "gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv", 1000},
+        {"ant", "v4", NULL, "Ant-v4", "gymnasium.envs.mujoco.ant_v4:AntEnv", 1000},
+        {"pendulum", NULL, NULL, "Pendulum-v1", "gymnasium.envs.classic_control.pendulum:PendulumEnv", 200},
+        {"hopper", NULL, NULL, NULL, NULL, 0}, {"hopper", "v3", NULL, NULL, NULL, 0}, {NULL, "v5", NULL, NULL, NULL, 0},
+        {"desk", "v5", NULL, NULL, NULL, 0},
+        {"hopper", "v5", "mass 1.5, friction 1, gravity 1, action delay 0", NULL, NULL, 0},
+        {"pendulum", NULL, "mass 1, friction 1, gravity 1, action delay 3", NULL, NULL, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mg_logged_word words[3] = {{"environment_version", cases[i].version}, {"plant", cases[i].plant}};
+        mg_logged      l        = whole();
+        if (!cases[i].version) words[0] = (mg_logged_word){"algorithm", "SAC"};
+        if (!cases[i].plant) words[1] = (mg_logged_word){0};
+        l.world = cases[i].world, l.words = words;
+        const char *text = written(f, &l, "env_spec");
+        if (!cases[i].id) assert_null(text);
+        if (!cases[i].id) continue;
+        json_t *spec = json_loads(text, 0, NULL);
+        assert_string_equal(json_string_value(json_object_get(spec, "id")), cases[i].id);
+        assert_string_equal(json_string_value(json_object_get(spec, "entry_point")), cases[i].entry);
+        assert_true(json_number_value(json_object_get(spec, "max_episode_steps")) == cases[i].steps);
+        assert_true(json_is_array(json_object_get(spec, "additional_wrappers"))); // which Gymnasium insists on
+        json_decref(spec);
+    }
 }
 
 static void not_written(fixture *f, const char *id, const mg_logged *l, mg_err wanted, const char *words) {
@@ -514,12 +701,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_what_was_written_comes_back),
         TEST(test_what_may_be_missing_may),
+        TEST(test_what_lies_where_it_would_be_written_stays),
         TEST(test_asking_whether_it_could_be_written_leaves_nothing),
         TEST(test_the_time_of_writing_is_not_in_the_file),
         TEST(test_nothing_is_overwritten),
         TEST(test_no_room_is_an_error_that_leaves_nothing),
         TEST(test_other_types_of_numbers_are_taken),
         TEST(test_texts_come_along_and_the_rest_is_named),
+        TEST(test_a_worlds_name_is_short_and_printable),
         TEST(test_a_missing_key_is_named),
         TEST(test_broken_arrays_are_refused_with_key_and_row),
         TEST(test_further_arrays_are_checked_where_they_are),
@@ -530,7 +719,10 @@ int main(void) {
         TEST(test_minari_comes_back),
         TEST(test_minaris_faults_are_named),
         TEST(test_an_episode_of_minaris_that_ends_as_neither_is_cut_off),
+        TEST(test_what_lies_beside_minaris_episodes_is_named),
         TEST(test_the_worlds_name_is_in_minaris_metadata),
+        TEST(test_minaris_bounds_of_actions_are_ones_or_none),
+        TEST(test_minari_is_told_of_gymnasiums_worlds),
         TEST(test_minari_is_not_written_from_what_it_cannot_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

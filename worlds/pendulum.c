@@ -52,7 +52,8 @@ static double move(mg_pendulum_state *s, double u, const mg_shift *shift) {
     const double angle = angle_normalize(s->theta), speed = s->theta_dot;
     const double mass = m * shift->mass, gravity = g * shift->gravity;
     const double costs = angle * angle + 0.1 * (speed * speed) + 0.001 * (u * u);
-    s->theta_dot = mg_clip(speed + (3 * gravity / (2 * l) * sin(s->theta) + 3.0 / (mass * (l * l)) * u) * dt, max_speed);
+    s->theta_dot =
+        mg_clip(speed + (3 * gravity / (2 * l) * sin(s->theta) + 3.0 / (mass * (l * l)) * u) * dt, max_speed);
     s->theta += s->theta_dot * dt;
     return costs;
 }
