@@ -117,17 +117,20 @@ static void a_world_that_is_not_the_sets_is_refused(void **state) {
         int         status;
         const char *set, *world, *words;
     } cases[] = {
-        {2, "a", "--world hoper", "--world: found 'hoper', wanted one of pendulum, hopper, half-cheetah, walker2d, ant"},
+        {2, "a", "--world hoper",
+         "--world: found 'hoper', wanted one of pendulum, hopper, half-cheetah, walker2d, ant"},
         {2, "a", "--world cartpole", "--world: found 'cartpole'"},
         {2, "a", "--world synopsis", "--world: found 'synopsis'"},
         {2, "a", "--world=", "--world: found ''"},
-        {2, "a", "--world pendulum", "a.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: those of "
-                                     "pendulum, as --world says"},
+        {2, "a", "--world pendulum",
+         "a.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: those of pendulum, as --world "
+         "says"},
         {2, "a", "--world ant", "wanted 105 and 8"},
         {2, "says-hopper", "--world walker2d", "says-hopper.hdf5: metadata/world: found 'hopper', wanted 'walker2d'"},
         {2, "says-other", "--world hopper", "metadata/world: found 'my-robot', wanted 'hopper'"},
-        {3, "says-pendulum", "", "says-pendulum.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: "
-                                 "those of pendulum, as metadata/world says"},
+        {3, "says-pendulum", "",
+         "says-pendulum.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: those of pendulum, as "
+         "metadata/world says"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *verbs[] = {"card %s.hdf5 %s", "import hdf5 %s.hdf5 %s --out x.hdf5"};

@@ -242,9 +242,9 @@ static void recorded_episodes_are_the_same_again(void **state) {
     assert_non_null(none);
     cli_write("honest/run.yaml", "%.*smutant: false_resolution%s", (int)(none - yaml), yaml,
               none + strlen("mutant: none"));
-    const cli_outcome lied = cli("replay honest 0:3");
+    const cli_outcome lied = cli("replay honest 1:3");
     cli_status(lied, 1);
-    assert_non_null(strstr(lied.out, "0:3:0 differs in turn 1: reward\n"));
+    assert_non_null(strstr(lied.out, "1:3:0 differs in turn 1: reward\n"));
     assert_non_null(strstr(lied.out, "reward 0\n"));
     assert_non_null(strstr(lied.out, "1 played again, 1 differ\n"));
 }
@@ -279,18 +279,18 @@ static void what_was_said_is_shown_as_text(void **state) {
 
 static void one_episode_is_asked_for_by_its_number(void **state) {
     (void)state;
-    const cli_outcome one = cli("replay oracle-words 0:3"), same = cli("replay oracle-words 0:3:0");
+    const cli_outcome one = cli("replay oracle-words 1:3"), same = cli("replay oracle-words 1:3:0");
     cli_status(one, 0), cli_status(same, 0);
     assert_string_equal(one.out, "1 played again, 0 differ\n");
     assert_string_equal(same.out, one.out);
-    assert_string_equal(cli("replay oracle-words 0").out, "60 played again, 0 differ\n");
-    static const char *const bad[] = {"0:", ":3", "0:-1", "-1", "abc", "0:3:0:1", "0x1", "3.5", "0:3x", "+1",
-                                      "99999999999999999999", "0:99999999999999999999"};
+    assert_string_equal(cli("replay oracle-words 1").out, "60 played again, 0 differ\n");
+    static const char *const bad[] = {"1:", ":3", "1:-1", "-1", "abc", "1:3:0:1", "0x1", "3.5", "1:3x", "+1",
+                                      "99999999999999999999", "1:99999999999999999999", "0", "0:3"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cli_refused(2, mg_path(&cli_arena, "replay oracle-words %s", bad[i]), bad[i], "UPDATE:EPISODE:ATTEMPT");
-    cli_refused(3, "replay oracle-words 0:999", "holds no such episode");
+    cli_refused(3, "replay oracle-words 1:999", "holds no such episode");
     cli_refused(3, "replay oracle-words 7", "holds no such episode");
-    cli_refused(3, "replay oracle-words 0:3:1", "holds no such episode");
+    cli_refused(3, "replay oracle-words 1:3:1", "holds no such episode");
     cli_refused(3, "replay nowhere", "nowhere: not a run");
     cli_write("emptied/run.yaml", "%s", cli_read("oracle-words/run.yaml", NULL));
     cli_refused(3, "replay emptied", "emptied: not a run: it has no run.db");
@@ -307,20 +307,20 @@ static void a_record_that_was_edited_is_refused_with_the_place(void **state) {
     cli_refused(3, "export honest --episodes honest.jsonl", "honest.jsonl: row 6 cannot be written", "no UTF-8");
     assert_false(mg_file_exists("honest.jsonl") || mg_file_exists("honest.jsonl.tmp"));
     edit("edited", "update episode set seed = seed + 1 where episode = 5");
-    cli_refused(3, "replay edited", "update 0, group 5, episode 5: its header", "changed");
-    cli_refused(3, "replay edited 0:1", "episode 5"); // one rotten is one too many
+    cli_refused(3, "replay edited", "update 1, group 5, episode 5: its header", "changed");
+    cli_refused(3, "replay edited 1:1", "episode 5"); // one rotten is one too many
     edit("edited", "update episode set seed = seed - 1 where episode = 5");
     assert_replays("edited", 8); // as it was
     edit("edited", "update episode set turns = cast(substr(turns, 1, length(turns) - 30) || "
                    "substr(turns, length(turns) - 30, 1) || substr(turns, length(turns) - 28) as blob) "
                    "where episode = 3");
-    cli_refused(3, "replay edited", "update 0, group 3, episode 3, turn ", "changed");
+    cli_refused(3, "replay edited", "update 1, group 3, episode 3, turn ", "changed");
     edit("edited", "delete from episode where episode = 3");
-    cli_refused(3, "replay edited", "update 0: cut off: holds 7 of 8 episodes");
+    cli_refused(3, "replay edited", "update 1: cut off: holds 7 of 8 episodes");
     // A witness that is washed white.
     edit("lying_status", "update episode set verdict = 0, code = null, detail = '', code_turn = -1 where id = "
                          "(select min(id) from episode where verdict = 2)");
-    cli_refused(3, "replay lying_status", "update 0, ", "its end (verdict, code", "changed");
+    cli_refused(3, "replay lying_status", "update 1, ", "its end (verdict, code", "changed");
 }
 
 // ---- training -------------------------------------------------------------------------------------
@@ -373,7 +373,7 @@ static void demonstrations_become_policies(void **state) {
     const cli_outcome o = cli("train %s/desk_grpo.yaml " QUICK " --grpo.updates 2 --grpo.prompts 8 --grpo.group 4 "
                               "--environment.mutant traceback --out runs/broken", example);
     cli_status(o, 1);
-    assert_non_null(strstr(o.err, "update 0: the environment: "));
+    assert_non_null(strstr(o.err, "update 1: the environment: "));
     assert_non_null(strstr(o.err, "failed on the harness's side, more than 5 %"));
     assert_non_null(strstr(o.err, "E.traceback: "));
     assert_non_null(strstr(o.err, "runs/broken/report.html"));

@@ -436,7 +436,7 @@ static void episodes_are_recorded(void **state) {
                 json_array_get(test, (size_t)number(row, "item")), "prompt")));
         moved |= number(row, "item") != (double)i / 3;
         assert_int_equal(number(row, "episode"), i);
-        assert_int_equal(number(row, "update"), 0);
+        assert_int_equal(number(row, "update"), 1);
         assert_int_equal(json_array_size(tokens), strlen(roles));
         assert_int_equal(json_array_size(logp), strlen(roles));
         assert_int_equal(strspn(roles, "ep"), strlen(roles));
@@ -558,7 +558,7 @@ static void metrics_are_exported(void **state) {
     assert_int_equal(lines(csv), 3);
     // The same numbers in both, column by column.
     char *at = mg_arena_strdup(&cli_arena, csv), *names = strsep(&at, "\n"), *name;
-    strsep(&at, "\n"); // update 0
+    strsep(&at, "\n"); // update 1
     char         *values = strsep(&at, "\n");
     const json_t *row    = json_array_get(rows, 1);
     size_t        n      = 0;
@@ -571,7 +571,7 @@ static void metrics_are_exported(void **state) {
     json_object_foreach(json_object_get(said, "metrics"), key, value) assert_float_equal(
         number(row, key), json_number_value(value), 1e-8 * (1 + fabs(json_number_value(value))));
     json_decref(said);
-    assert_int_equal(number(row, "update"), 1);
+    assert_int_equal(number(row, "update"), 2);
     json_decref(rows);
     cli_refused(2, "export ppo --metrics m.csv", "m.csv is there already");
     cli_refused(2, "export ppo --metrics m.txt", ".csv");

@@ -152,7 +152,8 @@ static void robots(doctor *d) {
     mg_err                   err     = mg_mujoco_open(&mujoco, NULL);
     if (err) {
         const bool other = err == MG_MISMATCH; // a version that this was not built with
-        find(d, NOTE, "library", "MuJoCo", get, "%s: hopper, half-cheetah, walker2d and ant will not run, all else will",
+        find(d, NOTE, "library", "MuJoCo", get,
+             "%s: hopper, half-cheetah, walker2d and ant will not run, all else will",
              other ? mg_err_detail() : "not here");
         return;
     }

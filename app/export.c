@@ -1,7 +1,8 @@
 // export.c - martingale export: models in Hugging Face layout, episodes and metrics as plain files.
 //
 // Nothing is overwritten. Texts are UTF-8: bytes of an answer that are not become U+FFFD; its
-// tokens are exact. Numbers have the digits that give their bits back.
+// tokens are exact. Numbers have the digits that give their bits back; in a world of vectors, what was seen and done is
+// arrays of them.
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include "app/vectors.h"
 #include "core/file.h"
 #include "rollout/demos.h"
+#include "rollout/numbers.h"
 #include "store/jsonl.h"
 #include "store/store.h"
 
@@ -142,21 +144,42 @@ static json_t *reward_json(const mg_reward *r) {
     return out;
 }
 
+static json_t *array_json(const float *x, int64_t n) {
+    json_t *all = json_array();
+    for (int64_t i = 0; i < n; i++) {
+        json_t *number = json_real((double)x[i]); // NULL: not a finite number
+        json_array_append_new(all, number ? number : json_null());
+    }
+    return all;
+}
+
+// What was seen before a turn, or in it done: numbers where the world has them. turn NULL: there was none.
+static json_t *seen_json(const mg_numbers *n, const mg_turn *turn, mg_arena *arena) {
+    float *x = MG_NEW(arena, float, n->seen);
+    if (!turn || !turn->observation) return json_null();
+    return mg_numbers_seen(n, turn, x) ? array_json(x, n->seen) : text_json(turn->observation, turn->observation_size);
+}
+
+static json_t *done_json(const mg_numbers *n, const mg_turn *turn, mg_arena *arena) {
+    float *x = MG_NEW(arena, float, n->done);
+    if (!turn || !turn->action) return json_null();
+    if (mg_numbers_done(n, turn, x)) return array_json(x, n->done);
+    return n->choices > 0 ? json_integer(strtoll(turn->action, NULL, 10)) : text_json(turn->action, turn->action_size);
+}
+
 // Turn by turn, where `prompt` and `answer` are not all.
-static json_t *turns_json(const mg_episode *e) {
-    if (e->n_turns < 2) return NULL;
+static json_t *turns_json(const mg_episode *e, const mg_numbers *n, mg_arena *arena) {
+    if (e->n_turns < 2 && n->seen == 0) return NULL;
     json_t *turns = json_array();
     for (int64_t i = 0; i < e->n_turns; i++) {
         const mg_turn *t = &e->turns[i];
-        json_array_append_new(turns, json_pack("{s:o, s:o, s:o}", "observation",
-                                               text_json(t->observation, t->observation_size), "action",
-                                               text_json(t->action, t->action_size), "reward",
-                                               reward_json(&t->reward)));
+        json_array_append_new(turns, json_pack("{s:o, s:o, s:o}", "observation", seen_json(n, t, arena), "action",
+                                               done_json(n, t, arena), "reward", reward_json(&t->reward)));
     }
     return turns;
 }
 
-static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena) {
+static json_t *episode_json(int64_t update, const mg_episode *e, const mg_numbers *numbers, mg_arena *arena) {
     static const char *const verdict[] = {
         [MG_CLEAN] = "clean", [MG_SUSPECT] = "suspect", [MG_QUARANTINED] = "quarantined"};
     static const char letter[] = {
@@ -176,22 +199,37 @@ static json_t *episode_json(int64_t update, const mg_episode *e, mg_arena *arena
     return json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o*, s:o, s:s, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:s*, "
         "s:i, s:o}",
-        "update", (json_int_t)update, "item", (json_int_t)e->start.item, "group",
+        "update", (json_int_t)mg_update_number(update), "item", (json_int_t)e->start.item, "group",
         (json_int_t)e->start.group, "episode", (json_int_t)e->start.episode, "attempt",
         (json_int_t)e->start.attempt, "seed", (json_int_t)e->seed, "prefix",
         (json_int_t)e->start.n_prefix, "prompt",
-        text_json(first ? first->observation : NULL, first ? first->observation_size : 0), "answer",
-        text_json(last ? last->action : NULL, last ? last->action_size : 0), "turns", turns_json(e), "tokens", tokens,
+        seen_json(numbers, first, arena), "answer", done_json(numbers, last, arena), "turns",
+        turns_json(e, numbers, arena), "tokens", tokens,
         "roles", roles, "logp", logp, "reward", reward_json(&reward), "learned",
         reward_json(&e->learned), "stopped", e->stopped, "terminated", e->terminated, "truncated", e->truncated,
         "verdict", verdict[e->verdict], "code", e->code, "code_turn", e->code_turn, "detail",
         text_json(e->detail, strlen(e->detail)));
 }
 
+// What the record's observations and actions are. A run from before this was on record: as its world's, where that is
+// a bundled one.
+static mg_err numbers_of(mg_store *store, const char *run, mg_arena *arena, mg_numbers *out) {
+    mg_settings s;
+    mg_err      err = mg_numbers_read(store, arena, out);
+    if (err || out->seen || out->done || out->choices) return err;
+    const char *settings = mg_path(arena, "%s/run.yaml", run);
+    if (!mg_file_exists(settings) || mg_settings_read(&s, settings, NULL, 0, arena)) return MG_OK;
+    const mg_env_class *class = mg_app_world_class(&s);
+    if (class) *out = mg_numbers_of(class);
+    return MG_OK;
+}
+
 // Update by update, so that a long run need not fit into memory.
-static mg_err export_episodes(mg_store *store, const char *path, mg_arena *arena) {
-    sheet  s;
-    mg_err err = sheet_open(&s, path, arena);
+static mg_err export_episodes(mg_store *store, const char *run, const char *path, mg_arena *arena) {
+    sheet      s;
+    mg_numbers numbers;
+    mg_err     err = numbers_of(store, run, arena, &numbers);
+    if (!err) err = sheet_open(&s, path, arena);
     if (err) return err;
     const size_t mark = mg_arena_mark(arena);
     for (int64_t update = 0;; update++) {
@@ -201,7 +239,7 @@ static mg_err export_episodes(mg_store *store, const char *path, mg_arena *arena
         err = mg_store_episodes_read(store, update, INT64_MAX, 1, arena, &e, &n);
         if (err || n == 0) break; // nothing from here on
         err = mg_store_episodes_read(store, update, update + 1, EPISODES_MAX, arena, &e, &n);
-        for (int64_t i = 0; i < n && !err; i++) err = sheet_line(&s, episode_json(update, &e[i], arena));
+        for (int64_t i = 0; i < n && !err; i++) err = sheet_line(&s, episode_json(update, &e[i], &numbers, arena));
         if (err) break;
     }
     return sheet_close(&s, err);
@@ -269,7 +307,7 @@ static mg_err write_csv(sheet *s, column *c, int64_t n) {
     fprintf(s->file, "update");
     for (int64_t k = 0; k < n; k++) fprintf(s->file, ",%s", c[k].name);
     for (int64_t u; (u = next_update(c, n)) != INT64_MAX;) {
-        fprintf(s->file, "\n%lld", (long long)u);
+        fprintf(s->file, "\n%lld", mg_update_number(u));
         s->rows++;
         for (int64_t k = 0; k < n; k++) {
             const double *x = take(&c[k], u);
@@ -283,7 +321,7 @@ static mg_err write_csv(sheet *s, column *c, int64_t n) {
 
 static mg_err write_rows(sheet *s, column *c, int64_t n) {
     for (int64_t u; (u = next_update(c, n)) != INT64_MAX;) {
-        json_t *row = json_pack("{s:I}", "update", (json_int_t)u);
+        json_t *row = json_pack("{s:I}", "update", (json_int_t)mg_update_number(u));
         for (int64_t k = 0; k < n; k++) {
             const double *x = take(&c[k], u);
             if (x) json_object_set_new(row, c[k].name, json_real(*x));
@@ -342,7 +380,7 @@ static mg_err export_all(const request *r) {
         err = mg_file_exists(database)
                   ? mg_store_open(&store, database)
                   : mg_fail(MG_IO, "%s: not a run: it has no run.db", r->source);
-        if (!err && r->episodes) err = export_episodes(store, r->episodes, &arena);
+        if (!err && r->episodes) err = export_episodes(store, r->source, r->episodes, &arena);
         if (!err && r->demos) err = export_demos(store, r, &arena);
         if (!err && r->metrics) err = export_metrics(store, r->metrics, &arena);
         mg_store_close(store);
@@ -373,7 +411,9 @@ static int run(int argc, char **argv) {
                "In an episode's row, `roles` has a letter per token: e said by the environment,\n"
                "f forced (the prefix of a reset), p sampled from the policy; `turns` lists what was seen, said\n"
                "and earned where there is more than one turn, `code_turn` is the turn, from 0, that the code is\n"
-               "about (-1: none). Nothing is overwritten.\n\n");
+               "about (-1: none). In a world of vectors what was seen and done is arrays of numbers, each with the\n"
+               "digits that give its bits back, a choice is an integer, and `turns` is in every row. Nothing is\n"
+               "overwritten.\n\n");
         mg_args_help(options, stdout);
         return MG_EXIT_DONE;
     }

@@ -34,7 +34,7 @@ static int best(const char *metrics) {
     int         at   = 0;
     for (; *row; row = strchr(row, '\n') + 1) {
         const double mean = field(head, row, "return");
-        if (mean > most) most = mean, at = (int)field(head, row, "update") + 1;
+        if (mean > most) most = mean, at = (int)field(head, row, "update");
     }
     print_message("checkpoint %d: %.0f in ten episodes\n", at, most);
     assert_int_equal(at % EVERY, 0);

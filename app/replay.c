@@ -13,7 +13,7 @@
 
 #define EPISODES_MAX 1000000 // of one update
 
-typedef struct wanted { // -1: any
+typedef struct wanted { // -1: any; the update from 1, as people count
     int64_t update, episode, attempt;
 } wanted;
 
@@ -35,12 +35,12 @@ static mg_err parse_wanted(const char *text, wanted *w) {
         char *end;
         errno      = 0;
         *part[n++] = strtoll(at, &end, 10);
-        if (errno) break; // beyond all numbers
+        if (errno || w->update == 0) break; // beyond all numbers, or before them
         if (!*end) return MG_OK;
         at = *end == ':' ? end + 1 : "";
     }
-    return mg_fail(MG_CONFIG, "replay: found '%s', wanted UPDATE, UPDATE:EPISODE or UPDATE:EPISODE:ATTEMPT",
-                   text);
+    return mg_fail(MG_CONFIG, "replay: found '%s', wanted UPDATE, UPDATE:EPISODE or UPDATE:EPISODE:ATTEMPT, of which "
+                              "the first update is 1", text);
 }
 
 static bool is_wanted(const wanted *w, const mg_episode *e) {
@@ -97,11 +97,12 @@ static void play(replay *x, int64_t update, const mg_episode *e) {
     x->played++;
     if (at == -1) return;
     x->differ++;
-    json_array_append_new(x->rows, json_pack("{s:I, s:I, s:I, s:i, s:s}", "update", (json_int_t)update, "episode",
+    json_array_append_new(x->rows, json_pack("{s:I, s:I, s:I, s:i, s:s}", "update",
+                                             (json_int_t)mg_update_number(update), "episode",
                                              (json_int_t)e->start.episode, "attempt",
                                              (json_int_t)e->start.attempt, "turn", at, "what", what));
     if (mg_json) return;
-    printf("%lld:%u:%u differs %s%.0d: %s\n", (long long)update, e->start.episode, e->start.attempt,
+    printf("%lld:%u:%u differs %s%.0d: %s\n", mg_update_number(update), e->start.episode, e->start.attempt,
            at == MG_DIFFERS_RESET ? "after the reset" : "in turn ", at == MG_DIFFERS_RESET ? 0 : at + 1, what);
     tell(&w->how.class->observation, "recorded", e, at);
     tell(&w->how.class->observation, "now", &again, at);
@@ -120,7 +121,7 @@ static mg_err play_update(replay *x, int64_t update) {
 static mg_err play_all(replay *x) {
     int64_t updates;
     mg_err  err = mg_store_updates(x->store, &updates);
-    if (x->which.update >= 0) return err ? err : play_update(x, x->which.update);
+    if (x->which.update > 0) return err ? err : play_update(x, x->which.update - 1);
     for (int64_t u = 0; u < updates && !err; u++)
         err = mg_stop ? mg_fail(MG_INTERRUPTED, "stopped after %lld episodes, of which %lld differ",
                                 (long long)x->played, (long long)x->differ)
@@ -159,7 +160,7 @@ static int run(int argc, char **argv) {
         printf("usage: martingale replay RUN [UPDATE[:EPISODE[:ATTEMPT]]]\n\n"
                "Checks the record's hashes, then plays its episodes again, the same resets and actions on a\n"
                "fresh environment, and names the first turn in which observation, reward, status or state\n"
-               "differ. Exit status 1: some do.\n");
+               "differ. The first update is 1. Exit status 1: some do.\n");
         return MG_EXIT_DONE;
     }
     if (!err && (args.n_words < 1 || args.n_words > 2))

@@ -11,6 +11,7 @@
 #include "app/rollout_world.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "rollout/numbers.h"
 #include "train/evaluate.h"
 #include "train/report.h"
 
@@ -138,6 +139,11 @@ static void print(const rollout *x, const means *m) {
     printf("  report         %s/report.html\n", x->run.folder);
 }
 
+// What a length counts: what a language model says, what happens in a world of vectors, else what a script says.
+static const char *unit_of(const mg_rollout_world *w) {
+    return w->how.tokenizer ? "tokens" : w->how.class->observation.kind == MG_SPACE_VECTOR ? "steps" : "turns";
+}
+
 static mg_err report(rollout *x) {
     mg_rollout_world *w = &x->where;
     means             m;
@@ -148,14 +154,14 @@ static mg_err report(rollout *x) {
     if (!err) err = mean_of(x, x->terminated, x->clean, &m.terminated);
     if (!err) err = mg_harness_text(&w->gate, &w->manifest, &w->step, &account);
     if (err) return err;
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:o, s:o, s:f}",
-                             "run",
-                             x->run.folder, "world", w->how.class->name, "policy", w->policy, "split", w->split,
-                             "episodes", (json_int_t)x->episodes, "tasks", (json_int_t)x->begun, "verdicts",
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:s, s:o, s:o, s:o, "
+                             "s:f}", "run", x->run.folder, "world", w->how.class->name, "policy", w->policy, "split",
+                             w->split, "episodes", (json_int_t)x->episodes, "tasks", (json_int_t)x->begun, "verdicts",
                              "clean", (json_int_t)x->verdicts[MG_CLEAN], "suspect",
                              (json_int_t)x->verdicts[MG_SUSPECT], "quarantined",
                              (json_int_t)x->verdicts[MG_QUARANTINED], "prompts_cut", (json_int_t)x->cut,
-                             "return", mg_json_mean(&m.total), "length", mg_json_mean(&m.length), "stopped",
+                             "return", mg_json_mean(&m.total), "length", mg_json_mean(&m.length),
+                             "length_unit", unit_of(w), "stopped",
                              mg_json_mean(&m.stopped), "terminated", mg_json_mean(&m.terminated), "harness",
                              json_loads(account, 0, NULL),
                              "tokens_per_second", x->tokens / x->seconds);
@@ -186,6 +192,8 @@ static mg_err open_run(rollout *x, const char *out) {
     x->valued  = MG_NEW(&w->arena, int64_t, x->tasks);
     mg_err err = mg_run_open(&x->run, out, false,
                              mg_harness_identity(w->how.class, &w->manifest, &w->arena), &w->arena);
+    const mg_numbers numbers = mg_numbers_of(w->how.class);
+    if (!err) err = mg_numbers_note(x->run.store, &numbers);
     if (!err) mg_store_record(x->run.store, mg_record_named(w->settings.run.record));
     return err ? err : mg_rollout_world_keep(w, &x->run);
 }

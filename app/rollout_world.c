@@ -162,7 +162,7 @@ mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *a) {
 
 mg_err mg_rollout_world_keep(mg_rollout_world *w, mg_run *run) {
     const char *text;
-    mg_err      err = mg_settings_text(&w->settings, &w->arena, &text);
+    mg_err      err = mg_settings_text(&w->settings, mg_app_world_class(&w->settings), &w->arena, &text);
     if (!err) err = mg_file_write(mg_path(&w->arena, "%s/run.yaml", run->folder), text, strlen(text));
     if (!err) err = mg_store_note(run->store, "config", text);
     return err;

@@ -25,7 +25,8 @@ static int help(const char *algo_name) {
            "Trains what the configuration says. A key on the command line wins over the file; keys of\n"
            "a section are written with a dot: --ppo.lr 1e-4. `train --help ALGO` lists an algorithm's\n"
            "own keys.\n\n  --resume   go on with the run in its folder; RUN is that folder, or its run.yaml\n"
-           "  --dry-run  print the resolved configuration and stop\n\n");
+           "  --dry-run  print the resolved configuration and stop; in a world of vectors without the\n"
+           "             keys of language models\n\n");
     if (algo) {
         printf("%s: %s%s%s\n\n", algo->name, algo->summary, algo->citation[0] ? "; " : "", algo->citation);
         mg_settings_help(algo, stdout, &arena);
@@ -51,10 +52,10 @@ static json_t *value_of(const mg_field *f, const void *values) {
     return json_string(*(const char *const *)at);
 }
 
-static json_t *settings_json(const mg_settings *s) {
+static json_t *settings_json(const mg_section *sections) {
     json_t *root = json_object();
     for (int i = 0; i < MG_SECTIONS; i++) {
-        const mg_section *section = &s->sections[i];
+        const mg_section *section = &sections[i];
         json_t           *keys    = section->name[0] ? json_object() : json_incref(root);
         for (const mg_field *f = section->fields; f->name; f++)
             json_object_set_new(keys, f->name, value_of(f, section->values));
@@ -69,29 +70,54 @@ static json_t *settings_json(const mg_settings *s) {
 static mg_err dry_run(const mg_train_options *o) {
     mg_arena    arena;
     mg_settings s;
+    mg_section  shown[MG_SECTIONS];
     mg_err      err = mg_arena_init(&arena, "settings", (size_t)64 << 20);
     if (err) return err;
     err = mg_settings_read(&s, o->config, o->overrides, o->n_overrides, &arena);
-    if (!err && mg_json) mg_json_print(settings_json(&s));
-    if (!err && !mg_json) mg_config_write(s.sections, MG_SECTIONS, stdout);
+    if (!err) mg_settings_shown(&s, mg_app_world_class(&s), &arena, shown);
+    if (!err && mg_json) mg_json_print(settings_json(shown));
+    if (!err && !mg_json) mg_config_write(shown, MG_SECTIONS, stdout);
     mg_arena_release(&arena);
     return err;
 }
 
+// Which policy is in model/, where it is not that of the last update.
+static void print_model(const mg_train_result *r) {
+    printf("model    %s/model", r->folder);
+    if (r->model_behind < r->updates)
+        printf(", the policy behind update %lld%s: the guard went back to it", (long long)r->model_behind,
+               r->model_behind == r->guard_behind ? ", at which the guard began" : "");
+    putchar('\n');
+}
+
 static void print_result(const mg_train_result *r) {
-    if (!mg_json) {
-        printf("run      %s\nupdates  %lld in %.0f s\n", r->folder, (long long)r->updates, r->seconds);
-        for (int i = 0; i < r->last.n; i++)
-            printf("%-20s %.6g\n", r->last.rows[i].name, r->last.rows[i].value);
-        printf("model    %s/model\nreport   %s/report.html\n", r->folder, r->folder);
-        return;
-    }
+    const bool ended = r->updates < r->planned;
+    printf("run      %s\nupdates  %lld", r->folder, (long long)r->updates);
+    if (ended) printf(" of %lld", (long long)r->planned);
+    printf(" in %.0f s%s\n", r->seconds, ended ? "; the guard ended the run" : "");
+    if (r->verdict)
+        printf("guard    %lld rollback%s; verdict: %s\n", (long long)r->rollbacks, r->rollbacks == 1 ? "" : "s",
+               r->verdict);
+    if (r->last.n > 0 && r->model_behind < r->updates)
+        printf("metrics of update %lld, whose policy was then rolled back:\n", (long long)r->updates);
+    for (int i = 0; i < r->last.n; i++)
+        printf("%-20s %.6g\n", r->last.rows[i].name, r->last.rows[i].value);
+    print_model(r);
+    printf("report   %s/report.html\n", r->folder);
+}
+
+static void print_json(const mg_train_result *r) {
     json_t *metrics = json_object();
     for (int i = 0; i < r->last.n; i++)
         if (isfinite(r->last.rows[i].value))
             json_object_set_new(metrics, r->last.rows[i].name, json_real(r->last.rows[i].value));
-    json_t *root = json_pack("{s:s, s:I, s:f, s:o}", "run", r->folder, "updates",
-                             (json_int_t)r->updates, "seconds", r->seconds, "metrics", metrics);
+    json_t *root = json_pack("{s:s, s:I, s:I, s:b, s:I, s:f, s:o}", "run", r->folder, "updates",
+                             (json_int_t)r->updates, "updates_planned", (json_int_t)r->planned, "ended_by_guard",
+                             r->updates < r->planned, "model_update", (json_int_t)r->model_behind, "seconds",
+                             r->seconds, "metrics", metrics);
+    if (r->verdict)
+        json_object_set_new(root, "guard", json_pack("{s:I, s:s}", "rollbacks", (json_int_t)r->rollbacks, "verdict",
+                                                     r->verdict));
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     printf("\n");
     json_decref(root);
@@ -145,7 +171,7 @@ static int run(int argc, char **argv) {
         .stop = &mg_stop, .program = mg_program, .wall_time = (double)time(NULL)};
     if (!err && dry) return mg_exit_status(dry_run(&o));
     if (!err) err = mg_train(&o, &result);
-    if (!err) print_result(&result);
+    if (!err) (mg_json ? print_json : print_result)(&result);
     return mg_exit_status(err);
 }
 

@@ -9,8 +9,8 @@
 
 // Whose data the set is: what is asked for (NULL: nothing is) or else what the file says. *class is that world's, NULL
 // where neither says or the file names none of ours. `by` says who asks, such as "--world". Errors, naming source, key,
-// found and wanted: MG_CONFIG (no such world; the file says another; observations or actions of other sizes), MG_CORRUPT
-// (of other sizes than those of the world that the file names itself).
+// found and wanted: MG_CONFIG (no such world; the file says another; observations or actions of other sizes),
+// MG_CORRUPT (of other sizes than those of the world that the file names itself).
 mg_err mg_vectors_world(const char *source, const mg_logged *l, const char *asked, const char *by,
                         const mg_env_class **class) MG_MUST_USE;
 

@@ -182,13 +182,6 @@ mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train
     return make(name, &(material){.train = train, .n_train = n_train, .rows = rows, .n = n}, arena, out);
 }
 
-static bool listed(const char *list, const char *word) {
-    const size_t n = strlen(word);
-    for (const char *at = list; n > 0 && (at = strstr(at, word)); at += n)
-        if ((at == list || at[-1] == ' ') && (at[n] == ',' || at[n] == 0)) return true;
-    return false;
-}
-
 // A key that does nothing here is a mistake about where the run acts.
 static mg_err refuse_idle_keys(const mg_settings *s) {
     const mg_environment_config *e = &s->environment;
@@ -203,24 +196,24 @@ static mg_err refuse_idle_keys(const mg_settings *s) {
     snprintf(friction, sizeof friction, "%.9g", e->shift_friction);
     snprintf(gravity, sizeof gravity, "%.9g", e->shift_gravity);
     snprintf(delay, sizeof delay, "%lld", (long long)e->action_delay);
-#define ROBOTS "hopper, half-cheetah, walker2d, ant"
     const struct {
-        const char *key, *found, *idle, *worlds; // where it does something
-    } keys[] = {{"form", e->form, "words", "support-desk"},
-                {"reward", e->reward, "graded", "support-desk, lock"},
-                {"mutant", e->mutant, "none", "support-desk"},
-                {"mutant_rate", rate, "1", "support-desk"},
-                {"mutant_when", e->mutant_when, "always", "support-desk"},
-                {"load", load, "0", "support-desk"},
-                {"version", e->version, "v5", ROBOTS},
-                {"shift_mass", mass, "1", "pendulum, " ROBOTS},
-                {"shift_friction", friction, "1", ROBOTS},
-                {"shift_gravity", gravity, "1", "pendulum, " ROBOTS},
-                {"action_delay", delay, "0", "pendulum, " ROBOTS}};
+        const char *key, *found, *idle;
+    } keys[] = {{"form", e->form, "words"},
+                {"reward", e->reward, "graded"},
+                {"mutant", e->mutant, "none"},
+                {"mutant_rate", rate, "1"},
+                {"mutant_when", e->mutant_when, "always"},
+                {"load", load, "0"},
+                {"version", e->version, "v5"},
+                {"shift_mass", mass, "1"},
+                {"shift_friction", friction, "1"},
+                {"shift_gravity", gravity, "1"},
+                {"action_delay", delay, "0"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (listed(keys[i].worlds, world) || strcmp(keys[i].found, keys[i].idle) == 0) continue;
+        const char *worlds = mg_environment_key_worlds(keys[i].key);
+        if (mg_world_listed(worlds, world) || strcmp(keys[i].found, keys[i].idle) == 0) continue;
         return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is of %s, and does nothing in %s",
-                       keys[i].key, keys[i].found, keys[i].idle, keys[i].worlds, command ? e->command : world);
+                       keys[i].key, keys[i].found, keys[i].idle, worlds, command ? e->command : world);
     }
     return MG_OK;
 }

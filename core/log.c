@@ -71,10 +71,12 @@ void mg_progress_start(mg_progress *p, const char *what, const char *unit, int64
     p->shown = p->started - LINE_EVERY_SECONDS; // the first call shows
 }
 
+void mg_progress_resume(mg_progress *p, int64_t done) { p->before = p->done = p->done_shown = done; }
+
 // "7/20 updates  3.5/s  left 0:04  reward 0.41"
 static void describe(const mg_progress *p, double seconds, const char *note, char *out,
                      size_t size) {
-    const double rate = seconds > 0 ? (double)p->done / seconds : 0;
+    const double rate = seconds > 0 ? (double)(p->done - p->before) / seconds : 0;
     char         total[32] = "", left[48] = "";
     if (p->total > 0) snprintf(total, sizeof total, "/%lld", (long long)p->total);
     if (p->total > p->done && rate > 0) {
@@ -109,8 +111,9 @@ static void show(mg_progress *p, double now, const char *note) {
     p->done_shown = p->done;
     describe(p, now - p->started, note, text, sizeof text);
     if (as_json)
-        print_json(json_pack("{s:o, s:I, s:I, s:s, s:f, s:o}", "progress", json_text(p->what),
-                             "done", (json_int_t)p->done, "total", (json_int_t)p->total, "unit",
+        print_json(json_pack("{s:o, s:I, s:I, s:I, s:s, s:f, s:o}", "progress", json_text(p->what),
+                             "done", (json_int_t)p->done, "before", (json_int_t)p->before,
+                             "total", (json_int_t)p->total, "unit",
                              p->unit, "seconds", now - p->started, "note",
                              json_text(note ? note : "")));
     else if (p->bar)

@@ -19,12 +19,15 @@ typedef struct mg_progress {
     const char *what;           // "train ppo"
     const char *unit;           // "updates"
     int64_t     done, total;    // total 0: unknown
+    int64_t     before;         // done before it started, by an earlier process
     int64_t     done_shown;     // what the last line or bar said
     double      started, shown; // mg_clock_seconds
     bool        bar;            // stderr is a terminal
 } mg_progress;
 
 void mg_progress_start(mg_progress *p, const char *what, const char *unit, int64_t total);
+// So much was done before: rate and time left are of what is done from here on.
+void mg_progress_resume(mg_progress *p, int64_t done);
 // `note` is a short text behind the bar ("reward 0.41 kl 2.1"), or NULL.
 void mg_progress_show(mg_progress *p, int64_t done, const char *note);
 void mg_progress_end(mg_progress *p); // shows the last count, where it has not been shown

@@ -105,6 +105,25 @@ static void the_last_count_is_shown_even_where_no_total_is_known(void **state) {
     assert_non_null(strstr(text, "\nread 2 rows  "));
 }
 
+// One in 200 seconds, so that seven take 1400: what another process did says nothing of this one's speed.
+static void what_was_done_before_is_no_speed(void **state) {
+    (void)state;
+    mg_progress p;
+    begin_pipe();
+    mg_progress_start(&p, "train", "updates", 20);
+    mg_progress_resume(&p, 12);
+    p.started -= 200; // as if so many seconds had passed
+    mg_progress_show(&p, 13, NULL);
+    mg_progress_end(&p);
+    const char *text = end(), *wanted = "train 13/20 updates  0.005/s  left 0:23:";
+    assert_memory_equal(text, wanted, strlen(wanted));
+    begin_pipe(); // nothing was left to do
+    mg_progress_start(&p, "train", "updates", 20);
+    mg_progress_resume(&p, 20);
+    mg_progress_end(&p);
+    assert_string_equal(end(), "");
+}
+
 static void progress_in_json_is_an_object(void **state) {
     (void)state;
     mg_progress p;
@@ -173,6 +192,7 @@ int main(void) {
         cmocka_unit_test(json_lines_survive_any_bytes),
         cmocka_unit_test(plain_progress_is_a_line_at_first_and_at_last),
         cmocka_unit_test(the_last_count_is_shown_even_where_no_total_is_known),
+        cmocka_unit_test(what_was_done_before_is_no_speed),
         cmocka_unit_test(progress_in_json_is_an_object),
         cmocka_unit_test(quiet_means_no_progress),
         cmocka_unit_test(a_terminal_gets_one_bar_that_fits),

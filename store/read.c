@@ -111,7 +111,7 @@ static const char *name_of(sqlite3_stmt *q, char out[160]) {
     char            of[40] = "";
     if (life != 1) snprintf(of, sizeof of, " of life %lld", life);
     snprintf(out, 160, "update %lld%s, group %lld, episode %lld",
-             (long long)sqlite3_column_int64(q, MG_E_STEP), of,
+             mg_update_number(sqlite3_column_int64(q, MG_E_STEP)), of,
              (long long)sqlite3_column_int64(q, MG_E_GROUP),
              (long long)sqlite3_column_int64(q, MG_E_EPISODE));
     return out;
@@ -307,7 +307,7 @@ static mg_err read_fed(mg_store *s, int64_t update, mg_arena *arena, mg_ledger *
                       .verdict = (mg_verdict)sqlite3_column_int(q, 3)};
         if (!read_hash(q, 4, f->head))
             err = mg_fail(MG_CORRUPT, "store %s: update %lld: the ledger holds no hash", s->path,
-                          (long long)update);
+                          mg_update_number(update));
     }
     sqlite3_finalize(q);
     return err;
@@ -328,7 +328,7 @@ mg_err mg_store_ledger_read(mg_store *s, int64_t update, mg_arena *arena, mg_led
                                      .key = (uint64_t)sqlite3_column_int64(q, 3)};
         if (!read_hash(q, 2, l.replay.hash))
             err = mg_fail(MG_CORRUPT, "store %s: update %lld: the ledger holds no hash", s->path,
-                          (long long)update);
+                          mg_update_number(update));
     }
     sqlite3_finalize(q);
     if (!err) *out = l;
@@ -347,7 +347,7 @@ mg_err mg_head_before(mg_store *s, int64_t life, int64_t update, uint8_t head[32
     *found = mg_query_next(s, q, &err);
     if (*found && !read_hash(q, 0, head))
         err = mg_fail(MG_CORRUPT, "store %s: update %lld has no head", s->path,
-                      (long long)sqlite3_column_int64(q, 1));
+                      mg_update_number(sqlite3_column_int64(q, 1)));
     if (*found) *last = sqlite3_column_int64(q, 1);
     sqlite3_finalize(q);
     return err;

@@ -313,7 +313,7 @@ static void test_the_ledger_says_what_fed_an_update(void **state) {
     OK(mg_store_begin(s, 1));
     e.verdict = MG_SUSPECT;
     assert_int_equal(mg_store_fed(s, &e), MG_MISMATCH);
-    assert_non_null(strstr(mg_err_detail(), "run.db: update 1, group 3, episode 7: feeds the update with verdict 1"));
+    assert_non_null(strstr(mg_err_detail(), "run.db: update 2, group 3, episode 7: feeds the update with verdict 1"));
     e.verdict = MG_QUARANTINED;
     assert_int_equal(mg_store_fed(s, &e), MG_MISMATCH);
     e.verdict = MG_CLEAN;
@@ -438,21 +438,21 @@ static void test_one_changed_bit_is_found_where_it_is(void **state) {
         int         offset;
         const char *where;
     } cases[] = {
-        {8, "turns", "say", 1, "run.db: update 1, group 1, episode 3, turn 0: "}, // an observation
-        {6, "turns", "refund 17", 8, "run.db: update 1, group 0, episode 1, turn 0: "}, // an action
+        {8, "turns", "say", 1, "run.db: update 2, group 1, episode 3, turn 0: "}, // an observation
+        {6, "turns", "refund 17", 8, "run.db: update 2, group 0, episode 1, turn 0: "}, // an action
         // -0.0 to 0.0: a reward's sign, the ninth byte behind the action's text and its 0
-        {8, "turns", "refund 17", 18, "run.db: update 1, group 1, episode 3, turn 0: "},
+        {8, "turns", "refund 17", 18, "run.db: update 2, group 1, episode 3, turn 0: "},
         {8, "turns", "{\"a\":1}", 0, "episode 3, turn 0: "}, // raw bytes of a call
         {8, "turns", "{\"order\"", 3, "episode 3, turn 0: "}, // evidence
         {8, "turns", "order/17", 7, "episode 3, turn 0: "},
         {8, "turns", "text", 0, "episode 3, turn 1: "}, // why a reward is invalid
-        {5, "tokens", "\x07", 0, "run.db: update 1, group 0, episode 0: its end"},
-        {5, "logp", "\xc0\xbf", 0, "run.db: update 1, group 0, episode 0: its end"},
-        {5, "role", "\x02", -1, "run.db: update 1, group 0, episode 0: its end"},
-        {5, "prefix", "\xfd", 0, "run.db: update 1, group 0, episode 0: its header"},
-        {5, "head", "", 0, "run.db: update 1, group 0, episode 0: its end"},
-        {9, "turns", "say", 0, "run.db: update 2, group 0, episode 0, turn 0: "}, // of a life that is over
-        {13, "turns", "say", 0, "run.db: update 2 of life 2, group 0, episode 0, turn 0: "},
+        {5, "tokens", "\x07", 0, "run.db: update 2, group 0, episode 0: its end"},
+        {5, "logp", "\xc0\xbf", 0, "run.db: update 2, group 0, episode 0: its end"},
+        {5, "role", "\x02", -1, "run.db: update 2, group 0, episode 0: its end"},
+        {5, "prefix", "\xfd", 0, "run.db: update 2, group 0, episode 0: its header"},
+        {5, "head", "", 0, "run.db: update 2, group 0, episode 0: its end"},
+        {9, "turns", "say", 0, "run.db: update 3, group 0, episode 0, turn 0: "}, // of a life that is over
+        {13, "turns", "say", 0, "run.db: update 3 of life 2, group 0, episode 0, turn 0: "},
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -462,10 +462,10 @@ static void test_one_changed_bit_is_found_where_it_is(void **state) {
     }
     fresh(f, MG_RECORD_REPLAYABLE);
     flip(f->path, 8, "turns", "refund 17", 8);
-    assert_found(f, "run.db: update 1, group 1, episode 3, turn 0: ");
+    assert_found(f, "run.db: update 2, group 1, episode 3, turn 0: ");
     fresh(f, MG_RECORD_REPLAYABLE);
     flip(f->path, 8, "left_out", "", 0); // the hash of what was left out
-    assert_found(f, "run.db: update 1, group 1, episode 3: its end");
+    assert_found(f, "run.db: update 2, group 1, episode 3: its end");
 }
 
 static void test_what_was_edited_reordered_or_cut_off_is_found(void **state) {
@@ -474,41 +474,41 @@ static void test_what_was_edited_reordered_or_cut_off_is_found(void **state) {
     } cases[] = {
         // Two episodes change places: their rows, or what they are called.
         {"update episode set id = -7 where id = 7; update episode set id = 7 where id = 8;"
-         "update episode set id = 8 where id = -7", "update 1, group 1, episode 2: out of order"},
-        {"update episode set episode = 5 - episode where id in (7, 8)", "update 1, group 1, episode 3: its header"},
-        {"update episode set step = 1 - step where id in (4, 8)", "update 0: its episodes, its ledger and"},
+         "update episode set id = 8 where id = -7", "update 2, group 1, episode 2: out of order"},
+        {"update episode set episode = 5 - episode where id in (7, 8)", "update 2, group 1, episode 3: its header"},
+        {"update episode set step = 1 - step where id in (4, 8)", "update 1: its episodes, its ledger and"},
         // Ends are cut off.
-        {"delete from episode where id = 20", "update 3 of life 2: cut off: holds 3 of 4 episodes"},
+        {"delete from episode where id = 20", "update 4 of life 2: cut off: holds 3 of 4 episodes"},
         {"delete from episode where step = 3; delete from done where step = 3; delete from fed where step = 3;"
-         "delete from fed_replay where step = 3", "update 2 of life 2: cut off: the record ends here"},
+         "delete from fed_replay where step = 3", "update 3 of life 2: cut off: the record ends here"},
         {"delete from episode where id > 12; delete from done where life = 2; delete from fed where life = 2;"
          "delete from fed_replay where life = 2", "life 2: cut off: it holds no update"},
         {"delete from life where life = 2", "8 rows of episode belong to no update"},
-        {"delete from done where life = 1 and step = 1", "update 2: its episodes, its ledger and the updates"},
-        {"delete from fed where life = 1 and step = 1 and n = 2", "update 1: its ledger was cut off"},
-        {"delete from fed where life = 1 and step = 1 and n = 0", "update 1: its ledger was changed"},
+        {"delete from done where life = 1 and step = 1", "update 3: its episodes, its ledger and the updates"},
+        {"delete from fed where life = 1 and step = 1 and n = 2", "update 2: its ledger was cut off"},
+        {"delete from fed where life = 1 and step = 1 and n = 0", "update 2: its ledger was changed"},
         // Values are changed.
-        {"update episode set verdict = 2 where id = 8", "update 1, group 1, episode 3: its end (verdict"},
-        {"update episode set code = 'E.state' where id = 8", "update 1, group 1, episode 3: its end"},
-        {"update episode set detail = '' where id = 8", "update 1, group 1, episode 3: its end"},
-        {"update episode set code_turn = 1 where id = 8", "update 1, group 1, episode 3: its end"},
+        {"update episode set verdict = 2 where id = 8", "update 2, group 1, episode 3: its end (verdict"},
+        {"update episode set code = 'E.state' where id = 8", "update 2, group 1, episode 3: its end"},
+        {"update episode set detail = '' where id = 8", "update 2, group 1, episode 3: its end"},
+        {"update episode set code_turn = 1 where id = 8", "update 2, group 1, episode 3: its end"},
         {"update episode set learned_kind = 1, learned = 0.0 where id = 8", "episode 3: its end"},
-        {"update episode set terminated = 1 where id = 8", "update 1, group 1, episode 3: its end"},
+        {"update episode set terminated = 1 where id = 8", "update 2, group 1, episode 3: its end"},
         {"update episode set end_digest = reset_digest where id = 8", "episode 3: its end"},
         {"update episode set reset_digest = end_digest where id = 8", "episode 3: its header"},
-        {"update episode set seed = seed + 1 where id = 8", "update 1, group 1, episode 3: its header"},
-        {"update episode set policy = 0 where id = 8", "update 1, group 1, episode 3: its header"},
-        {"update episode set item = 0 where id = 8", "update 1, group 1, episode 3: its header"},
-        {"update episode set demo_turns = 0 where id = 8", "update 1, group 1, episode 3: its header"},
-        {"update fed set head = zeroblob(32) where step = 1 and n = 1", "update 1: its episodes, its ledger"},
-        {"update fed_replay set key = 6 where step = 1", "update 1: its episodes, its ledger"},
-        {"update fed_replay set high = 6 where step = 1", "update 1: its episodes, its ledger"},
-        {"update done set head = zeroblob(32) where step = 1", "update 1: its episodes, its ledger"},
+        {"update episode set seed = seed + 1 where id = 8", "update 2, group 1, episode 3: its header"},
+        {"update episode set policy = 0 where id = 8", "update 2, group 1, episode 3: its header"},
+        {"update episode set item = 0 where id = 8", "update 2, group 1, episode 3: its header"},
+        {"update episode set demo_turns = 0 where id = 8", "update 2, group 1, episode 3: its header"},
+        {"update fed set head = zeroblob(32) where step = 1 and n = 1", "update 2: its episodes, its ledger"},
+        {"update fed_replay set key = 6 where step = 1", "update 2: its episodes, its ledger"},
+        {"update fed_replay set high = 6 where step = 1", "update 2: its episodes, its ledger"},
+        {"update done set head = zeroblob(32) where step = 1", "update 2: its episodes, its ledger"},
         {"update life set start = zeroblob(32) where life = 2", "life 2: what it goes on from"},
         {"update life set low = 1 where life = 2", "life 2: what it goes on from"},
         {"update life set identity = 'tset' where life = 1", "life 1: what it goes on from"},
         {"update life set identity = 'tset' where life = 2", "life 2: what it goes on from"},
-        {"update tip set step = 4", "update 3 of life 2: cut off"},
+        {"update tip set step = 4", "update 4 of life 2: cut off"},
         // Something is put in.
         {"insert into episode select 21, life, 9, item, grp, episode, attempt, n_prefix, prefix, demo_turns,"
          " seed, policy, terminated, truncated, stopped, learned_kind, learned, learned_reason, verdict, code,"
@@ -570,7 +570,7 @@ static void test_no_number_is_made_of_what_is_none(void **state) {
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         fresh(f, MG_RECORD_FULL);
         overwrite(f->path, bytes[i].needle, bytes[i].offset, bytes[i].with, bytes[i].n);
-        assert_unread(f, "run.db: update 1, group 1, episode 3, turn 0: its bytes are no turn");
+        assert_unread(f, "run.db: update 2, group 1, episode 3, turn 0: its bytes are no turn");
     }
 }
 
@@ -600,7 +600,7 @@ static void test_every_byte_of_a_turn_counts(void **state) {
         const uint8_t bits = (uint8_t)(1 + i % 255);
         size               = flip_byte(db, 8, i, bits);
         const mg_err err   = mg_store_verify(s);
-        if (err && !strstr(mg_err_detail(), "run.db: update 1, group 1, episode 3")) fail_msg("%s", mg_err_detail());
+        if (err && !strstr(mg_err_detail(), "run.db: update 2, group 1, episode 3")) fail_msg("%s", mg_err_detail());
         missed += err == MG_OK;
         flip_byte(db, 8, i, bits);
     }

@@ -242,7 +242,7 @@ mg_err mg_store_begin(mg_store *s, int64_t update) {
     MG_ASSERT(!s->batch && s->life > 0 && update > s->update);
     mg_err err = begin_batch(s, &s->batch);
     if (err) return err;
-    snprintf(s->batch->name, sizeof s->batch->name, "update %lld", (long long)update);
+    snprintf(s->batch->name, sizeof s->batch->name, "update %lld", mg_update_number(update));
     s->update   = update;
     s->episodes = NULL, s->fed = NULL, s->replay = NULL;
     s->n_episodes = s->n_fed = 0;
@@ -254,7 +254,7 @@ mg_err mg_store_metric(mg_store *s, const char *name, double value) {
     MG_ASSERT(s->batch);
     if (!isfinite(value))
         return mg_fail(MG_NUMERIC, "store %s: update %lld: metric %s is %g", s->path,
-                       (long long)s->update, name, value);
+                       mg_update_number(s->update), name, value);
     mg_row *r = mg_batch_row(s->batch, MG_ADD_METRIC, 4, false);
     mg_row_integer(r, 0, s->life);
     mg_row_integer(r, 1, s->update);
@@ -310,7 +310,7 @@ static void put_turns(mg_sink *s, const mg_episode *e, const uint8_t (*seen)[32]
 static mg_err check_reward(const mg_store *s, const mg_reward *r) {
     if (r->kind != MG_REWARD_VALUE || isfinite(r->value)) return MG_OK;
     return mg_fail(MG_NUMERIC, "store %s: update %lld: a reward of kind VALUE is %g", s->path,
-                   (long long)s->update, r->value);
+                   mg_update_number(s->update), r->value);
 }
 
 // *size: of its turns' bytes.
@@ -328,7 +328,7 @@ static mg_err check_episode(const mg_store *s, const mg_episode *e, const uint8_
     const size_t    all  = c.n + 16 * (size_t)e->n_tokens + (64 << 10);
     if (all > a->size_max - a->used)
         return mg_fail(MG_LIMIT, "store %s: update %lld: more than %zu bytes", s->path,
-                       (long long)s->update, MG_STORE_UPDATE_MAX);
+                       mg_update_number(s->update), MG_STORE_UPDATE_MAX);
     *size = c.n;
     return MG_OK;
 }
@@ -415,7 +415,7 @@ mg_err mg_store_fed(mg_store *s, const mg_episode *e) {
     MG_ASSERT(s->batch);
     if (e->verdict != MG_CLEAN)
         return mg_fail(MG_MISMATCH, "store %s: update %lld, group %d, episode %u: feeds the update with "
-                       "verdict %d (%s), wanted CLEAN", s->path, (long long)s->update, a->group,
+                       "verdict %d (%s), wanted CLEAN", s->path, mg_update_number(s->update), a->group,
                        a->episode, (int)e->verdict, e->code ? e->code : "no code");
     s->fed = mg_grow(&s->batch->arena, s->fed, s->n_fed, sizeof *s->fed);
     mg_episode_head(e, s->fed[s->n_fed]);

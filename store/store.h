@@ -10,6 +10,8 @@
 // mg_store_durable a loss of power. The first error in writing ends it, and every later call reports
 // that same error; readers too.
 // Threads: one at a time. One writing store per file.
+//
+// Updates are counted from 0 here, as in the file; people and programs read of them from 1 (mg_update_number).
 #ifndef MG_STORE_STORE_H
 #define MG_STORE_STORE_H
 #include "core/arena.h"
@@ -17,6 +19,10 @@
 #include "store/chain.h"
 
 #define MG_STORE_BUSY_MS 5000
+
+// What update `update` is called wherever a run is told of: the first is update 1, and checkpoint n lies behind
+// update n.
+static inline long long mg_update_number(int64_t update) { return (long long)update + 1; }
 
 typedef struct mg_store mg_store;
 

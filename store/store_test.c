@@ -157,7 +157,7 @@ static void test_what_is_not_finite_is_refused(void **state) {
     mg_episode odd  = {.learned = {.kind = MG_REWARD_VALUE, .value = INFINITY}};
     OK(mg_store_begin(s, 12));
     assert_int_equal(mg_store_metric(s, "kl", NAN), MG_NUMERIC);
-    assert_non_null(strstr(mg_err_detail(), "run.db: update 12: metric kl is"));
+    assert_non_null(strstr(mg_err_detail(), "run.db: update 13: metric kl is"));
     assert_int_equal(mg_store_metric(s, "kl", -INFINITY), MG_NUMERIC);
     assert_int_equal(mg_store_episode(s, &bad), MG_NUMERIC);
     assert_int_equal(mg_store_episode(s, &odd), MG_NUMERIC);
@@ -442,7 +442,7 @@ static void test_locked(void **state) {
     const mg_err handed = hand_update(s, 0, 0, 1); // whether it goes well may be known by then, or not yet
     assert_true(handed == MG_OK || handed == MG_BUSY);
     assert_int_equal(mg_store_wait(s), MG_BUSY);
-    assert_non_null(strstr(mg_err_detail(), "run.db: update 0: database is locked"));
+    assert_non_null(strstr(mg_err_detail(), "run.db: update 1: database is locked"));
     assert_true(slept_us > 4900 * 1000 && slept_us <= MG_STORE_BUSY_MS * 1000);
     // A record with a hole is worse than one that ends.
     mg_point *p;
@@ -451,7 +451,7 @@ static void test_locked(void **state) {
     assert_int_equal(mg_store_note(s, "config", ""), MG_BUSY);
     assert_int_equal(mg_store_metric_read(s, "loss", &f->arena, &p, &n), MG_BUSY);
     assert_int_equal(mg_store_close(s), MG_BUSY);
-    assert_non_null(strstr(mg_err_detail(), "run.db: update 0: database is locked"));
+    assert_non_null(strstr(mg_err_detail(), "run.db: update 1: database is locked"));
     assert_int_equal(sqlite3_exec(other, "commit", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(other);
     s = living(f->path, 0); // and nothing is left behind

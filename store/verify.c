@@ -23,7 +23,7 @@ typedef struct walk {
 static mg_err differs(const walk *w, const char *what) {
     char of[40] = "";
     if (w->life != 1) snprintf(of, sizeof of, " of life %lld", (long long)w->life);
-    return mg_fail(MG_CORRUPT, "store %s: update %lld%s%s", w->s->path, (long long)w->update, of, what);
+    return mg_fail(MG_CORRUPT, "store %s: update %lld%s%s", w->s->path, mg_update_number(w->update), of, what);
 }
 
 static mg_err differs_in(const walk *w, const mg_episode *e, const char *what) {

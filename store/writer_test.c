@@ -120,7 +120,7 @@ static void test_behind_an_update_that_failed_nothing_is_written(void **state) {
     }
     atomic_fetch_add(&begun, 1);
     assert_int_equal(mg_store_wait(s), MG_IO);
-    assert_non_null(strstr(mg_err_detail(), "run.db: update 0: UNIQUE constraint failed"));
+    assert_non_null(strstr(mg_err_detail(), "run.db: update 1: UNIQUE constraint failed"));
     assert_int_equal(mg_store_episodes_read(s, 0, 9, 9, &f->arena, &e, &n), MG_IO);
     // Nor does the lock stay with who has failed.
     assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
@@ -178,7 +178,7 @@ static int read_only(fixture *f) {
     if (mg_store_open(&s, f->path) || mg_store_life(s, 1, "test")) return 2; // it can be read
     const mg_err err = put_update(s, 1, 10);
     if (err ? err != MG_IO : mg_store_wait(s) != MG_IO) return 3;
-    if (!strstr(mg_err_detail(), "run.db: update 1: attempt to write a readonly database")) return 4;
+    if (!strstr(mg_err_detail(), "run.db: update 2: attempt to write a readonly database")) return 4;
     return mg_store_close(s) == MG_IO ? 0 : 5;
 }
 

@@ -228,7 +228,7 @@ static void test_a_note_goes_on_with_what_is_clean(void **state) {
     assert_null(strstr(report, "It was stopped: "));
     // The same, stopped: nothing of the update is learnt from, and the sentence is the witness's.
     assert_int_equal(train("halted", GRPO, false), MG_UNFIT);
-    assert_non_null(strstr(mg_err_detail(), "update 0: the environment: "));
+    assert_non_null(strstr(mg_err_detail(), "update 1: the environment: "));
     assert_non_null(strstr(mg_err_detail(), "E.step: seed "));
     mg_store *s = store_of("halted");
     mg_ledger l;

@@ -46,6 +46,13 @@ bool mg_guard_due(const mg_guard *g, const mg_guard_config *c, int64_t update) {
 // A policy that random actions outdo has nothing to lose: then what counts is falling below its own start.
 static double tolerance(const mg_guard *g, const mg_guard_config *c) { return c->margin * fmax(g->span, 0); }
 
+int64_t mg_guard_backs(const mg_guard *g) { return g->rollbacks + g->stopped; }
+
+int64_t mg_guard_behind(const mg_guard *g, int64_t done) {
+    const int64_t n = mg_guard_backs(g);
+    return n > 0 && g->back[n - 1].update == done - 1 ? g->back[n - 1].good : done;
+}
+
 double mg_guard_dip(const mg_guard *g) { return g->span > 0 ? (g->start_mean - g->worst) / g->span : NAN; }
 
 // Of a look: n pairs, in so many of which the policy's episode failed, or was not worse than tolerated.

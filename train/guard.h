@@ -72,7 +72,7 @@ typedef struct mg_guard {
     int64_t     looks, pairs;   // so far; pairs that decided
     int64_t     last;           // update of the last look; -1: none
     int64_t     faults;         // pairs in which the learning policy's episode alone did not go well
-    int64_t     rollbacks;
+    int64_t     rollbacks;      // without the one that ended the run: mg_guard_backs
     int64_t     good;           // updates behind the last good state
     int64_t     stopped;        // 1: the run is over, by its last rollback
     double      start_mean;     // J_0, before the first update
@@ -109,6 +109,9 @@ bool mg_guard_due(const mg_guard *g, const mg_guard_config *c, int64_t update);
 // nothing.
 mg_guard_decision mg_guard_look(mg_guard *g, const mg_guard_config *c, int64_t update, const double *now,
                                 const double *start, int64_t n);
+int64_t mg_guard_backs(const mg_guard *g);     // rollbacks in all, with the one that ended the run
+// Updates behind the policy that is there after `done` updates: fewer where the last one was rolled back.
+int64_t mg_guard_behind(const mg_guard *g, int64_t done);
 double mg_guard_dip(const mg_guard *g);                                // D; 0 before the first look; NaN: none
 double mg_guard_wealth(const mg_guard *g, const mg_guard_config *c);   // 1: a rollback. Of the detector's threshold
 

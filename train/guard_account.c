@@ -4,10 +4,15 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "store/store.h"
+
 // JSON has no NaN.
 static json_t *real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 static json_t *whole(int64_t n) { return json_integer((json_int_t)n); }
+
+// An update by its number; -1: none.
+static json_t *named(int64_t update) { return update < 0 ? json_null() : json_integer(mg_update_number(update)); }
 
 static json_t *cost(const mg_guard_cost *c) {
     return json_pack("{s:o, s:o}", "episodes", whole(c->episodes), "steps", whole(c->steps));
@@ -15,8 +20,8 @@ static json_t *cost(const mg_guard_cost *c) {
 
 static json_t *rollbacks(const mg_guard *g) {
     json_t *all = json_array();
-    for (int64_t i = 0; i < g->rollbacks + g->stopped; i++)
-        json_array_append_new(all, json_pack("{s:o, s:o}", "update", whole(g->back[i].update), "good",
+    for (int64_t i = 0; i < mg_guard_backs(g); i++)
+        json_array_append_new(all, json_pack("{s:o, s:o}", "update", named(g->back[i].update), "good",
                                              whole(g->back[i].good)));
     return all;
 }
@@ -27,11 +32,11 @@ static json_t *history(const mg_guard *g, const mg_guard_config *c) {
                      "s:o, s:o, s:o, s:o, s:o}",
                      "alpha", real(c->alpha), "margin", real(c->margin), "begun", whole(g->begun), "start_return",
                      real(g->start_mean), "random_return", real(g->random), "start_episodes", MG_GUARD_START, "span",
-                     real(g->span), "looks", whole(g->looks), "last_look", whole(g->last), "pairs", whole(g->pairs),
+                     real(g->span), "looks", whole(g->looks), "last_look", named(g->last), "pairs", whole(g->pairs),
                      "faults", whole(g->faults), "rollbacks", rollbacks(g), "step_factor", real(g->step),
                      "bound_factor", real(g->bound), "stopped", (int)g->stopped, "dip", real(mg_guard_dip(g)),
-                     "worst_return", real(g->worst), "worst_update", whole(g->worst_update), "collapsed",
-                     (int)g->event, "recovered", whole(g->recovered), "mean_return",
+                     "worst_return", real(g->worst), "worst_update", named(g->worst_update), "collapsed",
+                     (int)g->event, "recovered", named(g->recovered), "mean_return",
                      real(g->means > 0 ? g->area / (double)g->means : NAN), "evaluation", cost(&g->evaluation),
                      "training", cost(&g->training), "step_share", real(learnt > 0 ? spent / learnt : NAN));
 }

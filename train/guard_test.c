@@ -76,7 +76,23 @@ static void the_last_rollback_ends_the_run(void **state) {
     assert_int_equal(d, MG_GUARD_STOP);
     assert_int_equal(rollbacks, 2);
     assert_int_equal(g.stopped, 1);
+    assert_int_equal(mg_guard_backs(&g), 3); // all that went back, the last too
     assert_true(g.step == .25);
+}
+
+// The policy that is there is the last update's, or behind a rollback the one that was gone back to.
+static void a_rollback_says_whose_policy_is_there(void **state) {
+    (void)state;
+    const mg_guard_config c = settings();
+    mg_guard              g;
+    mg_guard_init(&g);
+    assert_true(mg_guard_backs(&g) == 0 && mg_guard_behind(&g, 7) == 7);
+    mg_guard_begin(&g, &c, 5, 60, 100, 0);
+    assert_int_equal(look(&g, &c, 5, 100), MG_GUARD_GOOD);
+    int64_t u = 6;
+    while (look(&g, &c, u, 0) != MG_GUARD_ROLLBACK) assert_int_equal(mg_guard_behind(&g, u + 1), u + 1), u++;
+    assert_true(mg_guard_backs(&g) == 1 && mg_guard_behind(&g, u + 1) == 6);
+    assert_int_equal(mg_guard_behind(&g, u + 2), u + 2); // it has learnt since
 }
 
 // D = (100 - 30) / 100 = .7; two looks in a row below one half are an event; three at 100 or better, recovery.
@@ -332,6 +348,7 @@ int main(void) {
         cmocka_unit_test(looks_are_dense_and_then_sparse),
         cmocka_unit_test(a_collapse_is_what_is_worse_than_tolerated),
         cmocka_unit_test(the_last_rollback_ends_the_run),
+        cmocka_unit_test(a_rollback_says_whose_policy_is_there),
         cmocka_unit_test(dips_are_measured_in_spans),
         cmocka_unit_test(a_run_that_does_not_collapse_is_seldom_rolled_back),
         cmocka_unit_test(ties_and_the_margin_are_no_collapse),

@@ -157,8 +157,8 @@ static mg_err carry_out(mg_guarding *g, mg_guard_decision d, const mg_snapshot *
     case MG_GUARD_ROLLBACK:
     case MG_GUARD_STOP: break;
     }
-    mg_log(MG_LOG_WARN, "guard: update %lld: the policy has collapsed; back to what it was behind the first %lld "
-           "updates%s", (long long)update, (long long)g->guard.good,
+    mg_log(MG_LOG_WARN, "guard: update %lld: the policy has collapsed; back to what it was behind update %lld%s",
+           mg_update_number(update), (long long)g->guard.good,
            *over ? ", and no further" : ", with smaller steps");
     return mg_good_load(g->run, g->guard.good, now, scratch);
 }
@@ -210,9 +210,10 @@ mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scrat
     if (!err) err = note(g, &v);
     mg_arena_reset(scratch, mark);
     if (err) return err;
+    g->verdict = mg_guard_word(&v);
     mg_log(MG_LOG_INFO, "guard: gain %+.4g [%.4g, %.4g] over %lld pairs: %s; worst dip %.2f of the span, %lld "
            "rollbacks, %lld pairs at %lld looks", v.gain.mean, v.gain.low, v.gain.high, (long long)v.n,
-           mg_guard_word(&v), mg_guard_dip(&g->guard), (long long)g->guard.rollbacks, (long long)g->guard.pairs,
+           mg_guard_word(&v), mg_guard_dip(&g->guard), (long long)mg_guard_backs(&g->guard), (long long)g->guard.pairs,
            (long long)g->guard.looks);
     return MG_OK;
 }

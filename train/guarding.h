@@ -22,6 +22,7 @@ typedef struct mg_guarding {
     int64_t                tasks;   // of the world; 0: its seed decides
     mg_guard               guard;   // kept in checkpoints
     mg_model              *start;   // owned; NULL: not begun
+    const char            *verdict; // static; NULL: not judged yet
 } mg_guarding;
 
 // `now` is here and below what a rollback puts back: parts, of which the first is the policy, and learnt bytes.

@@ -250,7 +250,7 @@ static void the_account_tells_it(void **state) {
                                  "episodes", &evaluated, "steps", &steps, "training", "steps", &learnt, "step_share",
                                  &share, "dip", &dip, "start_return", &start, "span", &span, "verdict", &verdict,
                                  "verdict_pairs", &pairs), 0);
-    assert_true(update == BACK && good == GOOD && collapsed == 1 && pairs == 40);
+    assert_true(update == BACK + 1 && good == GOOD && collapsed == 1 && pairs == 40);
     // J_0 and random actions by 20 each, twelve looks of ten pairs, a verdict of forty; eight steps each.
     assert_int_equal(evaluated, 20 + 20 + 2 * (12 * 10 + 40));
     assert_int_equal(steps, 8 * evaluated);

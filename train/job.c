@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "store/jsonl.h"
 #include "train/logged.h"
+#include "train/settings.h"
 
 #define MG_CONFIG_OF mg_run_config
 static const mg_field run_fields[] = {MG_CONFIG_TABLE(MG_RUN_FIELDS) MG_CONFIG_END};
@@ -127,45 +128,6 @@ mg_err mg_settings_read(mg_settings *s, const char *path, const mg_override *ove
     if (s->run.reward_model[0]) s->run.reward_model = mg_policy_folder(s->run.reward_model, arena);
     if (s->run.out[0] == 0)
         s->run.out = mg_path(arena, "runs/%s-%lld", s->algo->name, (long long)s->run.seed);
-    return MG_OK;
-}
-
-mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text) {
-    char  *all = NULL;
-    size_t size;
-    FILE  *out = open_memstream(&all, &size);
-    if (!out) return mg_fail(MG_NOMEM, "settings as text");
-    mg_config_write(s->sections, MG_SECTIONS, out);
-    const bool whole = fclose(out) == 0;
-    if (whole) *text = mg_arena_strdup(arena, all);
-    free(all);
-    return whole ? MG_OK : mg_fail(MG_NOMEM, "settings as text");
-}
-
-static bool may_differ(const char *line) {
-    static const char *const keys[] = {"out:", "threads:", "checkpoint_every:", "checkpoints_kept:",
-                                       "evaluate_every:", "record:", "save_dtype:"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strncmp(line, keys[i], strlen(keys[i])) == 0) return true;
-    return false;
-}
-
-mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena) {
-    const char *text;
-    char       *begun, *now;
-    size_t      size;
-    mg_err      err = mg_file_read(path, MG_CONFIG_FILE_SIZE_MAX, arena, &begun, &size);
-    if (!err) err = mg_settings_text(s, arena, &text);
-    if (err) return err;
-    now = mg_arena_strdup(arena, text);
-    for (int line = 1; begun || now; line++) {
-        const char *then = strsep(&begun, "\n"), *found = strsep(&now, "\n");
-        if (then && found && (strcmp(then, found) == 0 || (may_differ(then) && may_differ(found))))
-            continue;
-        return mg_fail(MG_CONFIG, "%s:%d: the run was begun with '%s', found '%s'; its own settings are "
-                                  "`train %s --resume`, --out names a new run",
-                       path, line, then ? then : "", found ? found : "", path);
-    }
     return MG_OK;
 }
 
@@ -346,28 +308,12 @@ static mg_err check_folders(const mg_settings *s) {
 
 // ---- Keys that do nothing in this kind of world: a mistake about where the run acts.
 
-static void spell(const mg_field *f, const void *values, char *out, size_t size) {
-    const void *at = (const char *)values + f->offset;
-    switch (f->kind) {
-    case MG_FIELD_int: snprintf(out, size, "%lld", (long long)*(const int64_t *)at); break;
-    case MG_FIELD_real: snprintf(out, size, "%g", *(const double *)at); break;
-    case MG_FIELD_flag: snprintf(out, size, "%s", *(const bool *)at ? "true" : "false"); break;
-    case MG_FIELD_text:
-    case MG_FIELD_name: snprintf(out, size, "%s", *(const char *const *)at); break;
-    }
-}
-
 // Of a section, the keys with these names must be as they are by default.
-static mg_err refuse_idle(const mg_section *section, size_t values_size, const char *names, const mg_env_class *world,
-                          const char *kind, mg_arena *arena) {
-    void            *defaults = mg_arena_alloc(arena, values_size);
-    const mg_section plain    = {section->name, section->fields, defaults};
-    mg_config_defaults(&plain, 1, arena);
+static mg_err refuse_idle(const mg_section *section, const char *names, const mg_env_class *world, const char *kind,
+                          mg_arena *arena) {
     for (const mg_field *f = section->fields; f->name; f++) {
-        char found[256], wanted[256];
-        if (!strstr(names, mg_path(arena, " %s ", f->name))) continue;
-        spell(f, section->values, found, sizeof found), spell(f, defaults, wanted, sizeof wanted);
-        if (strcmp(found, wanted) == 0) continue;
+        const char *found, *wanted;
+        if (!mg_key_listed(names, f->name) || mg_key_untouched(section, f, arena, &found, &wanted)) continue;
         return mg_fail(MG_CONFIG, "%s%s%s: found '%s', wanted '%s': it is of %s, and does nothing in %s", section->name,
                        section->name[0] ? "." : "", f->name, found, wanted, kind, world->name);
     }
@@ -375,19 +321,16 @@ static mg_err refuse_idle(const mg_section *section, size_t values_size, const c
 }
 
 static mg_err check_vectors(const mg_job *job, const mg_settings *s) {
-    // Learners that step by step fill a buffer can have logged data beside it.
-    const char *run = s->algo->act ? " reward_model preferences template prompt_max cut_prompts response_max "
-                                   : " reward_model data preferences template prompt_max cut_prompts response_max ";
-    static const char network[] = " family tokenizer vocab d_model d_ff layers heads kv_heads context rope_theta tied "
-                                  "init_std ";
-    mg_model_config   c;
+    mg_model_config c;
     // First the model: whoever names a language model has set its keys as well.
     mg_err err = s->run.model[0] ? mg_settings_folder("model", s->run.model) : MG_OK;
     if (!err && s->run.model[0]) err = mg_model_config_read(s->run.model, &c);
     if (!err && s->run.model[0]) err = mg_spaces_fit(&c, job->world, s->run.model);
-    if (!err) err = refuse_idle(&s->sections[0], sizeof s->run, run, job->world, "worlds of texts", job->run);
     if (!err)
-        err = refuse_idle(&s->sections[1], sizeof s->network, network, job->world, "language models", job->run);
+        err = refuse_idle(&s->sections[0], mg_keys_of_texts(s->algo, ""), job->world, "worlds of texts", job->run);
+    if (!err)
+        err = refuse_idle(&s->sections[1], mg_keys_of_texts(s->algo, "network"), job->world, "language models",
+                          job->run);
     return err;
 }
 
@@ -401,8 +344,8 @@ static mg_err check_texts(mg_job *job, const mg_settings *s) {
     if (!err && fresh && !s->algo->starts_fresh)
         err = mg_fail(MG_CONFIG, "model: found nothing, wanted a model folder: only %s can start from nothing", names);
     if (!err)
-        err = refuse_idle(&s->sections[1], sizeof s->network, " width depth activation ",
-                          job->world ? job->world : &texts, "perceptrons", job->run);
+        err = refuse_idle(&s->sections[1], " width depth activation ", job->world ? job->world : &texts, "perceptrons",
+                          job->run);
     if (!err && fresh) err = check_network(&s->network);
     if (!err && fresh) err = mg_prompt_fit(&job->rule, s->run.response_max, s->network.context);
     return err;

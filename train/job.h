@@ -87,6 +87,10 @@ typedef struct mg_environment_config {
     MG_CONFIG_STRUCT(MG_ENVIRONMENT_FIELDS)
 } mg_environment_config;
 
+// The worlds in which a key of `environment` does something, "support-desk, lock"; NULL: it is not of certain worlds.
+const char *mg_environment_key_worlds(const char *key);
+bool        mg_world_listed(const char *worlds, const char *world);
+
 #define MG_SECTIONS 6
 
 // A resolved configuration: the sections "", "network", the algorithm's own, "environment", "gate", "guard".
@@ -113,14 +117,18 @@ const char *mg_policy_folder(const char *run_or_model, mg_arena *arena);
 // Errors: MG_CONFIG, MG_IO.
 mg_err mg_settings_read(mg_settings *out, const char *path, const mg_override *overrides, int n,
                         mg_arena *arena) MG_MUST_USE;
-// The resolved settings as the text of a file that mg_settings_read takes back unchanged.
-// Error: MG_NOMEM.
-mg_err mg_settings_text(const mg_settings *s, mg_arena *arena, const char **text) MG_MUST_USE;
-// Are these the settings that a run was begun with, of which `path` holds the text? What changes no
-// weight may differ: out, threads, record, save_dtype, checkpoints_kept, how often is checkpointed and
-// evaluated.
+// The resolved settings' sections, as they are shown: where `world`, in which the run acts, is one of vectors, without
+// the keys that mean nothing there and are as they are by default. NULL, where it is not known before it is made: all.
+void mg_settings_shown(const mg_settings *s, const mg_env_class *world, mg_arena *arena, mg_section out[MG_SECTIONS]);
+// The same as the text of a file that mg_settings_read takes back unchanged. Error: MG_NOMEM.
+mg_err mg_settings_text(const mg_settings *s, const mg_env_class *world, mg_arena *arena,
+                        const char **text) MG_MUST_USE;
+// Are these the settings that a run was begun with, of which `path` holds the text, as it is shown for the world, or
+// with all keys, as runs of older builds have it? What changes no weight may differ: out, threads, record, save_dtype,
+// checkpoints_kept, how often is checkpointed and evaluated.
 // Errors: MG_CONFIG, naming the line, what it says and what was wanted now; MG_IO, MG_LIMIT.
-mg_err mg_settings_same(const mg_settings *s, const char *path, mg_arena *arena) MG_MUST_USE;
+mg_err mg_settings_same(const mg_settings *s, const mg_env_class *world, const char *path,
+                        mg_arena *arena) MG_MUST_USE;
 // A folder that was named must be there. Error: MG_CONFIG, with the key.
 mg_err mg_settings_folder(const char *key, const char *folder) MG_MUST_USE;
 // What `record` says.

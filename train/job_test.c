@@ -128,32 +128,94 @@ static void test_a_run_goes_on_with_its_own_settings(void **state) {
     mg_settings s, again;
     const char *text, *text_again;
     ok(READ(&s, NULL, {"algo", "drpo"}, {"drpo.lr", "3e-5"}, {"template", "Q: {prompt}\n\"A\":"}));
-    ok(mg_settings_text(&s, &arena, &text));
+    ok(mg_settings_text(&s, NULL, &arena, &text));
     const char *path = file("resolved.yaml", text);
     ok(read_file(&again, path));
-    ok(mg_settings_text(&again, &arena, &text_again));
+    ok(mg_settings_text(&again, NULL, &arena, &text_again));
     assert_string_equal(text_again, text);
-    ok(mg_settings_same(&again, path, &arena));
+    ok(mg_settings_same(&again, NULL, path, &arena));
 
     ok(READ(&again, path, {"threads", "7"}, {"out", "elsewhere"}, {"checkpoint_every", "3"},
             {"checkpoints_kept", "9"}, {"evaluate_every", "4"}, {"record", "replayable"},
             {"save_dtype", "bf16"}));
-    ok(mg_settings_same(&again, path, &arena));
+    ok(mg_settings_same(&again, NULL, path, &arena));
     static const mg_override changes[] = {{"seed", "2"}, {"drpo.lr", "4e-5"}, {"response_max", "9"},
                                           {"drpo.updates", "81"}, {"template", "{prompt}"}};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         ok(mg_settings_read(&again, path, &changes[i], 1, &arena));
         const char *key = strrchr(changes[i].key, '.');
-        refused(mg_settings_same(&again, path, &arena), MG_CONFIG, "resolved.yaml:",
+        refused(mg_settings_same(&again, NULL, path, &arena), MG_CONFIG, "resolved.yaml:",
                 mg_path(&arena, "%s: ", key ? key + 1 : changes[i].key));
     }
     ok(READ(&again, NULL, {"algo", "ppo"}));
-    refused(mg_settings_same(&again, path, &arena), MG_CONFIG, ":1: ", "'algo: \"drpo\"'");
+    refused(mg_settings_same(&again, NULL, path, &arena), MG_CONFIG, ":1: ", "'algo: \"drpo\"'");
     // A file that ends early, and one that goes on.
     ok(read_file(&again, path));
-    refused(mg_settings_same(&again, file("short.yaml", "algo: \"drpo\"\n"), &arena), MG_CONFIG, "short.yaml:2", "");
-    refused(mg_settings_same(&again, file("long.yaml", mg_path(&arena, "%s  more: 1\n", text)), &arena),
+    refused(mg_settings_same(&again, NULL, file("short.yaml", "algo: \"drpo\"\n"), &arena), MG_CONFIG,
+            "short.yaml:2", "");
+    refused(mg_settings_same(&again, NULL, file("long.yaml", mg_path(&arena, "%s  more: 1\n", text)), &arena),
             MG_CONFIG, "'  more: 1'", "found ''");
+}
+
+static const mg_env_class robot = {.name = "hopper", .observation = {.kind = MG_SPACE_VECTOR, .n = 3},
+                                   .action = {.kind = MG_SPACE_VECTOR, .n = 1, .low = -1, .high = 1}},
+                          pole = {.name = "pendulum", .observation = {.kind = MG_SPACE_VECTOR, .n = 3},
+                                  .action = {.kind = MG_SPACE_VECTOR, .n = 1, .low = -2, .high = 2}},
+                          words = {.name = "synopsis", .observation = {.kind = MG_SPACE_TEXT},
+                                   .action = {.kind = MG_SPACE_TEXT}};
+
+static bool has(const char *text, const char *key) { return strstr(text, mg_path(&arena, "%s: ", key)) != NULL; }
+
+// What reads texts is left out of the settings of a run that reads numbers, unless somebody has set it.
+static void test_keys_of_texts_are_not_shown_in_worlds_of_vectors(void **state) {
+    (void)state;
+    static const char *const idle[] = {"template", "prompt_max", "response_max", "preferences", "vocab", "heads",
+                                       "rope_theta", "form", "mutant", "start_timeout_ms"};
+    mg_settings s;
+    const char *all, *text, *odd;
+    ok(READ(&s, NULL, {"algo", "td3"}, {"world", "pendulum"}, {"td3.lr", "2e-4"}, {"environment.shift_mass", "2"}));
+    ok(mg_settings_text(&s, NULL, &arena, &all));
+    ok(mg_settings_text(&s, &words, &arena, &text));
+    assert_string_equal(text, all);
+    ok(mg_settings_text(&s, &pole, &arena, &text));
+    for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)
+        if (!has(all, idle[i]) || has(text, idle[i])) fail_msg("%s", idle[i]);
+    assert_true(has(text, "width") && has(text, "seed") && has(text, "lr") && has(text, "data"));
+    assert_true(has(text, "shift_mass") && !has(text, "shift_friction") && !has(text, "version"));
+    ok(mg_settings_text(&s, &robot, &arena, &text));
+    assert_true(has(text, "shift_friction") && has(text, "version"));
+    // A value that nobody asked for is left out; one that somebody did stays, were it different in its last bit only.
+    ok(READ(&s, NULL, {"algo", "td3"}, {"network.rope_theta", "10000.000000000002"}, {"template", "{prompt}"}));
+    ok(mg_settings_text(&s, &pole, &arena, &odd));
+    assert_true(has(odd, "rope_theta") && has(odd, "template") && !has(odd, "vocab"));
+    // Learners of episodes have no logged data.
+    ok(READ(&s, NULL, {"algo", "ppo"}));
+    ok(mg_settings_text(&s, &pole, &arena, &text));
+    assert_true(!has(text, "data"));
+}
+
+// A run of an older build has all keys; one of this build those that are shown. Both go on, and both are held to them.
+static void test_runs_of_both_builds_go_on(void **state) {
+    (void)state;
+    mg_settings s, again;
+    const char *text[2];
+    ok(READ(&s, NULL, {"algo", "td3"}, {"world", "pendulum"}, {"td3.lr", "2e-4"}));
+    ok(mg_settings_text(&s, NULL, &arena, &text[0]));
+    ok(mg_settings_text(&s, &pole, &arena, &text[1]));
+    for (int i = 0; i < 2; i++) {
+        const char *path = file(i ? "new.yaml" : "old.yaml", text[i]), *back;
+        ok(read_file(&again, path));
+        ok(mg_settings_same(&again, &pole, path, &arena));
+        ok(mg_settings_text(&again, NULL, &arena, &back));
+        assert_string_equal(back, text[0]); // nothing is lost
+        static const mg_override changes[] = {{"td3.lr", "3e-4"}, {"guard.enabled", "true"}, {"response_max", "9"}};
+        for (int k = 0; k < 3; k++) {
+            ok(mg_settings_read(&again, path, &changes[k], 1, &arena));
+            assert_int_equal(mg_settings_same(&again, &pole, path, &arena), MG_CONFIG);
+        }
+        ok(READ(&again, path, {"td3.lr", "3e-4"}));
+        refused(mg_settings_same(&again, &pole, path, &arena), MG_CONFIG, "'  lr: 0.0002', found '  lr: 0.0003'", "");
+    }
 }
 
 // The last place that asks for it is named.
@@ -339,6 +401,8 @@ int main(void) {
         cmocka_unit_test(test_the_reward_models_own_section),
         cmocka_unit_test(test_a_run_means_its_model),
         cmocka_unit_test(test_a_run_goes_on_with_its_own_settings),
+        cmocka_unit_test(test_keys_of_texts_are_not_shown_in_worlds_of_vectors),
+        cmocka_unit_test(test_runs_of_both_builds_go_on),
         cmocka_unit_test(test_bfloat16_is_for_processors_that_have_it),
         cmocka_unit_test(test_data_that_do_not_fit),
         cmocka_unit_test(test_networks_that_cannot_be),

@@ -6,6 +6,7 @@
 #include "core/file.h"
 #include "train/report_curve.h"
 #include "train/report_html.h"
+#include "train/report_steps.h"
 #include "train/report_style.h"
 
 enum { FOLDED_ABOVE = 2000 }; // bytes of a text
@@ -149,6 +150,18 @@ static void put_evidence(FILE *out, const mg_evidence *v) {
     fputs("</dd>\n", out);
 }
 
+// Does the world say more of a call than its name, which the steps have?
+static bool says_more(const mg_evidence *v) {
+    return v->status != MG_STATUS_NONE || v->error || v->took_ns || v->conditions || v->n_touched;
+}
+
+static void put_trajectory(FILE *out, const mg_episode *e, const mg_numbers *n) {
+    mg_report_steps(out, e, n);
+    for (int64_t i = 0; i < e->n_turns; i++)
+        if (says_more(&e->turns[i].evidence) && (i < MG_REPORT_STEPS || i >= e->n_turns - MG_REPORT_STEPS))
+            put_evidence(out, &e->turns[i].evidence);
+}
+
 static void put_turns(FILE *out, const mg_report_episode *shown) {
     const mg_episode *e = shown->episode;
     for (int64_t i = 0; i < e->n_turns; i++) {
@@ -194,13 +207,14 @@ static void put_facts(FILE *out, const mg_episode *e) {
     fputs("</dd>\n", out);
 }
 
-static void put_episode(FILE *out, const mg_report_episode *shown, int64_t number) {
+static void put_episode(FILE *out, const mg_report_episode *shown, int64_t number, const mg_numbers *n) {
     const mg_episode *e = shown->episode;
-    fprintf(out, "<article>\n<h3>Episode %lld <small>policy %lld, task %lld", (long long)number,
-            (long long)e->policy_version, (long long)e->start.item);
+    fprintf(out, "<article>\n<h3>Episode %lld <small>policy %lld", (long long)number, (long long)e->policy_version);
+    if (e->start.item >= 0) fprintf(out, ", task %lld", (long long)e->start.item);
     if (e->start.attempt > 0) fprintf(out, ", attempt %u", e->start.attempt);
     fputs("</small></h3>\n<dl>\n", out);
-    put_turns(out, shown);
+    if (n->seen > 0) put_trajectory(out, e, n);
+    else put_turns(out, shown);
     if (e->learned.kind != MG_REWARD_ABSENT || e->learned.reason)
         put_reward(out, "learned reward", &e->learned);
     if (shown->reference)
@@ -251,13 +265,13 @@ static void put_sections(FILE *out, const mg_report *r) {
     }
 }
 
-static void put_harness(FILE *out, const mg_report_harness *h) {
+static void put_harness(FILE *out, const mg_report_harness *h, const mg_numbers *n) {
     put(out, "<section>\n<h2 id=\"harness\">Harness</h2>\n<p>", h->summary, "</p>\n");
     for (int64_t i = 0; i < h->n_tables; i++) put_table(out, &h->tables[i]);
     if (h->n_witnesses)
         fputs("<h3>Witnesses</h3>\n<p class=\"quiet\">Episodes that were kept out: what was claimed, and "
               "what the state showed.</p>\n", out);
-    for (int64_t i = 0; i < h->n_witnesses; i++) put_episode(out, &h->witnesses[i], i + 1);
+    for (int64_t i = 0; i < h->n_witnesses; i++) put_episode(out, &h->witnesses[i], i + 1, n);
     fputs("</section>\n", out);
 }
 
@@ -267,13 +281,25 @@ static void put_guard(FILE *out, const mg_report_guard *g) {
     fputs("</section>\n", out);
 }
 
+static void put_episodes(FILE *out, const mg_report *r) {
+    static const char texts[] =
+        "What is <mark>marked</mark> was given to the policy from reference data; it wrote what follows.";
+    static const char numbers[] = "What was seen before each step, what was done and what it paid. Numbers are "
+                                  "rounded; <code>export --episodes</code> has all of them whole.";
+    if (r->n_episodes == 0) return;
+    fprintf(out, "<section>\n<h2 id=\"episodes\">Episodes</h2>\n<p class=\"quiet\">%s</p>\n",
+            r->numbers.seen > 0 ? numbers : texts);
+    for (int64_t i = 0; i < r->n_episodes; i++) put_episode(out, &r->episodes[i], i + 1, &r->numbers);
+    fputs("</section>\n", out);
+}
+
 static void put_page(FILE *out, const mg_report *r) {
     put_head(out, r);
     if (r->n_tables) fputs("<section>\n<h2 id=\"results\">Results</h2>\n", out);
     for (int64_t i = 0; i < r->n_tables; i++) put_table(out, &r->tables[i]);
     if (r->n_tables) fputs("</section>\n", out);
 
-    if (r->harness) put_harness(out, r->harness);
+    if (r->harness) put_harness(out, r->harness, &r->numbers);
     if (r->guard) put_guard(out, r->guard);
 
     if (r->n_curves)
@@ -286,12 +312,7 @@ static void put_page(FILE *out, const mg_report *r) {
     for (int64_t i = 0; i < r->n_samples; i++) put_sample(out, &r->samples[i], i + 1);
     if (r->n_samples) fputs("</section>\n", out);
 
-    if (r->n_episodes)
-        fputs("<section>\n<h2 id=\"episodes\">Episodes</h2>\n<p class=\"quiet\">What is "
-              "<mark>marked</mark> was given to the policy from reference data; it wrote what "
-              "follows.</p>\n", out);
-    for (int64_t i = 0; i < r->n_episodes; i++) put_episode(out, &r->episodes[i], i + 1);
-    if (r->n_episodes) fputs("</section>\n", out);
+    put_episodes(out, r);
 
     put_sections(out, r);
     if (r->config)

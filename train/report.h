@@ -8,6 +8,7 @@
 #define MG_TRAIN_REPORT_H
 #include "core/arena.h"
 #include "env/episode.h"
+#include "rollout/numbers.h"
 #include "store/store.h"
 
 #define MG_REPORT_POINTS_MAX 600 // drawn per series; longer ones keep the extremes of each stretch
@@ -38,7 +39,7 @@ typedef struct mg_report_table {
 
 typedef struct mg_report_series {
     const char     *name;   // in the legend, which is drawn where there are several
-    const mg_point *points; // in order of update; what is not finite is a gap
+    const mg_point *points; // in order of update, by its number; what is not finite is a gap
     int64_t         n;
 } mg_report_series;
 
@@ -101,6 +102,7 @@ typedef struct mg_report {
     int64_t                  n_sections;
     const mg_report_harness *harness;
     const mg_report_guard   *guard;
+    mg_numbers               numbers; // of the episodes; seen > 0: they are shown as steps of numbers
 } mg_report;
 
 // Written atomically. Errors: MG_IO, MG_NOMEM.
@@ -115,7 +117,7 @@ mg_err mg_report_add_metrics(mg_report *r, mg_store *const *stores, const char *
 // that note: no effect. Errors: those of reading a store; MG_CORRUPT for a note that is not one.
 mg_err mg_report_add_harness(mg_report *r, mg_store *store, mg_arena *arena) MG_MUST_USE;
 
-// folder/report.html of a finished run: what its store holds, with prefixes marked by the tokenizer
+// folder/report.html of a finished run or rollout: what its store holds, with prefixes marked by the tokenizer
 // in folder/model where there is one. Errors: those of reading and writing.
 mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) MG_MUST_USE;
 #endif

@@ -34,7 +34,7 @@ static const char *summary_of(const json_t *note, mg_arena *arena) {
     const char   *where = "";
     size_t        i;
     json_array_foreach(back, i, b)
-        where = mg_path(arena, "%s%s behind update %.0f to what was behind the first %.0f", where, i ? "," : "",
+        where = mg_path(arena, "%s%s behind update %.0f to what was behind update %.0f", where, i ? "," : "",
                         number(b, "update"), number(b, "good"));
     return mg_path(arena, "%s %zu rollback%s%s%s.%s Looking cost %.0f episodes, %.0f steps of the world%s.",
                    verdict_of(note, arena), i, i == 1 ? "" : "s", i ? ":" : "", where,
@@ -46,7 +46,7 @@ static const char *summary_of(const json_t *note, mg_arena *arena) {
 }
 
 static const char *update_of(double update, mg_arena *arena) {
-    return update >= 0 ? mg_path(arena, "update %.0f", update) : "";
+    return update > 0 ? mg_path(arena, "update %.0f", update) : "";
 }
 
 static void account_table(const json_t *note, mg_arena *arena, mg_report_table *out) {
@@ -61,7 +61,7 @@ static void account_table(const json_t *note, mg_arena *arena, mg_report_table *
         {{.text = "collapsed (D above .5 at two looks in a row)"}, {.text = yes(note, "collapsed") ? "yes" : "no"},
          {.text = ""}},
         {{.text = "recovered (three looks in a row at J0 or better)"},
-         {.text = number(note, "recovered") >= 0 ? "yes" : "no"},
+         {.text = number(note, "recovered") > 0 ? "yes" : "no"},
          {.text = update_of(number(note, "recovered"), arena)}},
         {{.text = "mean return over the looks"}, {.value = number(note, "mean_return")}, {.text = ""}},
         {{.text = "gain at the end"},
@@ -105,8 +105,8 @@ static const char *decision(const metric all[METRICS], int64_t update, bool ende
     const double good = at(&all[GOOD], update);
     if (at(&all[PAIRS], update) == 0) return "nothing to decide by";
     if (at(&all[ROLLBACK], update) > 0)
-        return mg_path(arena, "rolled back to what was behind %.0f updates%s", good, ended ? ", and ended" : "");
-    return good == (double)update + 1 ? "good: kept to go back to" : "went on";
+        return mg_path(arena, "rolled back to what was behind update %.0f%s", good, ended ? ", and ended" : "");
+    return good == (double)mg_update_number(update) ? "good: kept to go back to" : "went on";
 }
 
 static void looks_table(const metric all[METRICS], bool stopped, mg_arena *arena, mg_report_table *out) {
@@ -119,7 +119,7 @@ static void looks_table(const metric all[METRICS], bool stopped, mg_arena *arena
     for (int64_t i = 0; i < n - cut; i++) {
         const int64_t        look = i < MG_REPORT_LOOKS ? i : i + cut, u = all[PAIRS].points[look].update;
         const mg_report_cell row[COLUMNS] = {
-            {.value = (double)u}, {.value = at(&all[RETURN], u)}, {.value = at(&all[START], u)},
+            {.value = (double)mg_update_number(u)}, {.value = at(&all[RETURN], u)}, {.value = at(&all[START], u)},
             {.value = at(&all[PAIRS], u)}, {.value = at(&all[FAULTS], u)}, {.value = at(&all[WEALTH], u)},
             {.text = decision(all, u, stopped && look == n - 1, arena)}};
         memcpy(cells + COLUMNS * i, row, sizeof row);

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "nets/tokenizer.h"
 #include "train/report_guard.h"
+#include "train/report_rollout.h"
 
 enum { EPISODES_FIRST = 6, EPISODES_LAST = MG_REPORT_EPISODES - EPISODES_FIRST };
 
@@ -51,6 +52,7 @@ mg_err mg_report_add_metrics(mg_report *r, mg_store *const *stores, const char *
             int64_t   k;
             err = mg_store_metric_read(stores[s], titles[i], arena, &points, &k);
             if (err) return err;
+            for (int64_t j = 0; j < k; j++) points[j].update = mg_update_number(points[j].update);
             if (k > 0) series[filled++] = (mg_report_series){names[s], points, k};
         }
         curves[i] = (mg_report_curve){titles[i], series, filled};
@@ -115,7 +117,7 @@ static int64_t updates_of(const mg_report *r) {
     int64_t updates = 0;
     for (int64_t i = 0; i < r->n_curves; i++) {
         const mg_report_series *s    = &r->curves[i].series[0];
-        const int64_t           last = s->points[s->n - 1].update + 1;
+        const int64_t           last = s->points[s->n - 1].update;
         if (last > updates) updates = last;
     }
     return updates;
@@ -161,11 +163,12 @@ static mg_err append(mg_report_episode *out, int64_t *n, const mg_episode *e, in
 
 // Some of the oldest and some of the last update.
 static mg_err add_episodes(mg_report *r, mg_store *store, const mg_tokenizer *t, mg_arena *arena) {
-    const int64_t      last  = updates_of(r) - 1;
     mg_report_episode *shown = MG_NEW(arena, mg_report_episode, MG_REPORT_EPISODES);
     mg_episode        *e;
-    int64_t            n = 0, n_e;
-    mg_err err = mg_store_episodes_read(store, 0, last, EPISODES_FIRST, arena, &e, &n_e);
+    int64_t            n = 0, n_e, last = 0;
+    mg_err err = mg_store_updates(store, &last);
+    last--;
+    if (!err) err = mg_store_episodes_read(store, 0, last, EPISODES_FIRST, arena, &e, &n_e);
     if (!err) err = append(shown, &n, e, n_e, t, arena);
     if (!err)
         err = mg_store_episodes_read(store, last, last + 1,
@@ -183,6 +186,7 @@ mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) {
     char         *config    = NULL;
     mg_err        err       = mg_store_note_read(store, "config", arena, &config);
     if (err == MG_EMPTY) err = MG_OK;
+    if (!err) err = mg_numbers_read(store, arena, &r.numbers);
     if (!err) err = mg_report_add_metrics(&r, &store, &name, 1, arena);
     if (!err && mg_file_exists(words)) err = mg_tokenizer_load(&tokenizer, words);
     if (!err) {
@@ -190,6 +194,7 @@ mg_err mg_report_run(const char *folder, mg_store *store, mg_arena *arena) {
         r.summary = summary_of(&r, arena);
         add_table(&r, arena);
         err = add_episodes(&r, store, tokenizer, arena);
+        if (!err) err = mg_report_add_rollout(&r, store, arena);
         if (!err) err = mg_report_add_harness(&r, store, arena);
         if (!err) err = mg_report_add_guard(&r, store, arena);
     }

@@ -68,7 +68,9 @@
     "h3 small{margin-left:.6em}\n"                                                                 \
     "dl{display:grid;grid-template-columns:7.5rem minmax(0,1fr);gap:.3rem 1rem;margin:0}\n"        \
     "dt{color:var(--quiet);font-size:.8125rem;line-height:1.6rem}\n"                               \
-    "dd{margin:0;max-width:70ch}\n"                                                                \
+    "dd{margin:0;max-width:70ch}.wide{max-width:none;min-width:0}\n"                              \
+    ".steps{max-height:24rem;overflow:auto}.steps th,.steps td{padding:.15rem 1rem .15rem 0}\n"    \
+    ".steps thead{position:sticky;top:0;background:var(--page)}\n"                                \
     ".words{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext}\n"                 \
     ".facts{font:.875rem/1.6rem var(--figures);font-variant-numeric:tabular-nums}\n"               \
     "mark{background:var(--mark);color:inherit;border-bottom:1.5px solid var(--quiet)}\n"          \
@@ -78,6 +80,7 @@
     "footer{margin-top:4rem}\n"                                                                    \
     "@media(max-width:36rem){body{padding:1.5rem 1rem 3rem}h1{font-size:1.6rem}"                   \
     "dl{display:block}dd{margin:0 0 .7rem}dt{line-height:1.4}}\n"                                  \
-    "@media print{body{max-width:none;padding:0}figure,table,h2,h3{break-inside:avoid;"            \
+    "@media print{body{max-width:none;padding:0}.steps{max-height:none}"                           \
+    "figure,table,h2,h3{break-inside:avoid;"                                                       \
     "break-after:avoid}}\n"
 #endif

@@ -17,6 +17,8 @@
 #include "train/report_guard.h"
 #include "train/report_curve.h"
 #include "train/report_html.h"
+#include "train/report_rollout.h"
+#include "train/report_steps.h"
 
 static char     folder[64];
 static mg_arena arena;
@@ -431,6 +433,58 @@ static void test_episode(void **state) {
     assert_has(page_of(&report), "<span class=\"bad\">invalid</span>: not a finite number</dd>");
 }
 
+// Three numbers seen, two done: rounded, in a row each, and nothing of them as bytes.
+static void test_an_episode_of_numbers(void **state) {
+    (void)state;
+    enum { STEPS = 2 * MG_REPORT_STEPS + 50 };
+    static float seen[STEPS][3];
+    mg_turn     *turns = MG_NEW(&arena, mg_turn, STEPS);
+    for (int i = 0; i < STEPS; i++) {
+        seen[i][0] = 0.98765432f, seen[i][1] = -8, seen[i][2] = (float)i;
+        turns[i] = (mg_turn){.observation = (const char *)seen[i], .observation_size = sizeof seen[i],
+                             .action = "-0.123456791 2", .action_size = 14, .reward = mg_reward_of(-1),
+                             .evidence = {.action = "tor<que"}};
+    }
+    mg_episode        e      = {.start = {.item = -1}, .policy_version = 9, .turns = turns, .n_turns = 2};
+    mg_report_episode shown  = {.episode = &e};
+    mg_report         report = {.title = "t", .episodes = &shown, .n_episodes = 1, .numbers = {.seen = 3, .done = 2}};
+    turns[1].reward = mg_reward_absent("none here");
+    const char *page = page_of(&report);
+    assert_has(page, "<small>policy 9</small>"); // no task
+    assert_has(page, "<th scope=\"colgroup\" colspan=\"3\">observation</th>"
+                     "<th scope=\"colgroup\" colspan=\"2\">action: tor&lt;que</th>");
+    assert_has(page, "<tr><th scope=\"row\">1</th><td class=\"n\">0.9877</td><td class=\"n\">&minus;8</td>"
+                     "<td class=\"n\">0</td><td class=\"n\">&minus;0.1235</td><td class=\"n\">2</td>"
+                     "<td class=\"n\">&minus;1</td></tr>");
+    assert_has(page, "<td class=\"n\">absent: none here</td></tr>");
+    assert_null(strstr(page, "return"));
+    assert_null(strstr(page, "&#xfffd;"));
+    assert_null(strstr(page, "<dt>call"));
+    turns[1].reward = mg_reward_of(-1.5);
+    assert_has(page_of(&report), "<dt>steps</dt><dd class=\"facts\">2, return &minus;2.5</dd>");
+
+    e.n_turns = STEPS;
+    page      = page_of(&report);
+    assert_int_equal(count(page, "<th scope=\"row\">"), 2 * MG_REPORT_STEPS);
+    assert_has(page, "<tr><td colspan=\"7\" class=\"quiet\">50 steps are left out</td></tr>\n"
+                     "<tr><th scope=\"row\">151</th>");
+    assert_has(page, "<th scope=\"row\">250</th>");
+    assert_null(strstr(page, "<th scope=\"row\">101</th>"));
+    e.n_turns = 2 * MG_REPORT_STEPS;
+    assert_null(strstr(page_of(&report), "left out"));
+
+    // A choice, and a record without observations.
+    report.numbers = (mg_numbers){.seen = 3, .choices = 4};
+    turns[0].observation = NULL, turns[0].action = "3", turns[0].action_size = 1, e.n_turns = 1;
+    turns[0].evidence = (mg_evidence){.action = "push", .status = MG_STATUS_ERROR, .error = "broke"};
+    page = page_of(&report);
+    assert_has(page, "<th scope=\"row\">1</th><td class=\"n\">&ndash;</td><td class=\"n\">&ndash;</td>"
+                     "<td class=\"n\">&ndash;</td><td colspan=\"1\">3</td>");
+    assert_has(page, "<dt>call</dt><dd class=\"facts\">push: error (broke)");
+    e.n_turns = 0;
+    assert_null(strstr(page_of(&report), "trajectory"));
+}
+
 static void test_long_texts_are_folded(void **state) {
     (void)state;
     char text[2002];
@@ -473,7 +527,7 @@ static void test_metrics_of_two_stores(void **state) {
     assert_int_equal(r.curves[1].n_series, 2);
     assert_string_equal(r.curves[1].series[0].name, "PPO");
     const mg_report_series *second = &r.curves[1].series[1];
-    assert_true(second->n == 1 && second->points[0].update == 3 && second->points[0].value == 2);
+    assert_true(second->n == 1 && second->points[0].update == 4 && second->points[0].value == 2);
     page_of(&r);
     mg_store_close(s[0]);
     mg_store_close(s[1]);
@@ -565,13 +619,48 @@ static void test_an_exclusion_alarm_names_the_behaviour(void **state) {
     }
 }
 
+// A rollout's account, in words; and one of which nothing can be averaged.
+static void test_the_account_of_a_rollout(void **state) {
+    (void)state;
+    mg_store *s = store_at("rollout.db");
+    mg_report r = {.title = "t", .summary = "as it was"};
+    OK(mg_report_add_rollout(&r, s, &arena));
+    assert_string_equal(r.summary, "as it was");
+    OK(mg_store_note(s, "rollout",
+                     "{\"policy\": \"<oracle>\", \"world\": \"pendulum\", \"episodes\": 12, \"tasks\": 12, "
+                     "\"verdicts\": {\"clean\": 10, \"suspect\": 1, \"quarantined\": 3}, \"length_unit\": \"steps\", "
+                     "\"return\": {\"estimate\": -150.25, \"low\": -170, \"high\": -130.5, \"n\": 10}, "
+                     "\"length\": {\"estimate\": 200, \"low\": 200, \"high\": 200, \"n\": 10}, "
+                     "\"stopped\": {\"estimate\": 0, \"low\": 0, \"high\": 0, \"n\": 10}}"));
+    const char *page = run_page(s);
+    assert_has(page, "&lt;oracle&gt; in pendulum: the return is -150.25 [-170, -130.5], the mean over 10 episodes with "
+                     "its 95 % interval. An episode has 200 [200, 200] steps. 10 of 14 attempts were clean; the others "
+                     "are in no mean.");
+    assert_null(strstr(page, "The run made"));
+    assert_has(page, "<th scope=\"row\">return</th><td class=\"n v\">&minus;150.2</td>"
+                     "<td class=\"n i\">[&minus;170, &minus;130.5]</td><td class=\"n\">10</td>");
+    assert_has(page, "<th scope=\"row\">length of an episode, steps</th><td class=\"n v\">200</td>");
+    assert_null(strstr(page, "its stop")); // of answers in tokens alone
+    OK(mg_store_note(s, "rollout",
+                     "{\"policy\": \"base\", \"world\": \"desk\", \"episodes\": 24, \"tasks\": 12, \"verdicts\": "
+                     "{\"clean\": 24, \"suspect\": 0, \"quarantined\": 0}, \"length_unit\": \"tokens\", \"return\": "
+                     "null, \"stopped\": {\"estimate\": 0.5, \"low\": 0.4, \"high\": 0.6, \"n\": 12}}"));
+    page = run_page(s);
+    assert_has(page, "base in desk: fewer than two clean episodes have a return, so there is no mean. 24 of 24");
+    assert_has(page, "ended with its stop</th>");
+    assert_has(page, "intervals over tasks.");
+    OK(mg_store_note(s, "rollout", "["));
+    assert_int_equal(mg_report_add_rollout(&r, s, &arena), MG_CORRUPT);
+    mg_store_close(s);
+}
+
 // Looks with and without a return; a rollback, and the one that ended the run.
 static void test_the_guards_section(void **state) {
     (void)state;
     static const char note[] =
         "{\"start_return\": 8, \"random_return\": null, \"span\": 8, \"start_episodes\": 20, \"dip\": 0.75, "
-        "\"worst_update\": 1, \"collapsed\": true, \"recovered\": -1, \"mean_return\": 5, \"stopped\": true, "
-        "\"rollbacks\": [{\"update\": 1, \"good\": 1}, {\"update\": 3, \"good\": 1}], "
+        "\"worst_update\": 2, \"collapsed\": true, \"recovered\": null, \"mean_return\": 5, \"stopped\": true, "
+        "\"rollbacks\": [{\"update\": 2, \"good\": 1}, {\"update\": 4, \"good\": 1}], "
         "\"evaluation\": {\"episodes\": 60, \"steps\": 480}, \"step_share\": 2.5, \"verdict_pairs\": 40, "
         "\"verdict_faults\": 1, \"gain\": -1.5, \"gain_low\": -2, \"gain_high\": -1, \"verdict\": \"no-go\"}";
     static const double looks[4][7] = {
@@ -593,13 +682,17 @@ static void test_the_guards_section(void **state) {
     const char *page = run_page(s);
     assert_has(page, "<a href=\"#guard\">Guard</a>");
     assert_has(page, "No-go: over 40 pairs of fresh episodes the policy returns -1.5 [-2, -1] more than the one that "
-                     "it started from, and failed alone in 1. 2 rollbacks: behind update 1 to what was behind the "
-                     "first 1, behind update 3 to what was behind the first 1. The last one ended the run. Looking "
+                     "it started from, and failed alone in 1. 2 rollbacks: behind update 2 to what was behind "
+                     "update 1, behind update 4 to what was behind update 1. The last one ended the run. Looking "
                      "cost 60 episodes, 480 steps of the world (2.5 times those that the run learnt from).");
     assert_int_equal(count(page, "good: kept to go back to"), 1);
-    assert_int_equal(count(page, "rolled back to what was behind 1 updates</td>"), 1);
-    assert_int_equal(count(page, "rolled back to what was behind 1 updates, and ended</td>"), 1);
+    assert_int_equal(count(page, "rolled back to what was behind update 1</td>"), 1);
+    assert_int_equal(count(page, "rolled back to what was behind update 1, and ended</td>"), 1);
     assert_int_equal(count(page, "went on"), 1);
+    // One numbering: a state that was kept behind update 1 is what update 1 left.
+    assert_has(page, "<tr><th scope=\"row\" class=\"n\">1</th><td class=\"n\">7</td>");
+    assert_has(page, "<tr><th scope=\"row\" class=\"n\">4</th><td class=\"n\">1</td>");
+    assert_has(page, "<td>update 2</td>"); // the worst
     OK(mg_store_note(s, "guard", "{\"verdict\": null, \"rollbacks\": []}"));
     assert_has(run_page(s), "there is no verdict yet. 0 rollbacks.");
     OK(mg_store_note(s, "guard", "{\"verdict\": \"not decided\", \"gain\": null, \"rollbacks\": []}"));
@@ -629,10 +722,12 @@ int main(void) {
         TEST(test_nothing_in_it),
         TEST(test_table),
         TEST(test_episode),
+        TEST(test_an_episode_of_numbers),
         TEST(test_long_texts_are_folded),
         TEST(test_metrics_of_two_stores),
         TEST(test_run),
         TEST(test_an_exclusion_alarm_names_the_behaviour),
+        TEST(test_the_account_of_a_rollout),
         TEST(test_the_guards_section),
         TEST(test_no_place_to_write),
     };

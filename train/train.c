@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "rollout/collect.h"
+#include "rollout/numbers.h"
 #include "train/control.h"
 #include "train/coverage.h"
 #include "train/guarding.h"
@@ -43,7 +44,8 @@ typedef struct trainer {
     bool            over;      // the guard ended the run
     bool            control;   // a study's control arm chose what this update learns from
     bool            control_noted;
-    int64_t         updates;   // in all
+    int64_t         updates;   // in all, as the settings ask
+    int64_t         done;      // of these
     double          started;   // mg_clock_seconds
 } trainer;
 
@@ -51,9 +53,14 @@ static const char *run_yaml(trainer *t) {
     return mg_path(&t->run_arena, "%s/run.yaml", t->settings.run.out);
 }
 
+// The world's class, where it is known before the world is made.
+static const mg_env_class *known_class(const trainer *t) {
+    return t->options->world_class ? t->options->world_class(&t->settings) : NULL;
+}
+
 static mg_err write_settings(trainer *t) {
     const char *text, *path = run_yaml(t);
-    mg_err      err = mg_settings_text(&t->settings, &t->run_arena, &text);
+    mg_err      err = mg_settings_text(&t->settings, known_class(t), &t->run_arena, &text);
     if (!err) err = mg_file_write(path, text, strlen(text));
     return err ? err : mg_store_note(t->run.store, "config", text);
 }
@@ -83,7 +90,7 @@ static mg_err check_run(trainer *t) {
     if (err == MG_BUSY && !resume) return refuse_run(t);
     // A life that ended very early has left no settings, nor anything made with them.
     if (err || !resume || !mg_file_exists(run_yaml(t))) return err;
-    return mg_settings_same(&t->settings, run_yaml(t), &t->run_arena);
+    return mg_settings_same(&t->settings, known_class(t), run_yaml(t), &t->run_arena);
 }
 
 // A fresh model has no folder whose tokenizer could be carried along, so its own lies in the run. A perceptron has
@@ -131,8 +138,7 @@ static mg_err open_world(trainer *t) {
 
 // Whether the algorithm is for this kind of world, as soon as that can be known.
 static mg_err check_kind(trainer *t) {
-    const mg_train_options *o     = t->options;
-    const mg_env_class     *class = o->world_class ? o->world_class(&t->settings) : NULL;
+    const mg_env_class *class = known_class(t);
     if (!class) return MG_OK;
     if (t->settings.algo->needs_world) t->job.world = class;
     return mg_spaces_suit(t->settings.algo, class);
@@ -245,6 +251,8 @@ static mg_err open_all(trainer *t) {
         err = mg_run_open(&t->run, t->settings.run.out, o->resume,
                           mg_harness_identity(t->world.class, &t->manifest, &t->run_arena), &t->run_arena);
     if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
+    const mg_numbers numbers = t->world.class ? mg_numbers_of(t->world.class) : (mg_numbers){0};
+    if (!err) err = mg_numbers_note(t->run.store, &numbers);
     if (!err) err = write_settings(t);
     if (!err && t->tokenizer && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));
@@ -285,7 +293,7 @@ static mg_err fail_at(trainer *t, mg_err err, int64_t update, int64_t episodes) 
     if (err == MG_NUMERIC && t->run.updates_done > 0)
         snprintf(kept, sizeof kept, "; the last checkpoint is behind update %lld",
                  (long long)t->run.updates_done);
-    return mg_fail(err, "update %lld%s: %s%s", (long long)update, which, sentence, kept);
+    return mg_fail(err, "update %lld%s: %s%s", mg_update_number(update), which, sentence, kept);
 }
 
 // Whoever reads the run's log or report must know that the gate did not decide; said once.
@@ -343,7 +351,7 @@ static mg_err record(trainer *t, int64_t update, const mg_collected *c, bool fed
     if (!err) err = mg_store_commit(t->run.store);
     const double now = t->options->wall_time + mg_clock_seconds() - t->started;
     for (int i = 0; i < m->n && !err; i++)
-        err = mg_events_scalar(t->events, update, now, m->rows[i].name, m->rows[i].value);
+        err = mg_events_scalar(t->events, mg_update_number(update), now, m->rows[i].name, m->rows[i].value);
     return err;
 }
 
@@ -362,10 +370,10 @@ static mg_err fail_unclean(trainer *t, int64_t update, const mg_collected *c, co
     if (err) return err;
     if (mg_gate_stopped(&t->gate))
         return mg_fail(MG_UNFIT, "update %lld: %s; the first witness of it: %s: %s; all in %s/report.html",
-                       (long long)update, t->gate.why, e ? e->code : "-", e ? e->detail : "-",
+                       mg_update_number(update), t->gate.why, e ? e->code : "-", e ? e->detail : "-",
                        t->run.folder);
     return mg_fail(MG_EMPTY, "update %lld: none of %lld episodes may be learnt from; the first: %s: %s",
-                   (long long)update, (long long)c->n_all, e ? e->code : "-",
+                   mg_update_number(update), (long long)c->n_all, e ? e->code : "-",
                    e ? e->detail : "its group was too small");
 }
 
@@ -506,17 +514,20 @@ static mg_err loop(trainer *t, mg_metrics *last) {
     char        note[256];
     mg_err      err = MG_OK;
     mg_progress_start(&progress, t->settings.algo->name, "updates", t->updates);
+    t->done = t->run.updates_done;
+    mg_progress_resume(&progress, t->done);
     for (int64_t u = t->run.updates_done; u < t->updates && !t->over && !err; u++) {
         if (t->options->stop && *t->options->stop) {
             err = u > t->run.updates_done ? checkpoint(t, u) : MG_OK;
             if (!err)
-                err = mg_fail(MG_INTERRUPTED, "stopped before update %lld of %lld; go on with: %s train %s "
+                err = mg_fail(MG_INTERRUPTED, "stopped behind update %lld of %lld; go on with: %s train %s "
                               "--resume", (long long)u, (long long)t->updates, program ? program : "martingale",
                               run_yaml(t));
             break;
         }
         err = one_update(t, u, last);
         if (err) break;
+        t->done = u + 1;
         note_of(last, note, sizeof note);
         mg_progress_show(&progress, u + 1, note);
         if ((u + 1) % t->settings.run.checkpoint_every == 0 || u + 1 == t->updates || t->over ||
@@ -552,6 +563,14 @@ static mg_err export_model(trainer *t) {
     return err ? err : mg_folder_replace(half, folder);
 }
 
+static void tell_result(const trainer *t, const mg_metrics *last, mg_train_result *out) {
+    const mg_guard *g = &t->guarding.guard;
+    *out = (mg_train_result){.updates = t->done, .planned = t->updates, .last = *last, .rollbacks = mg_guard_backs(g),
+                             .model_behind = mg_guard_behind(g, t->done), .guard_behind = g->begun,
+                             .verdict = t->guarding.verdict, .seconds = mg_clock_seconds() - t->started};
+    snprintf(out->folder, sizeof out->folder, "%s", t->run.folder);
+}
+
 mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     trainer t = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
     mg_err  err = open_all(&t);
@@ -565,11 +584,7 @@ mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     if (!err && (t.settings.algo->plan || t.settings.algo->act))
         err = mg_harness_note(&t.gate, &t.manifest, t.run.store, &t.step_arena);
     if (!err) err = mg_report_run(t.run.folder, t.run.store, &t.step_arena);
-    if (!err) {
-        *out = (mg_train_result){.updates = t.updates, .last = last,
-                                 .seconds = mg_clock_seconds() - t.started};
-        snprintf(out->folder, sizeof out->folder, "%s", t.run.folder);
-    }
+    if (!err) tell_result(&t, &last, out);
     close_all(&t);
     return err;
 }

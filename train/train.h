@@ -54,10 +54,15 @@ typedef struct mg_train_options {
 // What a finished run says of itself.
 typedef struct mg_train_result {
     char       folder[4096]; // the run
-    int64_t    updates;      // in all its lives
+    int64_t    updates;      // made in all its lives
+    int64_t    planned;      // as its settings ask; more than were made: the guard ended the run
+    int64_t    model_behind; // updates behind the policy in model/: fewer where the guard rolled the last ones back
+    int64_t    guard_behind; // updates before the guard began, at the policy that it compares with; -1: it did not
+    int64_t    rollbacks;    // of the guard
+    const char *verdict;     // of the guard, static: "go", "no-go", "not decided"; NULL: there is none
     double     seconds;      // spent in this life
-    mg_metrics last;         // the last update's metrics; names are static. Empty when a finished run
-                             // was resumed
+    mg_metrics last;         // the last update's metrics, of its policy before a rollback; names are static. Empty
+                             // when a finished run was resumed
 } mg_train_result;
 
 // Errors: MG_CONFIG (used wrongly; resumed with settings that the run was not begun with),

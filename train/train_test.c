@@ -159,7 +159,7 @@ static void test_a_whole_run(void **state) {
     // run.yaml is the resolved configuration, reads back, and is in the store too.
     yaml = read_text("sft", "run.yaml", &size);
     ok(mg_settings_read(&s, mg_path(&arena, "%s/run.yaml", run_folder("sft")), NULL, 0, &arena));
-    ok(mg_settings_text(&s, &arena, &text));
+    ok(mg_settings_text(&s, NULL, &arena, &text));
     assert_string_equal(text, yaml);
     assert_non_null(strstr(yaml, "evaluate_every: 3\n"));
     mg_store *store = store_of("sft");
@@ -243,7 +243,7 @@ static void test_a_stopped_run_goes_on(void **state) {
     assert_int_equal(worlds, 0);
     stop_after = 25; // in the third update: of 12 episodes at least 9 have a step each
     assert_int_equal(train("stopped", PPO, false, &result), MG_INTERRUPTED);
-    assert_non_null(strstr(mg_err_detail(), "stopped before update 3 of 4"));
+    assert_non_null(strstr(mg_err_detail(), "stopped behind update 3 of 4"));
     assert_false(there("stopped", "model"));
     assert_true(there("stopped", "checkpoints/000003/critic/optimiser.safetensors"));
     stop = 0;
@@ -313,7 +313,7 @@ static void test_no_clean_episode(void **state) {
     int64_t         n;
     all_fail = true;
     refused(train("unclean", PPO, false, &result), MG_EMPTY,
-            "update 0: none of 12 episodes may be learnt from; the first: E.step: item 2 broke");
+            "update 1: none of 12 episodes may be learnt from; the first: E.step: item 2 broke");
     all_fail = false;
     mg_store *s = store_of("unclean");
     ok(mg_store_episodes_read(s, 0, 1, 100, &arena, &e, &n));
