@@ -27,8 +27,8 @@ json_t *mg_card_json(const char *path, const mg_data_card *c, const char *const 
     json_t *words = json_array();
     for (int i = 0; i < n; i++) json_array_append_new(words, json_string(says[i]));
     return json_pack(
-        "{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:s, s:o, s:o, s:o, "
-        "s:o}",
+        "{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:s, s:o, s:o, "
+        "s:o, s:o}",
         "file", path, "world", c->world, "rows", (json_int_t)c->rows, "transitions", (json_int_t)c->transitions, "obs",
         (json_int_t)c->obs, "act", (json_int_t)c->act, "episodes", (json_int_t)c->episodes, "finished",
         (json_int_t)c->finished, "terminals", (json_int_t)c->terminals, "timeouts", (json_int_t)c->timeouts, "return",
@@ -88,7 +88,7 @@ static mg_err card(const char *path, const char *world) {
         mg_data_card_make(&l, world, class ? &class->action : NULL, &arena, &c);
         const int n = mg_data_card_says(&c, &arena, says);
         if (mg_json)
-            mg_json_print(mg_card_json(path, &c, says, n));
+            err = mg_json_print(mg_card_json(path, &c, says, n));
         else
             mg_card_print(path, &c, says, n);
     }
