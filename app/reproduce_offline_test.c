@@ -124,8 +124,9 @@ static void test_what_narrow_data_do_is_told_of_every_world_that_has_both_kinds(
     assert_non_null(strstr(text, "| C3 | walker2d | TD3 falls deeper from narrow data (medium) than from diverse ones "
                                  "| **does not hold** | D of medium-V2 less medium-replay-V2's above 0: -0.1 ("));
     assert_non_null(strstr(text, "| C3 | pendulum | TD3 falls deeper from narrow data (medium, expert) than from "
-                                 "diverse ones | **not decided** | D of medium-V2 less medium-replay-V2's: no two seeds "
-                                 "| D of expert-V2 less medium-replay-V2's above 0: 0.5 (0.5 to 0.5), 5 seeds |\n"));
+                                 "diverse ones | **not decided** | D of medium-V2 less medium-replay-V2's: no two "
+                                 "seeds | D of expert-V2 less medium-replay-V2's above 0: 0.5 (0.5 to 0.5), 5 seeds "
+                                 "|\n"));
     assert_null(strstr(text, "| C3 | half-cheetah"));
 }
 

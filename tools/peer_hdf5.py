@@ -133,6 +133,7 @@ def check_worlds(folder):
         makes = True
     except ImportError:
         makes = False
+    os.chdir(folder)  # MuJoCo writes its warnings to where it is started
     wrong, made, names = [], 0, sorted(p.name for p in (folder / "worlds").iterdir())
     for name in names:
         s = minari.load_dataset(f"worlds/{name}")
