@@ -139,6 +139,11 @@ static void two_sets_become_one(void **state) {
     assert_memory_equal(both.action, one.action, sizeof(float) * 400);
     assert_memory_equal(both.action + 400, two.action, sizeof(float) * 300);
     assert_memory_equal(both.logp + 400, two.logp, sizeof(float) * 300);
+    assert_string_equal(mg_logged_says(&both, "plant"), "mass 1, friction 1, gravity 1, action delay 0");
+    cli_status(cli("collect pendulum --level random --n 450 --environment.shift_mass 2 --out twice.hdf5"), 0);
+    cli_status(cli("collect pendulum --level medium-expert --medium twice.hdf5 --expert two.hdf5 --out mixed.hdf5"), 0);
+    const mg_logged mixed = read_set("mixed.hdf5");
+    assert_null(mg_logged_says(&mixed, "plant")); // it has two
 }
 
 static void a_robots_set_has_its_state(void **state) {

@@ -140,6 +140,12 @@ static mg_err read_one(collect *x, const char *option, const char *path, mg_logg
     return err ? err : mg_vectors_world(path, out, x->world, "collect", &class);
 }
 
+// What both sets say alike.
+static void say_shared(collect *x, const mg_logged *a, const mg_logged *b, const char *key) {
+    const char *text = mg_logged_says(a, key), *other = mg_logged_says(b, key);
+    if (text && other && strcmp(text, other) == 0) say(x, key, text);
+}
+
 static mg_err join(collect *x) {
     mg_logged a, b;
     mg_err    err = read_one(x, "medium", x->medium, &a);
@@ -147,6 +153,8 @@ static mg_err join(collect *x) {
     if (err) return err;
     say(x, "medium", x->medium);
     say(x, "expert", x->expert);
+    say_shared(x, &a, &b, MG_LOGGED_VERSION);
+    say_shared(x, &a, &b, MG_LOGGED_PLANT);
     return mg_logged_join(&a, &b, x->rows > 0 ? x->rows : ROWS_MAX, &x->arena, &x->set);
 }
 

@@ -19,6 +19,12 @@ bool mg_logged_name(const char *name) {
     return good;
 }
 
+const char *mg_logged_says(const mg_logged *l, const char *key) {
+    for (const mg_logged_word *w = l->words; w && w->key; w++)
+        if (strcmp(w->key, key) == 0) return w->text;
+    return NULL;
+}
+
 // The file in a folder of Minari's: the data set's own, or its data/.
 static mg_err main_file(const char *folder, mg_arena *arena, const char **file) {
     static const char *const places[] = {"data/main_data.hdf5", "main_data.hdf5"};

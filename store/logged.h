@@ -26,6 +26,8 @@
 #define MG_LOGGED_PLANT       "plant"
 #define MG_LOGGED_PLANT_WORDS "mass %g, friction %g, gravity %g, action delay %lld"
 
+const char *mg_logged_says(const mg_logged *l, const char *key); // the text of a word; NULL: there is none
+
 // Can a stranger's name of a world be shown and told on? 1 to 64 bytes of UTF-8 without control characters.
 #define MG_LOGGED_NAME_MAX 64
 bool mg_logged_name(const char *name);

@@ -68,10 +68,4 @@ static inline void claim(hid_t file, const char *key, hid_t type, hsize_t rows, 
     H5Dclose(H5Dcreate2(file, key, type, space, links, how, H5P_DEFAULT));
     H5Pclose(links), H5Pclose(how), H5Sclose(space);
 }
-
-static inline const char *word_of(const mg_logged *l, const char *key) {
-    for (const mg_logged_word *w = l->words; w && w->key; w++)
-        if (strcmp(w->key, key) == 0) return w->text;
-    return NULL;
-}
 #endif

@@ -181,11 +181,11 @@ static void test_texts_come_along_and_the_rest_is_named(void **state) {
     for (int round = 0; round < 2; round++) {
         assert_string_equal(l.world, "hopper");
         assert_string_equal(l.world_key, "metadata/world");
-        assert_null(word_of(&l, "world"));
-        assert_string_equal(word_of(&l, "algorithm"), "SAC");
-        assert_string_equal(word_of(&l, "policy/nonlinearity"), "relu");
-        assert_string_equal(word_of(&l, "empty"), "");
-        assert_string_equal(word_of(&l, name), text);
+        assert_null(mg_logged_says(&l, "world"));
+        assert_string_equal(mg_logged_says(&l, "algorithm"), "SAC");
+        assert_string_equal(mg_logged_says(&l, "policy/nonlinearity"), "relu");
+        assert_string_equal(mg_logged_says(&l, "empty"), "");
+        assert_string_equal(mg_logged_says(&l, name), text);
         if (round) break;
         assert_int_equal(mg_d4rl_write(again, &l), MG_OK);
         l = read_back(f, again);

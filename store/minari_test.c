@@ -161,7 +161,8 @@ static void test_the_worlds_name_is_in_minaris_metadata(void **state) {
     text = "{\"env_spec\": \"{\\\"id\\\": \\\"Walker2d-v4\\\"}\"}";
     assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
     assert_string_equal(read_back(f, f->path).world, "walker2d");
-    assert_string_equal(word_of(&(mg_logged){.words = read_back(f, f->path).words}, "environment_version"), "v4");
+    const mg_logged l = read_back(f, f->path);
+    assert_string_equal(mg_logged_says(&l, "environment_version"), "v4");
     text = "{\"env_spec\": \"{\\\"id\\\": \\\"mujoco/HalfCheetah-v4\\\"}\"}";
     assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
     assert_string_equal(read_back(f, f->path).world, "half-cheetah");

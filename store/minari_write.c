@@ -51,12 +51,6 @@ static const char *box(int64_t n, int bound, mg_arena *arena) {
     return out;
 }
 
-static const char *word_of(const mg_logged *l, const char *key) {
-    for (const mg_logged_word *w = l->words; w && w->key; w++)
-        if (strcmp(w->key, key) == 0) return w->text;
-    return NULL;
-}
-
 // What gymnasium.make needs to know, as a text of JSON in the keys of Gymnasium's EnvSpec; NULL where the set is of
 // no world of Gymnasium's, or does not say of which version.
 static const char *env_spec(const mg_logged *l, mg_arena *arena) {
@@ -67,7 +61,8 @@ static const char *env_spec(const mg_logged *l, mg_arena *arena) {
                                "\"reward_threshold\": null, \"nondeterministic\": false, "
                                "\"max_episode_steps\": %d, \"order_enforce\": true, \"disable_env_checker\": false, "
                                "\"kwargs\": {}, \"additional_wrappers\": [], \"vector_entry_point\": null}";
-    const char *version = word_of(l, MG_LOGGED_VERSION), *plant = word_of(l, MG_LOGGED_PLANT);
+    const char *version = mg_logged_says(l, MG_LOGGED_VERSION);
+    const char *plant   = mg_logged_says(l, MG_LOGGED_PLANT);
     const char *as_published = mg_path(arena, MG_LOGGED_PLANT_WORDS, 1., 1., 1., 0LL);
     if (!l->world || (plant && strcmp(plant, as_published) != 0)) return NULL;
     if (strcmp(l->world, "pendulum") == 0)
