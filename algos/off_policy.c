@@ -37,6 +37,49 @@ static mg_err check_job(const mg_off_policy *l) {
     return MG_OK;
 }
 
+static int64_t start_steps(const mg_off_policy *l) { return l->begun ? 0 : l->config.start_steps; }
+
+static bool draws_from_data(const mg_off_policy *l) {
+    const char *mode = l->config.replay_mode;
+    return l->job->transitions && (strcmp(mode, "append") == 0 || strcmp(mode, "half") == 0);
+}
+
+// Steps behind which nothing is learnt, by the key that says so.
+static mg_err check_wait(const mg_off_policy *l, const char *key, int64_t wait) {
+    if (wait < l->config.steps) return MG_OK;
+    return mg_fail(MG_CONFIG, "%s: found %lld, wanted fewer than steps, %lld: nothing would be learnt in the world",
+                   key, (long long)wait, (long long)l->config.steps);
+}
+
+// A batch has to come together. Rows enter behind their episode: those of the last one are not drawn from.
+static mg_err check_batch(const mg_off_policy *l) {
+    const mg_off_policy_config *c = &l->config;
+    if (draws_from_data(l)) return MG_OK;
+    if (c->replay < c->batch)
+        return mg_fail(MG_CONFIG, "replay: found %lld, wanted batch, %lld, or more: no batch would ever come together",
+                       (long long)c->replay, (long long)c->batch);
+    if (c->offline_updates == 0 && c->steps <= c->batch && strcmp(c->stage, "episode") == 0)
+        return mg_fail(MG_CONFIG, "steps: found %lld, wanted more than batch, %lld: no batch would ever come together",
+                       (long long)c->steps, (long long)c->batch);
+    return MG_OK;
+}
+
+// What can be known beforehand to learn nothing.
+static mg_err check_learning(const mg_off_policy *l) {
+    const mg_off_policy_config *c = &l->config;
+    if (strcmp(c->replay_mode, "half") == 0 && !l->job->transitions)
+        return mg_fail(MG_CONFIG, "replay_mode: found 'half', wanted append, empty or warmup: there are no data that "
+                                  "half of a batch could come from");
+    if (c->offline_updates == 0 && c->steps == 0)
+        return mg_fail(MG_CONFIG, "steps: found 0, wanted 1 or more, or offline_updates: nothing would be learnt");
+    if (c->offline_updates == 0 && c->updates_per_step == 0)
+        return mg_fail(MG_CONFIG, "updates_per_step: found 0, wanted 1 or more: nothing would be learnt");
+    if (c->steps == 0 || c->updates_per_step == 0) return MG_OK; // data alone are learnt from
+    mg_err err = check_wait(l, "start_steps", start_steps(l));
+    if (!err && strcmp(c->replay_mode, "warmup") == 0) err = check_wait(l, "warmup_steps", c->warmup_steps);
+    return err ? err : check_batch(l);
+}
+
 // From the data's observations; whoever starts from a policy goes on seeing as it did.
 static void set_input(const mg_off_policy *l) {
     const int64_t n    = l->observations;
@@ -75,7 +118,9 @@ static mg_err load_moments(mg_off_policy *l) {
     const char *actor  = mg_path(l->job->run, "%s/optimiser.safetensors", l->job->model_folder);
     const char *critic = mg_path(l->job->run, "%s/critic/optimiser.safetensors", l->job->model_folder);
     const bool  keep   = strcmp(l->config.moments, "keep") == 0 && mg_file_exists(actor) && mg_file_exists(critic);
-    mg_log(MG_LOG_INFO, "%s: Adam's moments %s", l->job->model_folder, keep ? "are carried on" : "begin at 0");
+    mg_log(MG_LOG_INFO, "%s: policy%s", l->job->model_folder,
+           keep ? ", critics and Adam's moments are carried on"
+                : " and critics are carried on; Adam's moments begin at 0");
     mg_err err = keep ? mg_adamw_load(&l->actor_opt, actor) : MG_OK;
     return keep && !err ? mg_adamw_load(&l->critic_opt, critic) : err;
 }
@@ -98,6 +143,7 @@ mg_err mg_off_policy_open(mg_off_policy *l, const mg_job *job, const mg_off_poli
     l->observations = job->world->observation.n, l->actions = job->world->action.n;
     l->begun   = given || config->offline_updates > 0;
     mg_err err = check_job(l);
+    if (!err) err = check_learning(l);
     if (!err) err = mg_spaces_policy(job, head, true, &l->actor);
     if (!err) err = given ? load_critic(l) : new_critic(l);
     if (!err) err = mg_model_compute(l->critic, job->compute);
@@ -154,8 +200,6 @@ mg_stepping mg_off_policy_stepping(mg_learner *learner) {
                          .gradient_steps = l->state.updates};
 }
 
-static int64_t start_steps(const mg_off_policy *l) { return l->begun ? 0 : l->config.start_steps; }
-
 // The passage from data, or from another run's policy, to the world.
 static void go_online(mg_off_policy *l) {
     if (l->state.learnt.online) return;
@@ -204,10 +248,9 @@ static mg_err gradient_step(mg_off_policy *l) {
 // Is there a batch to learn from, and is it time?
 static bool ready(const mg_off_policy *l) {
     const char   *mode = l->config.replay_mode;
-    const bool    data = l->job->transitions && (strcmp(mode, "append") == 0 || strcmp(mode, "half") == 0);
     const int64_t wait = strcmp(mode, "warmup") == 0 ? l->config.warmup_steps : 0;
     if (l->state.steps <= start_steps(l) || l->state.steps <= wait) return false;
-    return data || mg_replay_rows(l->job->replay) - mg_replay_low(l->job->replay) >= l->config.batch;
+    return draws_from_data(l) || mg_replay_rows(l->job->replay) - mg_replay_low(l->job->replay) >= l->config.batch;
 }
 
 mg_err mg_off_policy_learn(mg_learner *learner) {
@@ -291,7 +334,10 @@ int mg_off_policy_parts(mg_learner *learner, mg_part parts[MG_PARTS_MAX]) {
 mg_err mg_off_policy_finish(mg_learner *learner, const char *folder) {
     mg_off_policy *l = (mg_off_policy *)learner;
     const char *critic = mg_path(l->job->step, "%s/critic", folder);
-    mg_err      err    = mg_model_save(l->actor, folder, MG_FILE_F32, NULL);
+    if (l->state.updates == 0)
+        mg_log(MG_LOG_WARN, "nothing was learnt in %lld steps: at none of them had the buffer a batch of %lld",
+               (long long)l->state.steps, (long long)l->config.batch);
+    mg_err err = mg_model_save(l->actor, folder, MG_FILE_F32, NULL);
     if (!err) err = mg_model_save(l->critic, critic, MG_FILE_F32, NULL);
     if (!err) err = mg_adamw_save(&l->actor_opt, mg_path(l->job->step, "%s/optimiser.safetensors", folder));
     if (!err) err = mg_adamw_save(&l->critic_opt, mg_path(l->job->step, "%s/optimiser.safetensors", critic));

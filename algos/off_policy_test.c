@@ -290,6 +290,43 @@ static void what_cannot_work_is_refused(void **state) {
     tiny_steps_stop(t);
 }
 
+// As far as it can be known before anything is played.
+static void what_would_learn_nothing_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *algo, *settings;
+        bool        data;
+        const char *says; // NULL: taken
+    } wishes[] = {
+        {"td3", "steps=100 start_steps=100", false, "start_steps: found 100, wanted fewer than steps, 100"},
+        {"td3", "steps=100 start_steps=99", false, NULL},
+        {"td3", "steps=100 start_steps=100 offline_updates=4", true, NULL}, // there is a policy then
+        {"sac", "steps=100 start_steps=100", true, "start_steps: found 100"},
+        {"td3", "steps=100 replay=15", false, "replay: found 15, wanted batch, 16, or more"},
+        {"td3", "steps=100 replay=16", false, NULL},
+        {"td3", "steps=100 replay=15", true, NULL}, // the data are a batch
+        {"td3_c", "steps=100 offline_updates=4 replay=15 replay_mode=empty", true, "replay: found 15"},
+        {"sac", "steps=16", false, "steps: found 16, wanted more than batch, 16"},
+        {"sac", "steps=17", false, NULL},
+        {"sac", "steps=16 stage=step", false, NULL}, // an episode may go on behind it
+        {"sac", "steps=16", true, NULL},
+        {"sac", "steps=100 replay_mode=half", false, "replay_mode: found 'half', wanted append, empty or warmup"},
+        {"sac", "steps=100 replay_mode=half", true, NULL},
+        {"sac", "steps=100 replay_mode=warmup", false, "warmup_steps: found 5000, wanted fewer than steps, 100"},
+        {"sac", "steps=100 updates_per_step=0", false, "updates_per_step: found 0, wanted 1 or more"},
+        {"td3", "steps=100 updates_per_step=0 offline_updates=4", true, NULL}, // played alone
+        {"td3", "steps=0", true, "steps: found 0, wanted 1 or more, or offline_updates"},
+        {"td3_bc", "steps=0 offline_updates=4", true, NULL},
+    };
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+        tiny_steps  *t   = tiny_steps_job(wishes[i].algo, 1, wishes[i].data);
+        const mg_err err = tiny_steps_learner(t, wishes[i].settings);
+        if ((err != MG_OK) != (wishes[i].says != NULL)) fail_msg("%s: %s", wishes[i].settings, mg_err_detail());
+        if (err) refused(err, MG_CONFIG, wishes[i].says);
+        tiny_steps_stop(t);
+    }
+}
+
 static void numbers_that_are_none_end_it_before_anything_moves(void **state) {
     (void)state;
     const char *const all[] = {"td3", "td3_c", "sac"};
@@ -320,6 +357,7 @@ int main(void) {
         cmocka_unit_test(a_policy_goes_on_in_another_run_of_its_kind),
         cmocka_unit_test(what_is_learnt_goes_back_without_the_counters),
         cmocka_unit_test(what_cannot_work_is_refused),
+        cmocka_unit_test(what_would_learn_nothing_is_refused),
         cmocka_unit_test(numbers_that_are_none_end_it_before_anything_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,8 @@ extern const char *mg_program;
 // Prints the last error sentence and gives the status that belongs to it.
 int mg_exit_status(mg_err err);
 
-// Becomes 1 on the first SIGINT or SIGTERM; the second ends the process.
+// Becomes 1 on the first SIGINT, SIGTERM or SIGHUP, which is said on stderr at once; a second SIGINT or SIGTERM ends
+// the process.
 extern volatile int mg_stop;
 void mg_catch_signals(void);
 

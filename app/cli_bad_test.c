@@ -211,6 +211,8 @@ static void same_as_whole(const char *run) {
     cli_same_bytes("whole.jsonl", mg_path(&cli_arena, "%s.jsonl", run));
 }
 
+#define STOPPING "stopping behind what is under way; once more ends it at once"
+
 static void ctrl_c_keeps_a_checkpoint_and_resume_finishes(void **state) {
     (void)state;
     const pid_t pid = cli_start_until("stopped/checkpoints", "000006", PPO "stopped");
@@ -231,6 +233,36 @@ static void ctrl_c_keeps_a_checkpoint_and_resume_finishes(void **state) {
     cli_refused(2, PPO "stopped", "--resume goes on"); // never overwritten
     cli_status(cli(PPO "stopped --resume"), 0);
     same_as_whole("stopped");
+}
+
+// Of a terminal that is closed; said twice, as its shell may, it is one wish.
+static void a_hang_up_asks_as_ctrl_c_does(void **state) {
+    (void)state;
+    const pid_t pid = cli_start_until("hung/checkpoints", "000006", PPO "hung");
+    assert_int_equal(kill(pid, SIGHUP), 0);
+    assert_int_equal(kill(pid, SIGHUP), 0);
+    const cli_outcome o = cli_wait(pid);
+    cli_status(o, 3);
+    const char *said = strstr(o.err, STOPPING);
+    assert_non_null(said);
+    assert_null(strstr(said + 1, STOPPING));
+    assert_non_null(strstr(said, "stopped behind update"));
+    cli_status(cli(PPO "hung --resume"), 0);
+    same_as_whole("hung");
+}
+
+// In an update that takes longer than anybody waits. Of two signals at once either may come first.
+static void asked_twice_it_ends_at_once(void **state) {
+    (void)state;
+    const pid_t pid = cli_start_until("endless", "replay.bin", "train --algo sac --world pendulum --out endless "
+                                      "--threads 1 --sac.steps 1000000 --sac.block 1000000 --sac.start_steps 999999 "
+                                      "--sac.replay 1000");
+    assert_int_equal(kill(pid, SIGINT), 0);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    const cli_outcome o = cli_wait(pid);
+    assert_true(o.status == 128 + SIGINT || o.status == 128 + SIGTERM);
+    assert_non_null(strstr(o.err, STOPPING));
+    assert_null(strstr(o.err, "stopped behind"));
 }
 
 static void kill_9_costs_no_more_than_the_updates_since_a_checkpoint(void **state) {
@@ -370,6 +402,8 @@ int main(void) {
         cmocka_unit_test(a_prompt_beyond_the_context_is_counted_and_said),
         cmocka_unit_test(drpo_without_references_is_refused),
         cmocka_unit_test(ctrl_c_keeps_a_checkpoint_and_resume_finishes),
+        cmocka_unit_test(a_hang_up_asks_as_ctrl_c_does),
+        cmocka_unit_test(asked_twice_it_ends_at_once),
         cmocka_unit_test(kill_9_costs_no_more_than_the_updates_since_a_checkpoint),
         cmocka_unit_test(a_full_disk_leaves_the_old_checkpoint),
         cmocka_unit_test(a_run_that_is_in_use_is_left_alone),

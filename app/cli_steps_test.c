@@ -27,13 +27,13 @@ static void train(const char *algo, const char *out, const char *more) {
 }
 
 // Three hundred steps of anything, with a time limit at every hundredth.
-static void write_data(const char *path, int64_t obs, const char *world) {
+static void write_data(const char *path, int64_t obs, const char *world, float pays) {
     enum { ROWS = 300 };
     float   seen[ROWS * 4], done[ROWS], paid[ROWS];
     uint8_t no[ROWS] = {0}, cut[ROWS];
     for (int i = 0; i < ROWS; i++) {
         for (int64_t j = 0; j < obs; j++) seen[obs * i + j] = (float)((i * 7 + j) % 11) / 11;
-        done[i] = (float)(i % 6) - 2, paid[i] = (float)-(i % 3), cut[i] = i % 100 == 99; // 3 lies beyond +-2
+        done[i] = (float)(i % 6) - 2, paid[i] = pays - (float)(i % 3), cut[i] = i % 100 == 99; // 3 lies beyond +-2
     }
     const mg_logged l = {.rows = ROWS, .obs = obs, .act = 1, .observation = seen, .action = done, .reward = paid,
                          .terminal = no, .timeout = cut, .world = world};
@@ -71,6 +71,19 @@ static void a_run_goes_on_where_it_was_cut(void **state) {
     }
 }
 
+// Killed before the first checkpoint, or somebody has removed them.
+static void without_a_checkpoint_it_says_that_it_starts_over(void **state) {
+    (void)state;
+    train("td3", "bare", "");
+    assert_int_equal(system("rm -r bare/model bare/checkpoints/*"), 0);
+    const cli_outcome o = cli("train bare/run.yaml --resume");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "bare/checkpoints: found none to go on from: the run starts over"));
+    cli_same_bytes("td3-one/model/model.safetensors", "bare/model/model.safetensors");
+    cli_same_bytes("td3-one/replay.bin", "bare/replay.bin");
+    assert_null(strstr(cli("train td3-one/run.yaml --resume").err, "starts over"));
+}
+
 static double metric(const json_t *r, const char *name) {
     const json_t *value = json_object_get(json_object_get(r, "metrics"), name);
     if (!json_is_number(value)) fail_msg("there is no metric %s", name);
@@ -91,8 +104,8 @@ static void what_it_says_of_itself(void **state) {
     assert_int_equal(mg_store_open(&s, "told/run.db"), MG_OK);
     assert_int_equal(mg_store_ledger_read(s, 2, &cli_arena, &ledger), MG_OK);
     assert_true(ledger.replayed && ledger.n == 0);
-    assert_int_equal(ledger.replay.high, 600);
-    assert_int_equal(ledger.replay.low, 100); // it holds 500
+    assert_int_equal(ledger.replay.high, 400); // of its two hundred steps none had entered yet
+    assert_int_equal(ledger.replay.low, 0);    // it holds 500
     assert_int_equal(mg_store_verify(s), MG_OK);
     assert_int_equal(mg_store_close(s), MG_OK);
 }
@@ -108,11 +121,12 @@ static void a_trained_policy_plays(void **state) {
 // Data, then the world; and from one run to the next of its kind.
 static void from_data_to_the_world(void **state) {
     (void)state;
-    write_data("logged.hdf5", 3, "pendulum");
+    write_data("logged.hdf5", 3, "pendulum", 0);
     json_t *r = cli_json("train examples/td3_bc.yaml --out bc --data logged.hdf5 " OFTEN
                          "--td3_bc.offline_updates 300 --td3_bc.block 100 --td3_bc.batch 16 --json");
     assert_true(metric(r, "steps") == 0 && metric(r, "gradient_steps") == 300);
     assert_true(metric(r, "data_distance") > 0 && metric(r, "return") < 0);
+    assert_false(mg_file_exists("bc/replay.bin")); // of data alone nothing is added
     json_decref(r);
     r = cli_json("train examples/td3_c.yaml --out c --model bc " SMALL("td3_c") "--td3_c.offline_updates 0 --json");
     // It had a policy, so nothing was drawn evenly first; but the buffer was empty until the first episode's end.
@@ -123,6 +137,40 @@ static void from_data_to_the_world(void **state) {
     assert_true(metric(r, "gradient_steps") == 300 + 600); // data can be drawn from at once
     json_decref(r);
     train("td3", "next", "--model c");
+}
+
+static void what_a_run_carries_on_from_another_is_said(void **state) {
+    (void)state;
+    cli_outcome o = cli("train examples/sac.yaml --out kin --model sac-one " SMALL("sac") "--sac.alpha 0.163 "
+                        "--sac.alpha_lr 0");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "sac-one/model: policy, critics and Adam's moments are carried on\n"));
+    assert_non_null(strstr(o.err, "sac-one/model: the temperature is not carried on, it begins at alpha, 0.163\n"));
+    mg_store *store;
+    mg_point *alpha;
+    int64_t   n;
+    assert_int_equal(mg_store_open(&store, "kin/run.db"), MG_OK);
+    assert_int_equal(mg_store_metric_read(store, "alpha", &cli_arena, &alpha, &n), MG_OK);
+    assert_int_equal(mg_store_close(store), MG_OK);
+    assert_true(n > 0 && alpha[0].value > 0.1629 && alpha[n - 1].value < 0.1631);
+    o = cli("train examples/td3.yaml --out kin-td3 --model td3-one " SMALL("td3") "--td3.moments reset");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "td3-one/model: policy and critics are carried on; Adam's moments begin at 0\n"));
+}
+
+// Of as many rows under the same name: only what is in it tells.
+static void a_run_goes_on_with_the_data_that_it_was_begun_with(void **state) {
+    (void)state;
+    write_data("other.hdf5", 3, "pendulum", -1);
+    write_data("named.hdf5", 3, "pendulum", 0);
+    cli_status(cli("train examples/td3_c.yaml --out fixed --data named.hdf5 " SMALL("td3_c")
+                   "--td3_c.offline_updates 100"), 0);
+    assert_int_equal(system("rm -r fixed/model fixed/checkpoints/00000[34]"), 0);
+    assert_int_equal(system("mv named.hdf5 kept.hdf5 && cp other.hdf5 named.hdf5"), 0);
+    cli_refused(2, "train fixed/run.yaml --resume", "named.hdf5 is not the set that the run was begun with: found 297 "
+                "transitions with sha256 ", ", wanted 297 transitions with sha256 ");
+    assert_int_equal(system("cp kept.hdf5 named.hdf5"), 0);
+    cli_status(cli("train fixed/run.yaml --resume"), 0);
 }
 
 // A run is named by its folder as anywhere else, also where it was moved to.
@@ -168,8 +216,8 @@ static void what_lies_in_the_way_is_named(void **state) {
 
 static void wrong_wishes_are_refused(void **state) {
     (void)state;
-    write_data("wide.hdf5", 4, NULL);
-    write_data("elsewhere.hdf5", 3, "hopper");
+    write_data("wide.hdf5", 4, NULL, 0);
+    write_data("elsewhere.hdf5", 3, "hopper", 0);
     cli_refused(2, "train examples/td3_bc.yaml --out x --data wide.hdf5",
                 "wide.hdf5 has 4 numbers of observations and 1 of actions, wanted 3 and 1: those of pendulum");
     cli_refused(2, "train examples/td3_bc.yaml --out x --data elsewhere.hdf5",
@@ -179,6 +227,10 @@ static void wrong_wishes_are_refused(void **state) {
     cli_refused(2, "train examples/td3_c.yaml --out x --data logged.hdf5 --td3_c.anchor behind",
                 "td3_c.anchor: found 'behind', wanted one of target frozen data");
     cli_refused(2, "train examples/td3.yaml --out x --td3.replay_mode twice", "wanted one of append empty half warmup");
+    cli_refused(2, "train examples/td3_bc.yaml --out x --data logged.hdf5 --guard.enabled true",
+                "guard.enabled: found true, wanted false: the policy acts in the world in none of");
+    cli_refused(2, "train examples/sac.yaml --out x --guard.enabled true --guard.dense 0 --guard.every 21",
+                "guard.every: found 21, with guard.dense 0, wanted at most 20");
     cli_refused(2, "train examples/td3.yaml --out x --world cartpole", "takes one of 2 choices, wanted one that takes");
     cli_refused(2, "train --algo sac --out x --world lock", "lock has texts, and sac is for worlds of vectors");
     // A checkpoint of another algorithm.
@@ -224,6 +276,17 @@ static void a_process_may_be_learnt_from_episode_by_episode(void **state) {
     assert_false(mg_file_exists("y"));
 }
 
+// A policy that has learnt nothing is no better on the pendulum than random actions.
+static void what_a_guard_cannot_measure_is_said_in_words(void **state) {
+    (void)state;
+    const cli_outcome o = cli("train examples/sac.yaml --out idle --threads 1 --sac.steps 400 --sac.block 200 "
+                              "--sac.start_steps 10 --sac.batch 8 --sac.lr 0 --guard.enabled true --guard.episodes 2 "
+                              "--guard.verdict_episodes 4");
+    cli_status(o, 0);
+    assert_non_null(strstr(o.err, "guard: the start has nothing to lose: no dip can be measured"));
+    assert_non_null(strstr(o.err, "not decided; no dip measured: the start has nothing to lose"));
+}
+
 static int open_examples(void **state) {
     return cli_open(state) || symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples");
 }
@@ -232,13 +295,17 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_repeated_by_any_number_of_threads),
         cmocka_unit_test(a_run_goes_on_where_it_was_cut),
+        cmocka_unit_test(without_a_checkpoint_it_says_that_it_starts_over),
         cmocka_unit_test(a_run_goes_on_by_its_folders_name),
         cmocka_unit_test(what_lies_in_the_way_is_named),
         cmocka_unit_test(what_it_says_of_itself),
         cmocka_unit_test(a_trained_policy_plays),
         cmocka_unit_test(from_data_to_the_world),
+        cmocka_unit_test(what_a_run_carries_on_from_another_is_said),
+        cmocka_unit_test(a_run_goes_on_with_the_data_that_it_was_begun_with),
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_process_may_be_learnt_from_episode_by_episode),
+        cmocka_unit_test(what_a_guard_cannot_measure_is_said_in_words),
     };
     return cmocka_run_group_tests(tests, open_examples, cli_close);
 }

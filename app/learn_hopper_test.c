@@ -1,5 +1,4 @@
-// Goal:   sac teaches the hopper to hop: 2,500 and more within 500,000 steps, from three seeds each. It takes less than
-//         half of them.
+// Goal:   sac teaches the hopper to hop: 2,500 and more within 500,000 steps, from three seeds each.
 // Method: the real program. Of the policies that a run kept, the one whose ten episodes were best is judged on a
 //         hundred others, so that it is not best by chance. Merely standing for a whole episode is paid 1,000.
 #include "app/cli_program.h"
@@ -14,7 +13,7 @@
 
 #include "core/file.h"
 
-enum { STEPS = 200000, EVERY = 10 }; // of the world; blocks of 1,000 between two looks, each with a checkpoint
+enum { STEPS = 500000, EVERY = 10 }; // of the world; blocks of 1,000 between two looks, each with a checkpoint
 
 // The column of `name` in the row that starts at `row`; NAN where it is empty.
 static double field(const char *head, const char *row, const char *name) {

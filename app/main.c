@@ -1,4 +1,5 @@
 // main.c - the program: finds the verb and turns its outcome into an exit status.
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,15 +25,34 @@ int mg_exit_status(mg_err err) {
     return err == MG_CONFIG || err == MG_BUSY ? MG_EXIT_USAGE : MG_EXIT_BROKEN;
 }
 
+// Said at once, as it may take long until somebody looks at mg_stop. Of what a handler may call (POSIX, signal-safety)
+// there is write alone, and not mg_log, which may be at work.
+static void say_stopping(void) {
+#define STOPPING "stopping behind what is under way; once more ends it at once"
+    static const char text[] = STOPPING "\n", bar[] = "\r\033[K" STOPPING "\n", // where a bar stands, in its place
+                      json[] = "{\"level\":\"info\",\"message\":\"" STOPPING "\"}\n";
+    const bool    terminal = isatty(STDERR_FILENO);
+    const char   *line     = mg_json ? json : terminal ? bar : text;
+    const size_t  size     = (mg_json ? sizeof json : terminal ? sizeof bar : sizeof text) - 1;
+    const ssize_t written  = write(STDERR_FILENO, line, size);
+    (void)written; // nobody is there to be told
+}
+
+// Asked twice: at once. A terminal that is closed may hang up twice, by itself and by its shell, and means one.
 static void on_signal(int number) {
-    if (mg_stop) _exit(128 + number); // asked twice: at once
+    const int kept = errno;
+    if (mg_stop && number != SIGHUP) _exit(128 + number);
+    if (!mg_stop) say_stopping();
     mg_stop = 1;
+    errno   = kept;
 }
 
 void mg_catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal}, before;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    // Under nohup a hang-up means nothing.
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file at its limit is an error of its writer, like a full disk
 }

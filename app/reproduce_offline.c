@@ -59,11 +59,12 @@
     V124(F, "half-cheetah-medium", "half-cheetah", "medium")
 
 #define QUIET(F, at, v, set, algo)                                                                                  \
-    F("guard-quiet-" at "-" v, "guarded, " algo " on " set, "pendulum", set, algo, {"guard.enabled", "true"})
+    F("guard-quiet-" at "-" v, "guarded, " algo " on " set, "pendulum", set, algo, {"guard.enabled", "true"},        \
+      {"guard.keep_best", "false"})
 #define GUARD(F)                                                                                                    \
     F("guard-off", "TD3 from the buffer alone, unguarded", "pendulum", "expert", "td3", {"replay_mode", "empty"})     \
     F("guard-on", "the same, guarded", "pendulum", "expert", "td3", {"replay_mode", "empty"},                       \
-      {"guard.enabled", "true"})                                                                                    \
+      {"guard.enabled", "true"}, {"guard.keep_best", "false"})                                                      \
     QUIET(F, "medium", "V1", "medium", "td3_bc")                                                                    \
     QUIET(F, "medium", "V4", "medium", "td3_c")                                                                     \
     QUIET(F, "expert", "V1", "expert", "td3_bc")                                                                    \

@@ -85,8 +85,9 @@ static mg_err dry_run(const mg_train_options *o) {
 static void print_model(const mg_train_result *r) {
     printf("model    %s/model", r->folder);
     if (r->model_behind < r->updates)
-        printf(", the policy behind update %lld%s: the guard went back to it", (long long)r->model_behind,
-               r->model_behind == r->guard_behind ? ", at which the guard began" : "");
+        printf(", the policy behind update %lld%s: %s", (long long)r->model_behind,
+               r->model_behind == r->guard_behind ? ", at which the guard began" : "",
+               r->best ? "the best that the guard saw" : "the guard went back to it");
     putchar('\n');
 }
 
@@ -99,7 +100,7 @@ static void print_result(const mg_train_result *r) {
         printf("guard    %lld rollback%s; verdict: %s\n", (long long)r->rollbacks, r->rollbacks == 1 ? "" : "s",
                r->verdict);
     if (r->last.n > 0 && r->model_behind < r->updates)
-        printf("metrics of update %lld, whose policy was then rolled back:\n", (long long)r->updates);
+        printf("metrics of update %lld, whose policy is not that of the model:\n", (long long)r->updates);
     for (int i = 0; i < r->last.n; i++)
         printf("%-20s %.6g\n", r->last.rows[i].name, r->last.rows[i].value);
     print_model(r);

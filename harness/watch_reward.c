@@ -1,5 +1,6 @@
 // watch_reward.c - a reward is a claim like any other: against its range, its grid, and what the
 // state earns.
+#include <float.h>
 #include <math.h>
 
 #include "harness/note.h"
@@ -27,6 +28,11 @@ void mg_watch_pay(mg_watch *w, const mg_reward *paid, const mg_reward *owed) {
     if (!isfinite(p)) {
         mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,
                         "the reward is not a finite number");
+        return;
+    }
+    if (fabs(p) > (double)FLT_MAX) {
+        mg_finding_note(&w->finding, MG_QUARANTINED, MG_V_INVALID, w->turns,
+                        "the reward, %g, is none that single precision holds, in which all is learnt", p);
         return;
     }
     if (!mg_reward_value(owed, &o) || !isfinite(o)) return;

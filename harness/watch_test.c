@@ -512,13 +512,18 @@ static void a_reward_that_is_none_is_found_at_its_turn(void **state) {
                              V(INFINITY),
                              mg_reward_invalid("text"),
                              {.kind = MG_REWARD_INVALID},
-                             {.kind = MG_REWARD_VALUE, .value = NAN}};
-    for (int i = 0; i < 5; i++) {
+                             {.kind = MG_REWARD_VALUE, .value = NAN},
+                             V(-1e300), // single precision has neither
+                             V(3.5e38)};
+    for (int i = 0; i < 7; i++) {
         begin(NULL);
         pay(V(0), ABSENT, 0, 0);
         pay(bad[i], ABSENT, 0, 0);
         found(MG_QUARANTINED, MG_V_INVALID, 1);
     }
+    begin(NULL);
+    pay(V(3.4e38), ABSENT, 0, 0); // which it has
+    found(MG_CLEAN, MG_CODE_NONE, -1);
 }
 
 static void a_missing_reward_is_a_fault_only_where_it_is_wanted(void **state) {

@@ -30,8 +30,9 @@
 #define MG_STORE_CHAIN_H
 #include "env/episode.h"
 
-// What fed an update from a replay buffer: entries [low, high), the hash of the buffer's contents, the
-// key of the random stream that chose among them, from which the choice can be made again.
+// What fed an update from a replay buffer: its gradient steps drew from rows [low, high), each from the last `capacity`
+// of those that were there by then (replay.h); the hash of all rows before `high`; the key of the first gradient step's
+// random stream.
 typedef struct mg_fed_replay {
     int64_t  low, high;
     uint8_t  hash[32];

@@ -13,7 +13,6 @@
 
 #define HALF        ".half" // behind the name of a checkpoint that is being written
 #define CHECKPOINTS "checkpoints"
-#define GOOD        "guard/good"
 
 // A file of plain bytes: what tells whether they can be taken, then they.
 typedef struct plain_head {
@@ -87,15 +86,15 @@ static int is_checkpoint(const struct dirent *entry) {
     return updates_of(entry->d_name, &half) > 0;
 }
 
-static int is_good(const struct dirent *entry) { // what the run began with is, too
+static int is_kept(const struct dirent *entry) { // what the run began with is, too
     bool half;
     return updates_of(entry->d_name, &half) >= 0;
 }
 
 // The names in that folder of a run, oldest first: versionsort puts 999999 before 1000000. -1: no such folder.
 static int list(const char *run, const char *folder, mg_arena *a, struct dirent ***names) {
-    const bool good = strcmp(folder, GOOD) == 0;
-    return scandir(mg_path(a, "%s/%s", run, folder), names, good ? is_good : is_checkpoint, versionsort);
+    const bool kept = strcmp(folder, CHECKPOINTS) != 0;
+    return scandir(mg_path(a, "%s/%s", run, folder), names, kept ? is_kept : is_checkpoint, versionsort);
 }
 
 int64_t mg_checkpoint_newest(const char *folder, mg_arena *a) {
@@ -214,39 +213,40 @@ static bool goes_back(int64_t done, int64_t updates, int64_t next) {
     return updates <= done && (next < 0 || done < next);
 }
 
-// Removes all but `good`, which is now the newest, and those that a checkpoint goes back to. Those behind `good` are of
-// a life that was killed, and will be written again.
-static void remove_goods(const mg_run *r, int64_t good, mg_arena *a) {
-    struct dirent **goods, **points;
+// Removes all but `newest` and those that a checkpoint goes back to. Those behind `newest` are of a life that was
+// killed, and will be written again.
+static void remove_kept(const mg_run *r, const char *folder, int64_t newest, mg_arena *a) {
+    struct dirent **all, **points;
     bool            half, other;
-    const int       n = list(r->folder, GOOD, a, &goods), n_points = list(r->folder, CHECKPOINTS, a, &points);
+    const int       n = list(r->folder, folder, a, &all), n_points = list(r->folder, CHECKPOINTS, a, &points);
     int64_t         next = -1;
     for (int i = n - 1; i >= 0; i--) {
-        const int64_t updates = updates_of(goods[i]->d_name, &half);
-        bool          needed  = updates == good && !half;
+        const int64_t updates = updates_of(all[i]->d_name, &half);
+        bool          needed  = updates == newest && !half;
         for (int k = 0; k < n_points && !half; k++)
             needed |= goes_back(updates_of(points[k]->d_name, &other), updates, next);
         if (!half) next = updates;
-        if (!needed) remove_tree(mg_path(a, "%s/" GOOD "/%s", r->folder, goods[i]->d_name));
+        if (!needed) remove_tree(mg_path(a, "%s/%s/%s", r->folder, folder, all[i]->d_name));
     }
-    for (int i = 0; i < n; i++) free(goods[i]);
+    for (int i = 0; i < n; i++) free(all[i]);
     for (int k = 0; k < n_points; k++) free(points[k]);
-    if (n >= 0) free(goods);
+    if (n >= 0) free(all);
     if (n_points >= 0) free(points);
 }
 
-mg_err mg_good_save(const mg_run *r, int64_t updates, const mg_snapshot *s, const char *origin, mg_arena *a) {
+mg_err mg_kept_save(const mg_run *r, const char *kept, int64_t updates, const mg_snapshot *s, const char *origin,
+                    mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
-    mg_err       err  = mg_folder_make(mg_path(a, "%s/" GOOD, r->folder));
-    if (!err) err = mg_snapshot_save(s, path_of(r, GOOD, updates, a), origin, a);
-    if (!err) remove_goods(r, updates, a);
+    mg_err       err  = mg_folder_make(mg_path(a, "%s/%s", r->folder, kept));
+    if (!err) err = mg_snapshot_save(s, path_of(r, kept, updates, a), origin, a);
+    if (!err) remove_kept(r, kept, updates, a);
     mg_arena_reset(a, mark);
     return err;
 }
 
-mg_err mg_good_load(const mg_run *r, int64_t updates, const mg_snapshot *s, mg_arena *a) {
+mg_err mg_kept_load(const mg_run *r, const char *kept, int64_t updates, const mg_snapshot *s, mg_arena *a) {
     const size_t mark = mg_arena_mark(a);
-    mg_err       err  = mg_snapshot_load(s, path_of(r, GOOD, updates, a), a);
+    mg_err       err  = mg_snapshot_load(s, path_of(r, kept, updates, a), a);
     mg_arena_reset(a, mark);
     return err;
 }

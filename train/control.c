@@ -1,6 +1,7 @@
 // control.c - episodes step by step, from the world to the buffer.
 #include "train/control.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +10,10 @@
 #include "rollout/scripted.h"
 #include "rollout/stage.h"
 
-#define MARGIN_BLOCKS 64 // that the buffer holds beside its capacity: a checkpoint is due before there are more
+// That the buffer holds beside its capacity: a checkpoint is due before there are more. Long blocks get by with as many
+// rows as the capacity, or these, and one block at the least.
+#define MARGIN_BLOCKS 64
+#define MARGIN_ROWS   65536
 
 // What an episode leaves for the buffer; reused by all of a block.
 typedef struct staged {
@@ -52,6 +56,9 @@ static void keep_seen(const mg_control *c, staged *x, const mg_value *seen) {
     memcpy(x->seen + x->n * o, seen->vector, sizeof(float) * (size_t)o);
 }
 
+// Single precision has it: the buffer can.
+static bool paid(const mg_reward *r, double *out) { return mg_reward_value(r, out) && fabs(*out) <= (double)FLT_MAX; }
+
 // One step of the world; *goes: another may follow. True: it gave a transition.
 static bool step(mg_control *c, mg_stage *s, staged *x, bool *goes) {
     const mg_space *space  = &c->rollout->class->action;
@@ -62,11 +69,23 @@ static bool step(mg_control *c, mg_stage *s, staged *x, bool *goes) {
     for (int64_t j = 0; j < space->n; j++) x->wide[j] = (float)((double)done[j] * space->high);
     turn->action = mg_record_value(&action, space, true, s->arena, &turn->action_size);
     *goes        = mg_stage_step(s, &action, &seen);
-    if (s->broken || !mg_reward_value(&s->turns[s->episode->n_turns - 1].reward, &reward)) return false;
+    if (s->broken || !paid(&s->turns[s->episode->n_turns - 1].reward, &reward)) return *goes = false;
     x->terminal[x->n] = s->episode->terminated;
     x->reward[x->n++] = (float)reward;
     keep_seen(c, x, &seen);
     return true;
+}
+
+// What is in the buffer when gradient steps are made is what they may draw.
+static mg_err learn(mg_control *c) {
+    const int64_t first = c->algo->stepping(c->learner).gradient_steps;
+    const mg_rng  rng   = mg_rng_stream(c->rollout->seed, MG_PURPOSE_BATCH, (uint64_t)first);
+    mg_fed_replay now   = mg_replay_fed(c->replay, (uint64_t)rng.key[1] << 32 | rng.key[0]);
+    mg_err        err   = c->algo->learn(c->learner);
+    if (now.high == 0 || c->algo->stepping(c->learner).gradient_steps == first) return err;
+    if (c->drawn.high > 0) now.low = c->drawn.low, now.key = c->drawn.key;
+    c->drawn = now;
+    return err;
 }
 
 static mg_err play(mg_control *c, mg_stage *s, staged *x, bool at_once) {
@@ -82,7 +101,7 @@ static mg_err play(mg_control *c, mg_stage *s, staged *x, bool at_once) {
         err = c->algo->act(c->learner, x->seen + x->n * o, true, x->done + x->n * a);
         if (err || !step(c, s, x, &goes)) break;
         if (at_once && s->watch.finding.verdict == MG_CLEAN) err = append(c, x);
-        if (!err) err = c->algo->learn(c->learner);
+        if (!err) err = learn(c);
     }
     return err;
 }
@@ -133,7 +152,8 @@ mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_colle
     mg_start      next      = {.item = -1};
     int64_t       stillborn = 0, room = 0;
     mg_err        err       = MG_OK;
-    *out = (mg_collected){0};
+    *out     = (mg_collected){0};
+    c->drawn = (mg_fed_replay){0};
     if (c->algo->steps(c->learner) < end) x = staged_make(c->rollout->class, arena);
     while (!err && c->algo->steps(c->learner) < end && !mg_gate_stopped(c->gate)) {
         err       = attempt(c, update, &x, &next, arena, out, &room);
@@ -147,17 +167,40 @@ mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_colle
 
 // ---- The buffer
 
-// Rows that may lie between two checkpoints.
-static int64_t margin(const mg_control *c) {
-    return MARGIN_BLOCKS * c->algo->stepping(c->learner).block + 2 * turns_max(c->rollout->class);
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Rows that the run adds at most, ever: one a step, and the last episode is played to its end.
+static int64_t rows_ever(const mg_control *c) {
+    const int64_t steps = c->algo->steps_end(c->learner, c->algo->updates(c->learner) - 1);
+    return steps > 0 ? steps + turns_max(c->rollout->class) - 1 : 0;
+}
+
+// No more of anything than can come.
+static mg_replay_shape shape_of(const mg_control *c) {
+    const mg_env_class *class = c->rollout->class;
+    const mg_stepping s        = c->algo->stepping(c->learner);
+    const int64_t     capacity = least(s.replay, rows_ever(c));
+    const int64_t     between  = least(MARGIN_BLOCKS * s.block, most(s.replay, MARGIN_ROWS));
+    return (mg_replay_shape){.obs = class->observation.n, .act = class->action.n, .capacity = capacity,
+                             .margin = least(most(between, s.block) + 2 * turns_max(class), rows_ever(c) - capacity)};
+}
+
+// A file that an older build made for this run reserves more, and does as well.
+static mg_replay_shape shape_at(const mg_control *c, const char *path) {
+    const mg_replay_shape want = shape_of(c);
+    mg_replay_shape       there;
+    if (!mg_file_exists(path) || mg_replay_shape_read(path, &there)) return want;
+    const bool roomy = there.capacity == c->algo->stepping(c->learner).replay && there.margin >= want.margin;
+    return roomy && there.obs == want.obs && there.act == want.act ? there : want;
 }
 
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) {
-    const mg_env_class *class = c->rollout->class;
-    const mg_stepping   s     = c->algo->stepping(c->learner);
-    const mg_replay_shape shape = {.obs = class->observation.n, .act = class->action.n, .capacity = s.replay,
-                                   .margin = margin(c)};
-    mg_err err = mg_replay_open(&c->replay, mg_path(arena, "%s/replay.bin", folder), &shape);
+    const mg_stepping s    = c->algo->stepping(c->learner);
+    const char       *path = mg_path(arena, "%s/replay.bin", folder);
+    if (rows_ever(c) == 0) return MG_OK; // data alone are learnt from
+    const mg_replay_shape shape = shape_at(c, path);
+    mg_err                err   = mg_replay_open(&c->replay, path, &shape);
     if (!err) err = mg_replay_rewind(c->replay, s.buffer->rows, s.buffer->rows > 0 ? s.buffer->head : NULL);
     c->kept = s.buffer->rows;
     return err;
@@ -170,8 +213,10 @@ void mg_control_close(mg_control *c) {
 
 bool mg_control_full(const mg_control *c) {
     if (!c->replay) return false;
+    const mg_replay_shape shape = shape_of(c);
+    if (shape.capacity + shape.margin >= rows_ever(c)) return false;
     const int64_t more = c->algo->stepping(c->learner).block + turns_max(c->rollout->class);
-    return mg_replay_rows(c->replay) - c->kept + more > margin(c);
+    return mg_replay_rows(c->replay) - c->kept + more > shape.margin;
 }
 
 mg_err mg_control_mark(mg_control *c) {
@@ -181,11 +226,9 @@ mg_err mg_control_mark(mg_control *c) {
     return mg_replay_sync(c->replay);
 }
 
-bool mg_control_fed(const mg_control *c, int64_t first, mg_fed_replay *out) {
-    const mg_rng rng = mg_rng_stream(c->rollout->seed, MG_PURPOSE_BATCH, (uint64_t)first);
-    if (mg_replay_rows(c->replay) == 0 || c->algo->stepping(c->learner).gradient_steps == first) return false;
-    *out = mg_replay_fed(c->replay, (uint64_t)rng.key[1] << 32 | rng.key[0]);
-    return true;
+bool mg_control_fed(const mg_control *c, mg_fed_replay *out) {
+    *out = c->drawn;
+    return out->high > 0;
 }
 
 // ---- Looks
@@ -204,7 +247,7 @@ static mg_err look(const mg_control *c, mg_env *e, uint64_t seed, const staged *
         if (err) return err;
         for (int64_t j = 0; j < class->action.n; j++) x->wide[j] = (float)((double)x->done[j] * class->action.high);
         next  = (mg_transition){0};
-        *well = class->step(e, &action, 0, &next) == MG_OK && mg_reward_value(&next.reward, &reward);
+        *well = class->step(e, &action, 0, &next) == MG_OK && paid(&next.reward, &reward);
         seen  = next.observation;
         if (*well) *total += reward, ++*n;
     }

@@ -24,9 +24,11 @@ typedef struct mg_control { // all borrowed but the buffer
     mg_gate          *gate;
     mg_replay        *replay; // owned
     int64_t           kept;   // its rows at the last checkpoint
+    mg_fed_replay     drawn;  // of the block so far; high 0: nothing
 } mg_control;
 
-// Opens the buffer of the run's folder, with the rows that the learner's bytes say. Errors: MG_IO, MG_CORRUPT,
+// Opens the buffer of the run's folder, with the rows that the learner's bytes say; it reserves what the run can ever
+// use, and a run that never acts in the world has none. Errors: MG_IO, MG_CORRUPT,
 // MG_MISMATCH, MG_LIMIT.
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) MG_MUST_USE;
 void   mg_control_close(mg_control *c);
@@ -37,13 +39,15 @@ void   mg_control_close(mg_control *c);
 mg_err mg_control_block(mg_control *c, int64_t update, mg_arena *arena, mg_collected *out) MG_MUST_USE;
 
 // The buffer holds so many rows beside its capacity that it can go back to its last mark. Full: a block more might
-// be too many, so that a checkpoint is due whatever the settings say.
+// be too many, so that a checkpoint is due whatever the settings say. Never, where all that can come has room.
 bool mg_control_full(const mg_control *c); // without a buffer: false
 // Marks how far the buffer is in the learner's bytes; it is on the disk when this returns. Error: MG_IO.
 mg_err mg_control_mark(mg_control *c) MG_MUST_USE;
 
-// What of the buffer this update may have drawn, whose first gradient step was number `first`. False: nothing.
-bool mg_control_fed(const mg_control *c, int64_t first, mg_fed_replay *out);
+// What the last block's gradient steps may have drawn from the buffer, as the ledger has it: the rows from the first of
+// the window at its first gradient step to the last of the window at its last, the chain's head there, the key of the
+// first one's stream. What the block added behind its last gradient step is not among them. False: nothing.
+bool mg_control_fed(const mg_control *c, mg_fed_replay *out);
 
 // Plays the policy without exploring, on the same seeds at every look, outside record and gate: return,
 // return_deviation and return_length over the episodes that went well, look_faults where some did not.

@@ -13,15 +13,15 @@ void mg_guard_init(mg_guard *g) {
     *g = (mg_guard){.begun = -1, .last = -1, .worst_update = -1, .recovered = -1, .step = 1, .bound = 1};
 }
 
-// Looks behind updates [from, updates).
-static int64_t looks_of(const mg_guard *g, const mg_guard_config *c, int64_t from, int64_t updates) {
-    int64_t n = 0;
-    for (int64_t u = from; u < updates; u++) n += mg_guard_due(g, c, u);
+int64_t mg_guard_looks(const mg_guard_config *c, int64_t begun, int64_t updates) {
+    const mg_guard g = {.begun = begun};
+    int64_t        n = 0;
+    for (int64_t u = begun; u < updates; u++) n += mg_guard_due(&g, c, u);
     return n;
 }
 
-static void begin_detector(mg_guard *g, const mg_guard_config *c, int64_t from, int64_t updates) {
-    const int64_t looks = looks_of(g, c, from, updates);
+static void begin_detector(mg_guard *g, const mg_guard_config *c, int64_t begun, int64_t updates) {
+    const int64_t looks = mg_guard_looks(c, begun, updates);
     mg_detector_init(&g->detector, 0.5, looks > 0 ? looks : 1);
 }
 
@@ -30,6 +30,7 @@ void mg_guard_begin(mg_guard *g, const mg_guard_config *c, int64_t update, int64
     mg_guard_init(g);
     g->begun      = update;
     g->good       = update;
+    g->best       = update;
     g->start_mean = start;
     g->random     = random;
     g->worst      = start;
@@ -48,12 +49,13 @@ static double tolerance(const mg_guard *g, const mg_guard_config *c) { return c-
 
 int64_t mg_guard_backs(const mg_guard *g) { return g->rollbacks + g->stopped; }
 
-int64_t mg_guard_behind(const mg_guard *g, int64_t done) {
+int64_t mg_guard_behind(const mg_guard *g, const mg_guard_config *c, int64_t done) {
+    if (g->begun >= 0 && c->keep_best) return g->best;
     const int64_t n = mg_guard_backs(g);
     return n > 0 && g->back[n - 1].update == done - 1 ? g->back[n - 1].good : done;
 }
 
-double mg_guard_dip(const mg_guard *g) { return g->span > 0 ? (g->start_mean - g->worst) / g->span : NAN; }
+double mg_guard_dip(const mg_guard *g) { return g->span > 0 ? g->fall / g->span : NAN; }
 
 // Of a look: n pairs, in so many of which the policy's episode failed, or was not worse than tolerated.
 typedef struct score {
@@ -77,14 +79,15 @@ static score score_of(mg_detector *d, const double *now, const double *start, in
 }
 
 // A look at which every episode failed has no mean, and is as low as can be.
-static void measure(mg_guard *g, int64_t update, double mean) {
-    const bool none = isnan(mean);
-    if (mean < g->worst) g->worst = mean, g->worst_update = update;
-    g->low = g->span > 0 && (none || g->start_mean - mean > 0.5 * g->span) ? g->low + 1 : 0;
+static void measure(mg_guard *g, int64_t update, const score *s) {
+    const bool   none = isnan(s->now);
+    const double fall = s->start - s->now;
+    if (fall > g->fall) g->fall = fall, g->worst = s->now, g->worst_update = update;
+    g->low = g->span > 0 && (none || fall > 0.5 * g->span) ? g->low + 1 : 0;
     if (g->low >= 2) g->event = 1;
-    g->well = mean >= g->start_mean ? g->well + 1 : 0;
+    g->well = fall <= 0 ? g->well + 1 : 0;
     if (g->well == 3 && g->recovered < 0) g->recovered = update;
-    if (!none) g->area += mean, g->means++;
+    if (!none) g->area += s->now, g->means++;
 }
 
 static double share(const mg_guard *g, const mg_guard_config *c) { return mg_alpha_share(c->alpha, g->rollbacks + 1); }
@@ -106,6 +109,10 @@ static mg_guard_decision roll_back(mg_guard *g, const mg_guard_config *c, int64_
     return MG_GUARD_ROLLBACK;
 }
 
+mg_guard_decision mg_guard_broke(mg_guard *g, const mg_guard_config *c, int64_t update) {
+    return roll_back(g, c, update);
+}
+
 mg_guard_decision mg_guard_look(mg_guard *g, const mg_guard_config *c, int64_t update, const double *now,
                                 const double *start, int64_t n) {
     const double least = tolerance(g, c);
@@ -114,10 +121,11 @@ mg_guard_decision mg_guard_look(mg_guard *g, const mg_guard_config *c, int64_t u
     g->last = update;
     if (s.n == 0) return MG_GUARD_GO;
     g->looks++, g->pairs += s.n, g->faults += s.faults;
-    measure(g, update, s.now);
+    measure(g, update, &s);
     if (mg_detector_decided(&g->detector, share(g, c))) return roll_back(g, c, update);
     if (2 * s.kept < s.n || s.now < s.start - least) return MG_GUARD_GO;
     g->good = update + 1;
+    if (s.faults == 0 && s.now - s.start > g->best_gain) g->best = g->good, g->best_gain = s.now - s.start;
     return MG_GUARD_GOOD;
 }
 

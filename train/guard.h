@@ -20,13 +20,18 @@
 //        60            13               14        16        17
 //       300            15               16        18        19
 //
-// That is two looks of ten pairs.
+// That is two looks of ten pairs. Learning that leaves the finite is rolled back without any.
 //
 // The tolerance is `margin` of the span, which is what the starting policy is ahead of random actions (or of nothing,
 // where a world has no random policy). How deep a policy fell is measured in spans as well:
-// D = (J_0 - min_t J_t) / span, of the looks' means. J_0 and the random actions' mean are those of MG_GUARD_START
-// episodes each, and carry their error: D is a description, and decides nothing. Where random actions do as well as
-// the starting policy (span <= 0) there is no D, and the tolerance is 0.
+// D is the most that the mean of a look's pairs fell short of the start's in the same pairs, over the span. The span is
+// measured by MG_GUARD_START episodes each of the start, J_0, and of random actions, and carries their error: D is a
+// description, and decides nothing. Where random actions do as well as the starting policy (span <= 0) there is no D,
+// and the tolerance is 0.
+//
+// A good look without a fault whose pairs gained more than any before is the best so far; at first it is the start,
+// whose gain is 0.
+// With `keep_best` the run ends with that state. That it was the best of many is why its gain is told by fresh pairs.
 #ifndef MG_TRAIN_GUARD_H
 #define MG_TRAIN_GUARD_H
 #include "core/config.h"
@@ -48,6 +53,8 @@ enum { MG_GUARD_ROLLBACKS_MAX = 100 };
     F(real, step_factor, 0.5, 1e-6, 1, "a rollback multiplies step sizes by this")                                   \
     F(real, bound_factor, 0.5, 1e-6, 1, "and how far td3_c lets the policy move")                                   \
     F(int, rollbacks, 3, 0, MG_GUARD_ROLLBACKS_MAX, "after so many the next ends the run, with the last good policy") \
+    F(flag, keep_best, true, 0, 0,                                                                                   \
+      "end with the policy whose look was best, the starting one included, not with the last")                        \
     F(int, verdict_episodes, 40, 2, 10000, "pairs of episodes that the run is judged by at its end")
 
 typedef struct mg_guard_config {
@@ -79,10 +86,13 @@ typedef struct mg_guard {
     double      random;         // NaN: there is none
     double      span;           // J_0 - J_random, or |J_0|
     double      step, bound;    // what step sizes and bounds are multiplied by now
-    double      worst;          // lowest mean of a look
-    int64_t     worst_update;   // -1: no look was below J_0
+    double      fall;           // the most that a look's mean was below the start's, in the same pairs; 0: never
+    double      worst;          // the policy's mean at that look; J_0: there is none
+    int64_t     worst_update;   // -1: there is none
+    int64_t     best;           // updates behind the state that gained most
+    double      best_gain;      // its look's; 0: the start's
     int64_t     low, event;     // looks in a row with D > .5; 1: there were two
-    int64_t     recovered;      // first update of three looks in a row at J_0 or better; -1: none
+    int64_t     recovered;      // first update of three looks in a row at the start or better; -1: none
     int64_t     well;           // such looks in a row
     double      area;           // sum of the looks' means
     int64_t     means;          // looks that have one
@@ -103,15 +113,20 @@ void mg_guard_init(mg_guard *g);
 // where there is none.
 void mg_guard_begin(mg_guard *g, const mg_guard_config *c, int64_t update, int64_t updates, double start,
                     double random);
+// How many looks a run of `updates` has, in which the guard begins before update `begun`.
+int64_t mg_guard_looks(const mg_guard_config *c, int64_t begun, int64_t updates);
 // Is there a look behind update `update`?
 bool mg_guard_due(const mg_guard *g, const mg_guard_config *c, int64_t update);
 // now[i] and start[i] [n] are returns of a pair, NaN where an episode did not go well. A look without pairs decides
 // nothing.
 mg_guard_decision mg_guard_look(mg_guard *g, const mg_guard_config *c, int64_t update, const double *now,
                                 const double *start, int64_t n);
+// Learning behind update `update` has left the finite: a collapse that needs no pairs. ROLLBACK or STOP.
+mg_guard_decision mg_guard_broke(mg_guard *g, const mg_guard_config *c, int64_t update);
 int64_t mg_guard_backs(const mg_guard *g);     // rollbacks in all, with the one that ended the run
-// Updates behind the policy that is there after `done` updates: fewer where the last one was rolled back.
-int64_t mg_guard_behind(const mg_guard *g, int64_t done);
+// Updates behind the policy that a run of `done` updates leaves: fewer where the last one was rolled back or another
+// one was better.
+int64_t mg_guard_behind(const mg_guard *g, const mg_guard_config *c, int64_t done);
 double mg_guard_dip(const mg_guard *g);                                // D; 0 before the first look; NaN: none
 double mg_guard_wealth(const mg_guard *g, const mg_guard_config *c);   // 1: a rollback. Of the detector's threshold
 

@@ -29,7 +29,7 @@ static json_t *rollbacks(const mg_guard *g) {
 static json_t *history(const mg_guard *g, const mg_guard_config *c) {
     const double spent = (double)g->evaluation.steps, learnt = (double)g->training.steps;
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, "
-                     "s:o, s:o, s:o, s:o, s:o}",
+                     "s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}",
                      "alpha", real(c->alpha), "margin", real(c->margin), "begun", whole(g->begun), "start_return",
                      real(g->start_mean), "random_return", real(g->random), "start_episodes", MG_GUARD_START, "span",
                      real(g->span), "looks", whole(g->looks), "last_look", named(g->last), "pairs", whole(g->pairs),
@@ -38,7 +38,8 @@ static json_t *history(const mg_guard *g, const mg_guard_config *c) {
                      "worst_return", real(g->worst), "worst_update", named(g->worst_update), "collapsed",
                      (int)g->event, "recovered", named(g->recovered), "mean_return",
                      real(g->means > 0 ? g->area / (double)g->means : NAN), "evaluation", cost(&g->evaluation),
-                     "training", cost(&g->training), "step_share", real(learnt > 0 ? spent / learnt : NAN));
+                     "training", cost(&g->training), "step_share", real(learnt > 0 ? spent / learnt : NAN),
+                     "keep_best", (int)c->keep_best, "best", whole(g->best), "best_gain", real(g->best_gain));
 }
 
 static json_t *outcome(const mg_guard_verdict *v) {

@@ -9,8 +9,9 @@
 //   step_factor, bound_factor     what step sizes and bounds were multiplied by in the end
 //   stopped                       the last rollback ended the run
 //   dip, worst_return, worst_update    D (null where random actions do as well as the start); update null: none
+//   keep_best, best, best_gain    of the settings; updates behind the state that gained most, and its look's gain
 //   collapsed                     D was above .5 at two looks in a row
-//   recovered                     first update of three looks in a row at J_0 or better; null: none
+//   recovered                     first update of three looks in a row at the start or better; null: none
 //   mean_return                   over looks; null: none
 //   evaluation, training          {episodes, steps}: of the guard, and of the run since it began
 //   step_share                    evaluation's steps as a share of training's; null: none

@@ -13,7 +13,7 @@
 
 #include "core/arena.h"
 
-_Static_assert(sizeof(mg_guard) == (34 + 2 * (MG_GUARD_ROLLBACKS_MAX + 1)) * 8, "padding in mg_guard");
+_Static_assert(sizeof(mg_guard) == (37 + 2 * (MG_GUARD_ROLLBACKS_MAX + 1)) * 8, "padding in mg_guard");
 
 static mg_guard_config settings(void) {
     mg_guard_config  c;
@@ -83,16 +83,56 @@ static void the_last_rollback_ends_the_run(void **state) {
 // The policy that is there is the last update's, or behind a rollback the one that was gone back to.
 static void a_rollback_says_whose_policy_is_there(void **state) {
     (void)state;
-    const mg_guard_config c = settings();
-    mg_guard              g;
+    mg_guard_config c = settings();
+    mg_guard        g;
+    c.keep_best = false;
     mg_guard_init(&g);
-    assert_true(mg_guard_backs(&g) == 0 && mg_guard_behind(&g, 7) == 7);
+    assert_true(mg_guard_backs(&g) == 0 && mg_guard_behind(&g, &c, 7) == 7);
     mg_guard_begin(&g, &c, 5, 60, 100, 0);
     assert_int_equal(look(&g, &c, 5, 100), MG_GUARD_GOOD);
     int64_t u = 6;
-    while (look(&g, &c, u, 0) != MG_GUARD_ROLLBACK) assert_int_equal(mg_guard_behind(&g, u + 1), u + 1), u++;
-    assert_true(mg_guard_backs(&g) == 1 && mg_guard_behind(&g, u + 1) == 6);
-    assert_int_equal(mg_guard_behind(&g, u + 2), u + 2); // it has learnt since
+    while (look(&g, &c, u, 0) != MG_GUARD_ROLLBACK) assert_int_equal(mg_guard_behind(&g, &c, u + 1), u + 1), u++;
+    assert_true(mg_guard_backs(&g) == 1 && mg_guard_behind(&g, &c, u + 1) == 6);
+    assert_int_equal(mg_guard_behind(&g, &c, u + 2), u + 2); // it has learnt since
+}
+
+// Of looks without a fault the one that gained most, the start before there is one; a rollback forgets none.
+static void the_best_that_was_seen_is_kept(void **state) {
+    (void)state;
+    const mg_guard_config c = settings();
+    mg_guard              g;
+    double                now[10], start[10];
+    mg_guard_begin(&g, &c, 3, 60, 100, 0);
+    assert_int_equal(look(&g, &c, 3, 95), MG_GUARD_GOOD);
+    assert_true(g.best == 3 && g.best_gain == 0); // still the start
+    look(&g, &c, 4, 130), look(&g, &c, 5, 130), look(&g, &c, 6, 120);
+    assert_true(g.best == 5 && g.best_gain == 30);
+    for (int i = 0; i < 10; i++) start[i] = 160, now[i] = 180; // more than ever, and no more than the start
+    assert_int_equal(mg_guard_look(&g, &c, 7, now, start, 10), MG_GUARD_GOOD);
+    assert_int_equal(g.best, 5);
+    for (int i = 0; i < 10; i++) start[i] = 100;
+    now[0] = NAN;
+    assert_int_equal(mg_guard_look(&g, &c, 8, now, start, 10), MG_GUARD_GOOD);
+    assert_int_equal(g.best, 5);
+    int64_t u = 9;
+    while (look(&g, &c, u, 0) != MG_GUARD_ROLLBACK) u++;
+    assert_true(g.good == 9 && g.best == 5);
+    assert_int_equal(mg_guard_behind(&g, &c, u + 1), 5);
+}
+
+// A dip is what is missing in the same pairs: looks at which all seeds are hard, or easy, are none.
+static void dips_are_of_pairs(void **state) {
+    (void)state;
+    const mg_guard_config c = settings();
+    mg_guard              g;
+    double                now[10], start[10];
+    mg_guard_begin(&g, &c, 0, 60, 100, 0);
+    for (int i = 0; i < 10; i++) start[i] = 40, now[i] = 45;
+    mg_guard_look(&g, &c, 0, now, start, 10), mg_guard_look(&g, &c, 1, now, start, 10);
+    assert_true(mg_guard_dip(&g) == 0 && g.event == 0 && g.worst_update == -1 && g.well == 2);
+    for (int i = 0; i < 10; i++) start[i] = 160, now[i] = 130;
+    mg_guard_look(&g, &c, 2, now, start, 10);
+    assert_true(fabs(mg_guard_dip(&g) - .3) < 1e-15 && g.worst == 130 && g.worst_update == 2 && g.well == 0);
 }
 
 // D = (100 - 30) / 100 = .7; two looks in a row below one half are an event; three at 100 or better, recovery.
@@ -343,12 +383,30 @@ static void a_policy_that_fails_is_a_no_go(void **state) {
     }
 }
 
+static void looks_are_counted_from_where_the_guard_begins(void **state) {
+    (void)state;
+    mg_guard_config c = settings();
+    c.dense = 3, c.every = 4;
+    assert_int_equal(mg_guard_looks(&c, 0, 0), 0);
+    assert_int_equal(mg_guard_looks(&c, 0, 2), 2);
+    assert_int_equal(mg_guard_looks(&c, 0, 6), 3);
+    assert_int_equal(mg_guard_looks(&c, 0, 7), 4); // behind the seventh
+    assert_int_equal(mg_guard_looks(&c, 10, 17), 4);
+    assert_int_equal(mg_guard_looks(&c, 10, 10), 0);
+    c.dense = 0;
+    assert_int_equal(mg_guard_looks(&c, 5, 8), 0);
+    assert_int_equal(mg_guard_looks(&c, 5, 9), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(looks_are_counted_from_where_the_guard_begins),
         cmocka_unit_test(looks_are_dense_and_then_sparse),
         cmocka_unit_test(a_collapse_is_what_is_worse_than_tolerated),
         cmocka_unit_test(the_last_rollback_ends_the_run),
         cmocka_unit_test(a_rollback_says_whose_policy_is_there),
+        cmocka_unit_test(the_best_that_was_seen_is_kept),
+        cmocka_unit_test(dips_are_of_pairs),
         cmocka_unit_test(dips_are_measured_in_spans),
         cmocka_unit_test(a_run_that_does_not_collapse_is_seldom_rolled_back),
         cmocka_unit_test(ties_and_the_margin_are_no_collapse),

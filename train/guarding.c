@@ -100,13 +100,24 @@ static mg_err copy_start(mg_guarding *g, const mg_model *policy) {
     return err;
 }
 
+static void say_start(const mg_guard *g) {
+    if (isnan(g->random))
+        mg_log(MG_LOG_INFO, "guard: the starting policy returns %.4g; the world has no random actions", g->start_mean);
+    else
+        mg_log(MG_LOG_INFO, "guard: the starting policy returns %.4g, random actions %.4g", g->start_mean, g->random);
+    if (!(g->span > 0))
+        mg_log(MG_LOG_WARN, "guard: the start has nothing to lose: no dip can be measured, and a pair is lost wherever "
+               "the policy falls short of the start at all");
+}
+
 mg_err mg_guarding_begin(mg_guarding *g, const mg_snapshot *now, int64_t update, mg_arena *scratch) {
     const size_t mark = mg_arena_mark(scratch);
     double       returns[MG_GUARD_START], random;
     mg_err       err = copy_start(g, now->parts[0].model);
     if (!err) err = mg_folder_make(mg_path(scratch, "%s/guard", g->run->folder));
     if (!err) err = mg_model_save(g->start, start_folder(g, scratch), MG_FILE_F32, g->origin);
-    if (!err) err = mg_good_save(g->run, update, now, g->origin, scratch);
+    if (!err) err = mg_kept_save(g->run, MG_KEPT_GOOD, update, now, g->origin, scratch);
+    if (!err && g->config->keep_best) err = mg_kept_save(g->run, MG_KEPT_BEST, update, now, g->origin, scratch);
     if (!err) err = play(g, g->start, NULL, MEASURE, MG_GUARD_START, returns, scratch);
     if (!err) err = measure_random(g, &random, scratch);
     mg_arena_reset(scratch, mark);
@@ -118,7 +129,7 @@ mg_err mg_guarding_begin(mg_guarding *g, const mg_snapshot *now, int64_t update,
     const mg_guard_cost spent = g->guard.evaluation;
     mg_guard_begin(&g->guard, g->config, update, g->updates, start, random);
     g->guard.evaluation = spent;
-    mg_log(MG_LOG_INFO, "guard: the starting policy returns %.4g, random actions %.4g", start, random);
+    say_start(&g->guard);
     return note(g, NULL);
 }
 
@@ -148,19 +159,25 @@ static mg_err play_pairs(mg_guarding *g, const mg_model *policy, int64_t what, i
     return err ? err : play(g, g->start, NULL, what, n, start, scratch);
 }
 
+static mg_err keep(mg_guarding *g, const mg_snapshot *now, mg_arena *scratch) {
+    mg_err err = mg_kept_save(g->run, MG_KEPT_GOOD, g->guard.good, now, g->origin, scratch);
+    if (err || !g->config->keep_best || g->guard.best != g->guard.good) return err;
+    return mg_kept_save(g->run, MG_KEPT_BEST, g->guard.best, now, g->origin, scratch);
+}
+
 static mg_err carry_out(mg_guarding *g, mg_guard_decision d, const mg_snapshot *now, int64_t update, bool *over,
                         mg_arena *scratch) {
     *over = d == MG_GUARD_STOP;
     switch (d) {
     case MG_GUARD_GO: return MG_OK;
-    case MG_GUARD_GOOD: return mg_good_save(g->run, g->guard.good, now, g->origin, scratch);
+    case MG_GUARD_GOOD: return keep(g, now, scratch);
     case MG_GUARD_ROLLBACK:
     case MG_GUARD_STOP: break;
     }
     mg_log(MG_LOG_WARN, "guard: update %lld: the policy has collapsed; back to what it was behind update %lld%s",
            mg_update_number(update), (long long)g->guard.good,
            *over ? ", and no further" : ", with smaller steps");
-    return mg_good_load(g->run, g->guard.good, now, scratch);
+    return mg_kept_load(g->run, MG_KEPT_GOOD, g->guard.good, now, scratch);
 }
 
 // Means over the pairs of which both went well, if there are any.
@@ -199,6 +216,42 @@ mg_err mg_guarding_look(mg_guarding *g, const mg_snapshot *now, int64_t update, 
     return err;
 }
 
+mg_err mg_guarding_broke(mg_guarding *g, const mg_snapshot *now, int64_t update, const char *why, mg_metrics *m,
+                         bool *over, mg_arena *scratch) {
+    const size_t mark = mg_arena_mark(scratch);
+    mg_log(MG_LOG_WARN, "guard: learning has left the finite: %s", why);
+    const mg_guard_decision d = mg_guard_broke(&g->guard, g->config, update);
+    mg_metrics_add(m, "guard_rollback", 1);
+    mg_metrics_add(m, "guard_good", (double)g->guard.good);
+    mg_err err = carry_out(g, d, now, update, over, scratch);
+    // A step that was refused has left its gradient, which no checkpoint has.
+    for (int i = 0; i < now->n_parts; i++)
+        if (now->parts[i].model->grads) mg_model_zero_grads(now->parts[i].model);
+    if (!err) err = note(g, NULL);
+    mg_arena_reset(scratch, mark);
+    return err;
+}
+
+// What could not be measured is said in words.
+static void say_verdict(const mg_guard *g, const mg_guard_verdict *v) {
+    char gain[128] = "gain not measured", dip[64];
+    if (v->n > 1) snprintf(gain, sizeof gain, "gain %+.4g [%.4g, %.4g]", v->gain.mean, v->gain.low, v->gain.high);
+    if (g->looks == 0)
+        snprintf(dip, sizeof dip, "no dip measured: no look had a pair");
+    else if (!(g->span > 0))
+        snprintf(dip, sizeof dip, "no dip measured: the start has nothing to lose");
+    else
+        snprintf(dip, sizeof dip, "worst dip %.2f of the span", mg_guard_dip(g));
+    mg_log(MG_LOG_INFO, "guard: %s over %lld pairs: %s; %s, %lld rollbacks, %lld pairs at %lld looks", gain,
+           (long long)v->n, mg_guard_word(v), dip, (long long)mg_guard_backs(g), (long long)g->pairs,
+           (long long)g->looks);
+}
+
+mg_err mg_guarding_best(mg_guarding *g, const mg_snapshot *now, mg_arena *scratch) {
+    if (!g->config->keep_best) return MG_OK;
+    return mg_kept_load(g->run, MG_KEPT_BEST, g->guard.best, now, scratch);
+}
+
 mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scratch) {
     const size_t     mark = mg_arena_mark(scratch);
     const int64_t    n    = g->config->verdict_episodes;
@@ -211,9 +264,6 @@ mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scrat
     mg_arena_reset(scratch, mark);
     if (err) return err;
     g->verdict = mg_guard_word(&v);
-    mg_log(MG_LOG_INFO, "guard: gain %+.4g [%.4g, %.4g] over %lld pairs: %s; worst dip %.2f of the span, %lld "
-           "rollbacks, %lld pairs at %lld looks", v.gain.mean, v.gain.low, v.gain.high, (long long)v.n,
-           mg_guard_word(&v), mg_guard_dip(&g->guard), (long long)mg_guard_backs(&g->guard), (long long)g->guard.pairs,
-           (long long)g->guard.looks);
+    say_verdict(&g->guard, &v);
     return MG_OK;
 }

@@ -1,8 +1,8 @@
 // guarding.h - the guard at work in a run: plays the pairs, keeps the state to go back to, and gives the account.
 //
 // guard/start/ in the run's folder is the policy that the run started from, guard/good/NNNNNN/ what a rollback goes
-// back to (run.h): the learner's parts as at a checkpoint and the numbers that it learns beside them, but not the gate,
-// the buffer or counters, which go on.
+// back to and guard/best/NNNNNN/ what the run may end with (run.h): the learner's parts as at a checkpoint and the
+// numbers that it learns beside them, but not the gate, the buffer or counters, which go on.
 //
 // The note "guard" in the run's store is the account so far (guard_account.h), written anew at the beginning, behind
 // every look and at the end, so that a run which was interrupted has one too.
@@ -44,6 +44,13 @@ void mg_guarding_count(mg_guarding *g, const mg_episode *episodes, int64_t n);
 mg_err mg_guarding_look(mg_guarding *g, const mg_snapshot *now, int64_t update, mg_metrics *m, bool *over,
                         mg_arena *scratch) MG_MUST_USE;
 
-// At the run's end: plays the verdict's pairs, and completes the note.
+// Instead of that look, where learning has left the finite for the reason `why`: goes back, as behind a collapse.
+// Metrics guard_rollback and guard_good.
+mg_err mg_guarding_broke(mg_guarding *g, const mg_snapshot *now, int64_t update, const char *why, mg_metrics *m,
+                         bool *over, mg_arena *scratch) MG_MUST_USE;
+
+// At the run's end, with keep_best: `now` becomes the best state. Errors: as mg_snapshot_load.
+mg_err mg_guarding_best(mg_guarding *g, const mg_snapshot *now, mg_arena *scratch) MG_MUST_USE;
+// Then: plays the verdict's pairs, and completes the note.
 mg_err mg_guarding_judge(mg_guarding *g, const mg_model *policy, mg_arena *scratch) MG_MUST_USE;
 #endif

@@ -239,27 +239,56 @@ static void a_run_that_collapses_is_taken_back(void **state) {
 static void the_account_tells_it(void **state) {
     (void)state;
     int64_t         n;
-    int             update, good, collapsed, evaluated, steps, learnt, pairs;
-    double          share, dip, start, span;
+    int             update, good, collapsed, evaluated, steps, learnt, pairs, best;
+    double          share, dip, span, gain, fall = 0, most = 0;
     const char     *verdict;
     json_t         *note   = json_loads(note_of("td3_c"), 0, NULL);
-    const mg_point *return_ = points_of("td3_c", "guard_return", &n);
-    double          worst = INFINITY;
-    assert_int_equal(json_unpack(note, "{s:[{s:i, s:i}], s:b, s:{s:i, s:i}, s:{s:i}, s:F, s:F, s:F, s:F, s:s, s:i}",
-                                 "rollbacks", "update", &update, "good", &good, "collapsed", &collapsed, "evaluation",
+    const mg_point *now = points_of("td3_c", "guard_return", &n), *start = points_of("td3_c", "guard_start", &n);
+    assert_int_equal(json_unpack(note, "{s:[{s:i, s:i}], s:b, s:{s:i, s:i}, s:{s:i}, s:F, s:F, s:F, s:s, s:i, s:i, "
+                                 "s:F}", "rollbacks", "update", &update, "good", &good, "collapsed", &collapsed,
+                                 "evaluation",
                                  "episodes", &evaluated, "steps", &steps, "training", "steps", &learnt, "step_share",
-                                 &share, "dip", &dip, "start_return", &start, "span", &span, "verdict", &verdict,
-                                 "verdict_pairs", &pairs), 0);
+                                 &share, "dip", &dip, "span", &span, "verdict", &verdict, "verdict_pairs", &pairs,
+                                 "best", &best, "best_gain", &gain), 0);
     assert_true(update == BACK + 1 && good == GOOD && collapsed == 1 && pairs == 40);
     // J_0 and random actions by 20 each, twelve looks of ten pairs, a verdict of forty; eight steps each.
     assert_int_equal(evaluated, 20 + 20 + 2 * (12 * 10 + 40));
     assert_int_equal(steps, 8 * evaluated);
     assert_int_equal(learnt, 192);
     near(share, (double)steps / 192, 1e-6);
-    for (int64_t i = 0; i < n; i++) worst = fmin(worst, return_[i].value);
-    near(dip, (start - worst) / span, 1e-6);
+    for (int64_t i = 0; i < n; i++) fall = fmax(fall, start[i].value - now[i].value);
+    near(dip, fall / span, 1e-6);
     assert_true(dip > .5 && strlen(verdict) > 1);
+    // The run ended with the look that gained most.
+    for (int64_t i = 0; i < n; i++) most = fmax(most, now[i].value - start[i].value);
+    near(gain, most, 1e-6);
+    same_file(in_run("td3_c", "model/model.safetensors"),
+              in_run("td3_c", mg_path(&arena, "guard/best/%06d/model.safetensors", best)));
     json_decref(note);
+}
+
+// Looks at the first four updates alone, in which nothing is learnt: the run does not end with what is learnt later.
+static void the_start_is_kept_where_nothing_gained(void **state) {
+    (void)state;
+    ok(train("start", LEARNS("td3_c") "checkpoint_every=5 guard.dense=4 guard.every=100", false));
+    json_t *note = json_loads(note_of("start"), 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(note, "best")), 0);
+    assert_true(json_number_value(json_object_get(note, "gain")) == 0);
+    json_decref(note);
+    same_file(in_run("start", "model/model.safetensors"), in_run("start", "guard/start/model.safetensors"));
+    size_t      n, m;
+    const char *kept = bytes_of(in_run("start", "model/model.safetensors"), &n);
+    const char *last = bytes_of(in_run("start", "checkpoints/000012/model.safetensors"), &m);
+    assert_true(n != m || memcmp(kept, last, n));
+}
+
+// Unless it is told to end with the last state.
+static void the_last_is_kept_where_asked_for(void **state) {
+    (void)state;
+    ok(train("last", LEARNS("td3_c") "checkpoint_every=1 guard.keep_best=false", false));
+    same_parts(in_run("td3_c", "checkpoints/000012"), in_run("last", "checkpoints/000012"));
+    same_file(in_run("last", "model/model.safetensors"), in_run("last", "checkpoints/000012/model.safetensors"));
+    assert_false(mg_file_exists(in_run("last", "guard/best")));
 }
 
 static void threads_change_nothing(void **state) {
@@ -325,6 +354,74 @@ static void a_collapse_into_faults_is_taken_back(void **state) {
     same_parts(in_run("faults", "checkpoints/000004"), in_run("faults", "checkpoints/000006"));
 }
 
+// A temperature that grows e-fold with every step has no number in the end, in the eighth update. Gone back to the
+// start, steps are too small for it to grow again.
+#define DIVERGES LEARNS("sac") "sac.alpha_lr=1 guard.dense=0 guard.every=11 "
+enum { BROKE = 7 };
+
+static void learning_that_leaves_the_finite_is_taken_back(void **state) {
+    (void)state;
+    int64_t n, m;
+    ok(train("broke", DIVERGES "checkpoint_every=1", false));
+    const mg_point *back = points_of("broke", "guard_rollback", &n);
+    const mg_point *steps = points_of("broke", "steps", &m);
+    assert_true(n == 2 && m == UPDATES); // what broke, and the look
+    assert_true(back[0].update == BROKE && back[0].value == 1 && back[1].update == 10 && back[1].value == 0);
+    assert_true(steps[BROKE].value < 16 * (BROKE + 1) && steps[BROKE].value > 16 * BROKE); // within a block
+    assert_true(steps[UPDATES - 1].value >= 192 && steps[UPDATES - 1].value < 192 + STEPS); // made up for
+    same_parts(in_run("broke", "checkpoints/000008"), in_run("broke", "guard/good/000000"));
+    for (int u = BROKE + 1; u < UPDATES; u++) assert_true(moved("broke", u) > 0 && moved("broke", u) < 1e-4f);
+    json_t *note = json_loads(note_of("broke"), 0, NULL);
+    int     update, good;
+    assert_int_equal(json_unpack(note, "{s:[{s:i, s:i}!]}", "rollbacks", "update", &update, "good", &good), 0);
+    assert_true(update == BROKE + 1 && good == 0); // numbered from 1, as people read it
+    json_decref(note);
+}
+
+static void and_so_it_is_in_a_life_that_goes_on(void **state) {
+    (void)state;
+    uint8_t   head[32], again[32];
+    mg_store *s;
+    for (int at = BROKE; at <= BROKE + 1; at++) { // before it, and behind
+        ok(train("broken", DIVERGES "checkpoint_every=1", false));
+        assert_int_equal(system(mg_path(&arena, "cd %s && rm -r model && for c in checkpoints/*; do "
+                                        "[ ${c##*/} -gt %06d ] && rm -r $c; done; true", run_folder("broken"), at)), 0);
+        ok(train("broken", DIVERGES "checkpoint_every=1", true));
+        same_parts(in_run("broke", "checkpoints/000012"), in_run("broken", "checkpoints/000012"));
+        same_file(in_run("broke", "replay.bin"), in_run("broken", "replay.bin"));
+        assert_string_equal(note_of("broke"), note_of("broken"));
+        s = store_of("broke");
+        ok(mg_store_head(s, head));
+        mg_store_close(s), s = store_of("broken");
+        ok(mg_store_head(s, again));
+        mg_store_close(s);
+        assert_memory_equal(head, again, 32);
+        assert_int_equal(system(mg_path(&arena, "rm -r %s", run_folder("broken"))), 0);
+    }
+}
+
+// Looks that see nothing call a policy good whose temperature is on its way: gone back to, it leaves again.
+static void what_leaves_again_ends_the_run(void **state) {
+    (void)state;
+    int64_t n;
+    ok(train("leaves", LEARNS("sac") "sac.alpha_lr=1 guard.margin=10 guard.rollbacks=2 checkpoint_every=1", false));
+    const mg_point *back = points_of("leaves", "guard_rollback", &n);
+    assert_int_equal(n, BROKE + 3);
+    for (int u = 0; u < n; u++) assert_true(back[u].value == (u >= BROKE));
+    json_t *note = json_loads(note_of("leaves"), 0, NULL);
+    int     stopped;
+    assert_int_equal(json_unpack(note, "{s:b}", "stopped", &stopped), 0);
+    json_decref(note);
+    assert_true(stopped == 1);
+}
+
+// Without a guard it ends the run as ever.
+static void without_a_guard_it_is_an_error(void **state) {
+    (void)state;
+    assert_int_equal(train("unguarded", DIVERGES "guard.enabled=false", false), MG_NUMERIC);
+    assert_non_null(strstr(mg_err_detail(), "update 8: "));
+}
+
 #define LETTERS                                                                                                \
     "algo=ppo threads=1 response_max=12 prompt_max=40 ppo.updates=6 ppo.episodes=12 ppo.critic_init=policy "      \
     "ppo.temperature=1 ppo.schedule=constant ppo.clip_norm=0 guard.step_factor=1e-3 guard.margin=0 "
@@ -366,10 +463,16 @@ int main(void) {
     const struct CMUnitTest tests[] = { // in this order: some look at the runs of those before
         cmocka_unit_test(a_run_that_collapses_is_taken_back),
         cmocka_unit_test(the_account_tells_it),
+        cmocka_unit_test(the_start_is_kept_where_nothing_gained),
+        cmocka_unit_test(the_last_is_kept_where_asked_for),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(a_life_that_goes_on_goes_back_to_the_same_state),
         cmocka_unit_test(so_does_one_in_bfloat16),
         cmocka_unit_test(a_collapse_into_faults_is_taken_back),
+        cmocka_unit_test(learning_that_leaves_the_finite_is_taken_back),
+        cmocka_unit_test(and_so_it_is_in_a_life_that_goes_on),
+        cmocka_unit_test(what_leaves_again_ends_the_run),
+        cmocka_unit_test(without_a_guard_it_is_an_error),
         cmocka_unit_test(language_models_are_watched_alike),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

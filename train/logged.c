@@ -1,8 +1,13 @@
 // logged.c - from a file of logged rows to what learners draw from.
+//
+// libcrypto's own functions for this one hash, as in store/replay.c.
+#define OPENSSL_API_COMPAT 0x10100000L
 #include "train/logged.h"
 
+#include <openssl/sha.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/log.h"
 #include "store/logged.h"
 
@@ -39,4 +44,32 @@ mg_err mg_job_logged(mg_job *job, const char *path) {
            path, (long long)t->n, (long long)rows, (long long)episodes, (long long)beyond, job->world->action.high);
     job->transitions = t;
     return MG_OK;
+}
+
+// In words that two sets have in common only if they are the same to the bit.
+static const char *words_of(const mg_transitions *t, mg_arena *arena) {
+    const struct { const void *bytes; size_t size; } parts[] = {
+        {&t->n, sizeof t->n}, {&t->obs, sizeof t->obs}, {&t->act, sizeof t->act},
+        {t->observation, sizeof(float) * (size_t)(t->n * t->obs)}, {t->action, sizeof(float) * (size_t)(t->n * t->act)},
+        {t->reward, sizeof(float) * (size_t)t->n}, {t->next, sizeof(float) * (size_t)(t->n * t->obs)},
+        {t->terminal, (size_t)t->n}};
+    uint8_t    hash[SHA256_DIGEST_LENGTH];
+    char       hex[2 * SHA256_DIGEST_LENGTH + 1];
+    SHA256_CTX c;
+    SHA256_Init(&c);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) SHA256_Update(&c, parts[i].bytes, parts[i].size);
+    SHA256_Final(hash, &c);
+    for (int i = 0; i < SHA256_DIGEST_LENGTH; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    return mg_path(arena, "%lld transitions with sha256 %s", (long long)t->n, hex);
+}
+
+mg_err mg_job_logged_same(const mg_job *job, const char *path, mg_store *store) {
+    char *begun;
+    if (!job->transitions) return MG_OK;
+    const char *found = words_of(job->transitions, job->run);
+    mg_err      err   = mg_store_note_read(store, "data", job->run, &begun);
+    if (err == MG_EMPTY) return mg_store_note(store, "data", found);
+    if (err || strcmp(begun, found) == 0) return err;
+    return mg_fail(MG_CONFIG, "data: %s is not the set that the run was begun with: found %s, wanted %s; --out names a "
+                              "new run", path, found, begun);
 }

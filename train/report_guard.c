@@ -36,9 +36,13 @@ static const char *summary_of(const json_t *note, mg_arena *arena) {
     json_array_foreach(back, i, b)
         where = mg_path(arena, "%s%s behind update %.0f to what was behind update %.0f", where, i ? "," : "",
                         number(b, "update"), number(b, "good"));
-    return mg_path(arena, "%s %zu rollback%s%s%s.%s Looking cost %.0f episodes, %.0f steps of the world%s.",
+    const char *model = mg_path(arena, " The model is %s, whose look was the best.",
+                                number(note, "best") == number(note, "begun") ? "the policy that it started from"
+                                : mg_path(arena, "that of update %.0f", number(note, "best")));
+    return mg_path(arena, "%s %zu rollback%s%s%s.%s%s Looking cost %.0f episodes, %.0f steps of the world%s.",
                    verdict_of(note, arena), i, i == 1 ? "" : "s", i ? ":" : "", where,
                    yes(note, "stopped") ? " The last one ended the run." : "",
+                   yes(note, "keep_best") && json_is_string(json_object_get(note, "verdict")) ? model : "",
                    number(json_object_get(note, "evaluation"), "episodes"),
                    number(json_object_get(note, "evaluation"), "steps"),
                    isnan(number(note, "step_share")) ? ""
@@ -60,7 +64,7 @@ static void account_table(const json_t *note, mg_arena *arena, mg_report_table *
          {.text = isnan(number(note, "dip")) ? "" : update_of(number(note, "worst_update"), arena)}},
         {{.text = "collapsed (D above .5 at two looks in a row)"}, {.text = yes(note, "collapsed") ? "yes" : "no"},
          {.text = ""}},
-        {{.text = "recovered (three looks in a row at J0 or better)"},
+        {{.text = "recovered (three looks in a row at the start or better)"},
          {.text = number(note, "recovered") > 0 ? "yes" : "no"},
          {.text = update_of(number(note, "recovered"), arena)}},
         {{.text = "mean return over the looks"}, {.value = number(note, "mean_return")}, {.text = ""}},

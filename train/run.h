@@ -59,12 +59,16 @@ int64_t mg_checkpoint_newest(const char *folder, mg_arena *scratch);
 // The newest checkpoint (r->updates_done > 0) put back. Errors: as mg_snapshot_load.
 mg_err mg_checkpoint_load(const mg_run *r, const mg_snapshot *s, mg_arena *scratch) MG_MUST_USE;
 
-// guard/good/NNNNNN/ of a run: what a rollback goes back to, behind that many updates (0: before the first). Written
-// in rising order in a life. Older ones are kept only as far as a checkpoint's guard would go back to them, so that
-// a life which goes on from any of the checkpoints finds what it found the first time. Errors: as above.
-mg_err mg_good_save(const mg_run *r, int64_t updates, const mg_snapshot *s, const char *origin,
+// guard/good/NNNNNN/ of a run: what a rollback goes back to, behind that many updates (0: before the first); and
+// guard/best/NNNNNN/: what it may end with. Each is written in rising order in a life. Older ones are kept only as far
+// as a checkpoint's guard would go back to them, so that a life which goes on from any of the checkpoints finds what it
+// found the first time. Errors: as above.
+#define MG_KEPT_GOOD "guard/good"
+#define MG_KEPT_BEST "guard/best"
+mg_err mg_kept_save(const mg_run *r, const char *kept, int64_t updates, const mg_snapshot *s, const char *origin,
                     mg_arena *scratch) MG_MUST_USE;
-mg_err mg_good_load(const mg_run *r, int64_t updates, const mg_snapshot *s, mg_arena *scratch) MG_MUST_USE;
+mg_err mg_kept_load(const mg_run *r, const char *kept, int64_t updates, const mg_snapshot *s,
+                    mg_arena *scratch) MG_MUST_USE;
 
 // Puts the folder `fresh` where `path` is, or is to be; what was there is removed. Error: MG_IO.
 mg_err mg_folder_replace(const char *fresh, const char *path) MG_MUST_USE;

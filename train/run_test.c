@@ -301,25 +301,25 @@ static void test_what_a_checkpoint_goes_back_to_is_kept(void **state) {
     make_pair(&a, 3);
     make_pair(&b, 30);
     ok(mg_run_open(&r, folder, false, "", &arena));
-    ok(mg_good_save(&r, 0, of(a.parts, 2), NULL, &arena));
+    ok(mg_kept_save(&r, MG_KEPT_GOOD, 0, of(a.parts, 2), NULL, &arena));
     ok(mg_checkpoint_save(&r, 2, of(a.parts, 2), 2, NULL, &arena));
-    for (int u = 3; u < 5; u++) ok(mg_good_save(&r, u, of(a.parts, 2), NULL, &arena));
+    for (int u = 3; u < 5; u++) ok(mg_kept_save(&r, MG_KEPT_GOOD, u, of(a.parts, 2), NULL, &arena));
     ok(mg_checkpoint_save(&r, 5, of(a.parts, 2), 2, NULL, &arena));
-    for (int u = 6; u < 8; u++) ok(mg_good_save(&r, u, of(b.parts, 2), NULL, &arena));
+    for (int u = 6; u < 8; u++) ok(mg_kept_save(&r, MG_KEPT_GOOD, u, of(b.parts, 2), NULL, &arena));
     assert_true(good(0) && !good(3) && good(4) && !good(6) && good(7));
     ok(mg_folder_make(at("guard/good/000008.half/critic")));
     put("guard/good/notes.txt");
 
-    ok(mg_good_save(&r, 6, of(b.parts, 2), NULL, &arena));
+    ok(mg_kept_save(&r, MG_KEPT_GOOD, 6, of(b.parts, 2), NULL, &arena));
     assert_true(good(0) && good(4) && good(6) && !good(7));
     assert_false(mg_file_exists(at("guard/good/000008.half")));
     assert_true(mg_file_exists(at("guard/good/notes.txt")));
     ok(mg_checkpoint_save(&r, 7, of(b.parts, 2), 2, NULL, &arena)); // and 2 goes, and with it the last need of 0
-    ok(mg_good_save(&r, 9, of(b.parts, 2), NULL, &arena));
+    ok(mg_kept_save(&r, MG_KEPT_GOOD, 9, of(b.parts, 2), NULL, &arena));
     assert_true(!good(0) && good(4) && good(6) && good(9));
-    ok(mg_good_load(&r, 4, of(b.parts, 2), &arena));
+    ok(mg_kept_load(&r, MG_KEPT_GOOD, 4, of(b.parts, 2), &arena));
     assert_true(same(&a, &b));
-    refused(mg_good_load(&r, 5, of(b.parts, 2), &arena), MG_IO, "guard/good/000005");
+    refused(mg_kept_load(&r, MG_KEPT_GOOD, 5, of(b.parts, 2), &arena), MG_IO, "guard/good/000005");
     mg_run_close(&r);
     free_pair(&a);
     free_pair(&b);

@@ -14,6 +14,7 @@
 #include "train/coverage.h"
 #include "train/guarding.h"
 #include "train/harness.h"
+#include "train/logged.h"
 #include "train/report.h"
 #include "train/run.h"
 #include "train/tensorboard.h"
@@ -38,7 +39,6 @@ typedef struct trainer {
     mg_gate         gate;
     mg_env_pool     pool;
     mg_control      steps;     // of learners that learn step by step
-    int64_t         gradient_steps; // of theirs, before this update
     mg_guarding     guarding;
     mg_easing       easing;    // the guard's, for the learner
     bool            over;      // the guard ended the run
@@ -175,6 +175,8 @@ static mg_snapshot snapshot(trainer *t) {
 }
 
 static mg_err load_checkpoint(trainer *t) {
+    if (t->run.updates_done == 0 && t->options->resume)
+        mg_log(MG_LOG_WARN, "%s/checkpoints: found none to go on from: the run starts over", t->run.folder);
     if (t->run.updates_done == 0) return MG_OK;
     mg_log(MG_LOG_INFO, "resuming behind update %lld", (long long)t->run.updates_done);
     const mg_snapshot s = snapshot(t);
@@ -225,6 +227,26 @@ static mg_err check_guard(const trainer *t) {
     return mg_fail(MG_CONFIG, "guard.enabled: found true, wanted false: %s does not act in a world", a->name);
 }
 
+// Does the policy act in the world in this update?
+static bool acts(const trainer *t, int64_t update) {
+    const mg_algo *a = t->settings.algo;
+    return a->plan || (a->act && a->steps_end(t->learner, update) > a->steps(t->learner));
+}
+
+// A guard that is never to look watches nothing.
+static mg_err check_looks(const trainer *t) {
+    const mg_guard_config *c     = &t->settings.guard;
+    int64_t                begun = 0;
+    while (begun < t->updates && !acts(t, begun)) begun++;
+    if (!c->enabled || mg_guard_looks(c, begun, t->updates) > 0) return MG_OK;
+    if (begun == t->updates)
+        return mg_fail(MG_CONFIG, "guard.enabled: found true, wanted false: the policy acts in the world in none of "
+                                  "%lld updates", (long long)t->updates);
+    return mg_fail(MG_CONFIG, "guard.every: found %lld, with guard.dense %lld, wanted at most %lld: so many updates "
+                              "act in the world, and none is looked behind", (long long)c->every, (long long)c->dense,
+                   (long long)(t->updates - begun));
+}
+
 static mg_err open_all(trainer *t) {
     const mg_train_options *o = t->options;
     mg_err err = mg_arena_init(&t->run_arena, "run", RUN_ARENA_MAX);
@@ -246,11 +268,13 @@ static mg_err open_all(trainer *t) {
     if (!err) err = open_world(t);
     if (!err) err = mg_job_policy(&t->job, &t->settings, &t->tokenizer);
     if (!err) err = open_learner(t);
+    if (!err) err = check_looks(t);
     if (!err && t->settings.algo->needs_resets && !o->resume) err = check_resets(t);
     if (!err)
         err = mg_run_open(&t->run, t->settings.run.out, o->resume,
                           mg_harness_identity(t->world.class, &t->manifest, &t->run_arena), &t->run_arena);
     if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
+    if (!err) err = mg_job_logged_same(&t->job, t->settings.run.data, t->run.store);
     const mg_numbers numbers = t->world.class ? mg_numbers_of(t->world.class) : (mg_numbers){0};
     if (!err) err = mg_numbers_note(t->run.store, &numbers);
     if (!err) err = write_settings(t);
@@ -308,7 +332,6 @@ static mg_err note_control(trainer *t) {
 
 // Plays the update's steps, and what is learnt behind each, through the gate.
 static mg_err collect_steps(trainer *t, int64_t update, mg_collected *out) {
-    t->gradient_steps = t->settings.algo->stepping(t->learner).gradient_steps;
     mg_err err = mg_control_block(&t->steps, update, &t->step_arena, out);
     return err ? fail_at(t, err, update, out->n_all) : MG_OK;
 }
@@ -335,7 +358,7 @@ static mg_err feed(trainer *t, const mg_collected *c) {
     mg_err        err = MG_OK;
     for (int64_t k = 0; k < c->n_kept && !t->settings.algo->act && !err; k++)
         err = mg_store_fed(t->run.store, &c->all[c->kept[k]]);
-    if (!err && t->settings.algo->act && mg_control_fed(&t->steps, t->gradient_steps, &r))
+    if (!err && t->settings.algo->act && mg_control_fed(&t->steps, &r))
         err = mg_store_fed_replay(t->run.store, &r);
     return err;
 }
@@ -412,12 +435,6 @@ static mg_err open_guard(trainer *t) {
     return mg_guarding_resume(&t->guarding, &t->step_arena);
 }
 
-// Does the policy act in the world in this update?
-static bool acts(const trainer *t, int64_t update) {
-    const mg_algo *a = t->settings.algo;
-    return a->plan || (a->act && a->steps_end(t->learner, update) > a->steps(t->learner));
-}
-
 // How the policy is sampled is the algorithm's to say.
 static mg_err plan_sampling(trainer *t, int64_t update) {
     const mg_algo *a = t->settings.algo;
@@ -433,43 +450,14 @@ static mg_err begin_guard(trainer *t, int64_t update) {
     return err ? err : mg_guarding_begin(&t->guarding, &s, update, &t->step_arena);
 }
 
-static mg_err look_at_guard(trainer *t, int64_t update, const mg_collected *c, mg_metrics *m) {
+static mg_err look_at_guard(trainer *t, int64_t update, const mg_collected *c, bool broke, mg_metrics *m) {
     const mg_snapshot s = learnt(t);
     if (!t->settings.guard.enabled) return MG_OK;
     mg_guarding_count(&t->guarding, c->all, c->n_all);
+    if (broke) return MG_OK; // what a look would see is the state that was gone back to
     mg_err err = mg_guarding_look(&t->guarding, &s, update, m, &t->over, &t->step_arena);
     ease(t);
     return err;
-}
-
-static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
-    const mg_algo *a   = t->settings.algo;
-    mg_collected   c   = {0};
-    mg_err         err = MG_OK;
-    mg_arena_reset(&t->step_arena, 0);
-    *m = (mg_metrics){0};
-    err = begin_guard(t, update);
-    if (err) return fail_at(t, err, update, 0);
-    if (a->plan) {
-        err = collect(t, update, &c);
-        if (err) return err;
-        count(t, &c, m);
-        if (mg_gate_stopped(&t->gate) || c.n_kept == 0) return fail_unclean(t, update, &c, m);
-    }
-    if (a->act) {
-        err = collect_steps(t, update, &c);
-        if (err) return err;
-        count(t, &c, m);
-        if (mg_gate_stopped(&t->gate)) return fail_unclean(t, update, &c, m);
-    }
-    err = learn(t, update, &c, m);
-    if (err) return err;
-    const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
-    if (look && a->evaluate) err = a->evaluate(t->learner, m);
-    if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
-    if (!err) err = look_at_guard(t, update, &c, m);
-    if (!err) err = record(t, update, &c, !t->control, m);
-    return err ? fail_at(t, err, update, 0) : MG_OK;
 }
 
 // A loss is looked at before the step that it leads to; what the last step made of the weights
@@ -481,6 +469,55 @@ static mg_err check_weights(const mg_part *parts, int n) {
                 return mg_fail(MG_NUMERIC, "weight %lld is %g", (long long)k,
                                (double)parts[i].model->weights[k]);
     return MG_OK;
+}
+
+static mg_err check_learnt(trainer *t) {
+    const mg_snapshot s = learnt(t);
+    return check_weights(s.parts, s.n_parts);
+}
+
+// To a guard, learning that leaves the finite is a collapse. What else is wrong, or without one, stays an error.
+static mg_err recover(trainer *t, mg_err err, int64_t update, mg_metrics *m, bool *broke) {
+    const mg_snapshot s = learnt(t);
+    if (err != MG_NUMERIC || t->guarding.guard.begun < 0 || *broke) return err;
+    const char *why = mg_arena_strdup(&t->step_arena, mg_err_detail());
+    *broke = true;
+    err    = mg_guarding_broke(&t->guarding, &s, update, why, m, &t->over, &t->step_arena);
+    ease(t);
+    return err;
+}
+
+static mg_err one_update(trainer *t, int64_t update, mg_metrics *m) {
+    const mg_algo *a   = t->settings.algo;
+    mg_collected   c   = {0};
+    mg_err         err = MG_OK;
+    bool           broke = false;
+    mg_arena_reset(&t->step_arena, 0);
+    *m = (mg_metrics){0};
+    err = begin_guard(t, update);
+    if (err) return fail_at(t, err, update, 0);
+    if (a->plan) {
+        err = collect(t, update, &c);
+        if (err) return err;
+        count(t, &c, m);
+        if (mg_gate_stopped(&t->gate) || c.n_kept == 0) return fail_unclean(t, update, &c, m);
+    }
+    if (a->act) {
+        err = recover(t, collect_steps(t, update, &c), update, m, &broke);
+        if (err) return err;
+        count(t, &c, m);
+        if (mg_gate_stopped(&t->gate)) return fail_unclean(t, update, &c, m);
+    }
+    err = recover(t, learn(t, update, &c, m), update, m, &broke);
+    if (!err && t->guarding.guard.begun >= 0) err = recover(t, check_learnt(t), update, m, &broke);
+    if (err) return err;
+    const bool look = (update + 1) % t->settings.run.evaluate_every == 0 || update + 1 == t->updates;
+    if (look && a->evaluate) err = a->evaluate(t->learner, m);
+    if (look && a->act) err = mg_control_look(&t->steps, a->stepping(t->learner).looks, &t->step_arena, m);
+    err = recover(t, err, update, m, &broke);
+    if (!err) err = look_at_guard(t, update, &c, broke, m);
+    if (!err) err = record(t, update, &c, !t->control, m);
+    return err ? fail_at(t, err, update, 0) : MG_OK;
 }
 
 static mg_err checkpoint(trainer *t, int64_t done) {
@@ -541,9 +578,11 @@ static mg_err loop(trainer *t, mg_metrics *last) {
 static mg_err judge(trainer *t) {
     mg_part parts[MG_PARTS_MAX];
     if (t->guarding.guard.begun < 0) return MG_OK;
+    const mg_snapshot s = learnt(t);
     t->settings.algo->parts(t->learner, parts);
     mg_arena_reset(&t->step_arena, 0);
     mg_err err = plan_sampling(t, t->guarding.guard.begun); // a run that was resumed behind its end has none yet
+    if (!err) err = mg_guarding_best(&t->guarding, &s, &t->step_arena);
     return err ? err : mg_guarding_judge(&t->guarding, parts[0].model, &t->step_arena);
 }
 
@@ -566,7 +605,8 @@ static mg_err export_model(trainer *t) {
 static void tell_result(const trainer *t, const mg_metrics *last, mg_train_result *out) {
     const mg_guard *g = &t->guarding.guard;
     *out = (mg_train_result){.updates = t->done, .planned = t->updates, .last = *last, .rollbacks = mg_guard_backs(g),
-                             .model_behind = mg_guard_behind(g, t->done), .guard_behind = g->begun,
+                             .model_behind = mg_guard_behind(g, &t->settings.guard, t->done), .guard_behind = g->begun,
+                             .best = t->settings.guard.keep_best,
                              .verdict = t->guarding.verdict, .seconds = mg_clock_seconds() - t->started};
     snprintf(out->folder, sizeof out->folder, "%s", t->run.folder);
 }

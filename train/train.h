@@ -56,7 +56,8 @@ typedef struct mg_train_result {
     char       folder[4096]; // the run
     int64_t    updates;      // made in all its lives
     int64_t    planned;      // as its settings ask; more than were made: the guard ended the run
-    int64_t    model_behind; // updates behind the policy in model/: fewer where the guard rolled the last ones back
+    int64_t    model_behind; // updates behind the policy in model/: fewer where the guard put it there
+    bool       best;         // the guard chose it as the best that it saw, not as the last good one
     int64_t    guard_behind; // updates before the guard began, at the policy that it compares with; -1: it did not
     int64_t    rollbacks;    // of the guard
     const char *verdict;     // of the guard, static: "go", "no-go", "not decided"; NULL: there is none

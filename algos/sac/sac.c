@@ -13,6 +13,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "nets/act.h"
 
 #define MG_CONFIG_OF mg_sac_config
@@ -99,6 +100,9 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     mg_sac *l = MG_NEW(job->run, mg_sac, 1);
     *l = (mg_sac){.config = *c, .base = {.step = step, .state = {.learnt = {.variable = log(c->alpha)}}}};
     mg_err err = mg_off_policy_open(&l->base, job, &shared, MG_HEAD_TANH_GAUSSIAN, false, false);
+    if (!err && job->model_folder[0])
+        mg_log(MG_LOG_INFO, "%s: the temperature is not carried on, it begins at alpha, %g", job->model_folder,
+               c->alpha);
     if (err)
         mg_off_policy_close((mg_learner *)l);
     else

@@ -8,7 +8,7 @@
 #define MG_SAC_FIELDS(F)                                                                                            \
     F(int, steps, 100000, 0, 1000000000, "environment steps, played in whole episodes (ours)")                      \
     MG_OFF_POLICY_FIELDS(F)                                                                                         \
-    F(real, alpha, 1, 1e-6, 1e6, "temperature at the beginning")                                                    \
+    F(real, alpha, 1, 1e-6, 1e6, "temperature at the beginning, also of a run that starts from a policy")             \
     F(flag, alpha_learnt, true, 0, 0, "the temperature is learnt (section 5); else it stays")                       \
     F(real, alpha_lr, 3e-4, 0, 1, "step size of log alpha")                                                         \
     F(real, target_entropy, -1, -1e6, 1e6, "in nats, for each number of an action")
