@@ -152,10 +152,9 @@ static int run_verb(int argc, char **argv) {
     json_t *all = json_array();
     err         = run_all(&r, all);
     mg_team_close(r.bench.team);
-    if (mg_json)
-        mg_json_print(all);
-    else
-        json_decref(all);
+    const mg_err printed = mg_json ? mg_json_print(json_incref(all)) : MG_OK; // what there is, after an error as well
+    json_decref(all);
+    if (!err) err = printed;
     return err ? mg_exit_status(err) : r.failed ? MG_EXIT_BROKEN : MG_EXIT_DONE;
 }
 

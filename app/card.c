@@ -123,7 +123,7 @@ static mg_err card(const char *path, const char *world) {
         mg_data_card_make(&l, world, class ? &class->action : NULL, &arena, &c);
         const int n = mg_data_card_says(&c, &arena, says);
         if (mg_json)
-            mg_json_print(mg_card_json(path, &c, l.words, says, n));
+            err = mg_json_print(mg_card_json(path, &c, l.words, says, n));
         else
             mg_card_print(path, &c, l.words, says, n);
     }

@@ -139,6 +139,7 @@ static void two_sets_become_one(void **state) {
     assert_memory_equal(both.action, one.action, sizeof(float) * 400);
     assert_memory_equal(both.action + 400, two.action, sizeof(float) * 300);
     assert_memory_equal(both.logp + 400, two.logp, sizeof(float) * 300);
+    assert_string_equal(mg_logged_says(&both, "plant"), "mass 1, friction 1, gravity 1, action delay 0");
 }
 
 // The physics that made the rows go with them: into the card, into a joined set, and against those of a run.

@@ -154,6 +154,25 @@ static void a_world_that_is_not_the_sets_is_refused(void **state) {
     cli_refused(2, "card gym --world hopper", "gym: metadata.json: env_spec: found 'walker2d', wanted 'hopper'");
 }
 
+// JSON is UTF-8; names of files and what strangers wrote need not be.
+static void what_json_cannot_say_is_refused_or_left_out(void **state) {
+    (void)state;
+    write_set("p\xff.hdf5", -1);
+    write_set_of("strange.hdf5", -1, "hop\xff");
+    cli_status(cli("card p\xff.hdf5"), 0);
+    const char *verbs[] = {"card p\xff.hdf5 --json", "import hdf5 p\xff.hdf5 --out new.hdf5 --json"};
+    for (int v = 0; v < 2; v++) {
+        const cli_outcome o = cli("%s", verbs[v]);
+        cli_status(o, 3);
+        assert_string_equal(o.out, "");
+        assert_non_null(strstr(o.err, "--json: found a name or another text that is not UTF-8"));
+    }
+    json_t *c = cli_json("card strange.hdf5 --json");
+    assert_true(json_is_null(json_object_get(c, "world")));
+    json_decref(c);
+    assert_non_null(strstr(cli("import hdf5 strange.hdf5 --out nameless.hdf5").err, "no place: 1: metadata/world"));
+}
+
 static void the_card_says_its_numbers(void **state) {
     (void)state;
     write_set("a.hdf5", -1);
@@ -198,6 +217,7 @@ int main(void) {
         cmocka_unit_test(what_is_said_of_a_set_comes_along),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(a_world_that_is_not_the_sets_is_refused),
+        cmocka_unit_test(what_json_cannot_say_is_refused_or_left_out),
         cmocka_unit_test(the_card_says_its_numbers),
     };
     return cmocka_run_group_tests(tests, cli_open, cli_close);

@@ -40,8 +40,8 @@ static void say(collect *x, const char *key, const char *text) {
 
 static void say_plant(collect *x, const mg_environment_config *e) {
     const char *version = mg_environment_version(e, x->world);
-    if (version) say(x, MG_WORD_VERSION, version);
-    say(x, MG_WORD_PLANT, mg_environment_plant(e, &x->arena));
+    if (version) say(x, MG_LOGGED_VERSION, version);
+    say(x, MG_LOGGED_PLANT, mg_environment_plant(e, &x->arena));
 }
 
 // ---- random, medium, expert: a policy is played
@@ -201,13 +201,13 @@ static mg_err find_level(const collect *x, const struct level **out) {
     return MG_OK;
 }
 
-static void report(collect *x, const mg_data_card *card, const char *const *says, int n) {
+static mg_err report(collect *x, const mg_data_card *card, const char *const *says, int n) {
     if (!mg_json) {
         mg_card_print(x->out, card, x->set.words, says, n);
         if (x->open)
             printf("\n%lld episodes of %lld attempts, %lld of which the harness's side failed\n",
                    (long long)x->counts.kept, (long long)x->counts.attempts, (long long)x->counts.failures);
-        return;
+        return MG_OK;
     }
     json_t *root = mg_card_json(x->out, card, x->set.words, says, n);
     const mg_collect_counts *c = &x->counts;
@@ -215,7 +215,7 @@ static void report(collect *x, const mg_data_card *card, const char *const *says
         json_object_set_new(root, "attempts",
                             json_pack("{s:I, s:I, s:I}", "all", (json_int_t)c->attempts, "kept", (json_int_t)c->kept,
                                       "failed", (json_int_t)c->failures));
-    mg_json_print(root);
+    return mg_json_print(root);
 }
 
 static mg_err make(collect *x) {
@@ -240,8 +240,7 @@ static mg_err make(collect *x) {
     const int n = mg_data_card_says(&card, &x->arena, says);
     err = mg_parent_make(x->out);
     if (!err) err = mg_d4rl_write(x->out, &x->set);
-    if (!err) report(x, &card, says, n);
-    return err;
+    return err ? err : report(x, &card, says, n);
 }
 
 static int help(const mg_option *options) {

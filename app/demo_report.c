@@ -124,8 +124,10 @@ static json_t *build_json(const mg_panel *p, const mg_demo_result *r, const summ
 
 static mg_err write_json(mg_panel *p, const mg_demo_result *r, const summary *s) {
     json_t *root = build_json(p, r, s);
-    if (mg_json) mg_json_print(json_incref(root));
-    return mg_json_write(mg_path(&p->arena, "%s/results.json", r->folder), root);
+    mg_err  err  = mg_json ? mg_json_print(json_incref(root)) : MG_OK;
+    if (!err) return mg_json_write(mg_path(&p->arena, "%s/results.json", r->folder), root);
+    json_decref(root);
+    return err;
 }
 
 // ---- for reading ----

@@ -253,7 +253,7 @@ static mg_err speed(doctor *d) {
 
 // ---- Telling it
 
-static void print(const doctor *d, bool well) {
+static mg_err print(const doctor *d, bool well) {
     if (!mg_json) {
         for (int i = 0; i < d->n; i++) {
             const finding *f = &d->all[i];
@@ -262,7 +262,7 @@ static void print(const doctor *d, bool well) {
         }
         printf(well ? "nothing that is needed is missing\n"
                     : "something that is needed is missing\n");
-        return;
+        return MG_OK;
     }
     json_t *all = json_array();
     for (int i = 0; i < d->n; i++) {
@@ -271,7 +271,7 @@ static void print(const doctor *d, bool well) {
                                              state_name[f->state], "topic", f->topic, "name",
                                              f->name, "text", f->text, "command", f->command));
     }
-    mg_json_print(json_pack("{s:b, s:o, s:{s:i, s:f, s:f}}", "well", well, "findings", all, "f32",
+    return mg_json_print(json_pack("{s:b, s:o, s:{s:i, s:f, s:f}}", "well", well, "findings", all, "f32",
                             "threads", d->threads, "gflops_1", d->gflops[0], "gflops_all",
                             d->gflops[1]));
 }
@@ -303,8 +303,8 @@ static int run(int argc, char **argv) {
     err = speed(&d);
     if (err) return mg_exit_status(err);
     for (int i = 0; i < d.n; i++) well = well && d.all[i].state != MISSING;
-    print(&d, well);
-    return well ? MG_EXIT_DONE : MG_EXIT_NO;
+    err = print(&d, well);
+    return err ? mg_exit_status(err) : well ? MG_EXIT_DONE : MG_EXIT_NO;
 }
 
 const mg_verb mg_verb_doctor = {"doctor", "", "what is here, what is missing, what it would cost",

@@ -50,7 +50,7 @@ static mg_err evaluate(mg_panel *p, const char *policy) {
         json_object_set_new(root, mg_column_name[c], mg_json_mean(&m));
     }
     if (mg_json && !err)
-        mg_json_print(root);
+        err = mg_json_print(root);
     else
         json_decref(root);
     return err;
@@ -98,11 +98,10 @@ static mg_err compare(mg_panel *p, const char *const names[2], bool *decided) {
     const char   *winner = !d.decided ? "" : d.a_wins ? names[0] : names[1];
     *decided             = d.decided;
     if (mg_json) {
-        mg_json_print(json_pack("{s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:b, s:s, s:I}", "a", names[0], "b",
-                             names[1], "win_rate", d.rate, "low", d.low, "high", d.high, "n",
-                             (json_int_t)d.n, "ties", (json_int_t)d.ties, "decided", d.decided,
-                             "winner", winner, "decided_at", (json_int_t)d.at));
-        return MG_OK;
+        return mg_json_print(json_pack("{s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:b, s:s, s:I}", "a", names[0], "b",
+                                       names[1], "win_rate", d.rate, "low", d.low, "high", d.high, "n",
+                                       (json_int_t)d.n, "ties", (json_int_t)d.ties, "decided", d.decided,
+                                       "winner", winner, "decided_at", (json_int_t)d.at));
     }
     printf("%s wins %.1f %% of %lld prompts against %s (95 %% at every look: %.1f to %.1f %%; %lld "
            "ties count half)\n",

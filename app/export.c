@@ -428,8 +428,8 @@ static int run(int argc, char **argv) {
     if (!err) err = check(&r);
     if (!err) err = export_all(&r);
     if (!err && mg_json)
-        mg_json_print(json_pack("{s:s, s:s*, s:s*, s:s*, s:s*}", "source", r.source, "model", r.out,
-                                "episodes", r.episodes, "demos", r.demos, "metrics", r.metrics));
+        err = mg_json_print(json_pack("{s:s, s:s*, s:s*, s:s*, s:s*}", "source", r.source, "model", r.out,
+                                      "episodes", r.episodes, "demos", r.demos, "metrics", r.metrics));
     return mg_exit_status(err);
 }
 

@@ -31,20 +31,19 @@ static mg_err check_out(const request *r, mg_arena *arena) {
     return mg_folder_make(r->out);
 }
 
-static void report_debian(const request *r, const mg_debian *d) {
+static mg_err report_debian(const request *r, const mg_debian *d) {
     const mg_debian_report *x = &d->report;
     if (mg_json) {
         json_t *dropped = json_object();
         for (int i = 0; i < MG_DEBIAN_DROPS_N; i++)
             json_object_set_new(dropped, mg_debian_drop_name[i], json_integer(x->dropped[i]));
-        mg_json_print(json_pack(
+        return mg_json_print(json_pack(
             "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "folder", r->out, "packages",
             (json_int_t)x->stanzas, "pairs", (json_int_t)x->pairs, "train",
             (json_int_t)(d->begin[1] - d->begin[0]), "validation",
             (json_int_t)(d->begin[2] - d->begin[1]), "test", (json_int_t)(d->begin[3] - d->begin[2]),
             "paragraphs_shared", (json_int_t)x->paragraphs_shared, "components",
             (json_int_t)x->components, "dropped", dropped));
-        return;
     }
     printf("%lld packages, %lld pairs in %s\n", (long long)x->stanzas, (long long)x->pairs, r->out);
     for (int s = 0; s < MG_DEBIAN_SPLITS_N; s++)
@@ -55,6 +54,7 @@ static void report_debian(const request *r, const mg_debian *d) {
            (long long)x->components);
     for (int i = 0; i < MG_DEBIAN_DROPS_N; i++)
         if (x->dropped[i] > 0) printf("  %6lld  %s\n", (long long)x->dropped[i], mg_debian_drop_text[i]);
+    return MG_OK;
 }
 
 mg_err mg_import_debian(const char *out, const char *corpus, int64_t validation, int64_t test,
@@ -82,8 +82,7 @@ static mg_err import_debian(const request *r, mg_arena *arena) {
     mg_debian d;
     mg_err    err = mg_import_debian(r->out, r->corpus, r->validation ? r->validation : VALIDATION,
                                   r->test ? r->test : TEST, arena, &d);
-    if (!err) report_debian(r, &d);
-    return err;
+    return err ? err : report_debian(r, &d);
 }
 
 // Rows with one prompt stay together: a row's split follows from its prompt's hash alone.
@@ -152,12 +151,11 @@ static mg_err import_jsonl(request *r, const char *path, const char *kind, mg_ar
                                  "held out", path);
     if (err) return err;
     if (mg_json)
-        mg_json_print(json_pack("{s:s, s:I, s:I, s:I, s:I}", "folder", r->out, "rows", (json_int_t)n,
-                             "train", (json_int_t)counts[0], "validation", (json_int_t)counts[1],
-                             "test", (json_int_t)counts[2]));
-    else
-        printf("%lld rows in %s: train %lld, validation %lld, test %lld\n", (long long)n, r->out,
-               (long long)counts[0], (long long)counts[1], (long long)counts[2]);
+        return mg_json_print(json_pack("{s:s, s:I, s:I, s:I, s:I}", "folder", r->out, "rows", (json_int_t)n,
+                                       "train", (json_int_t)counts[0], "validation", (json_int_t)counts[1],
+                                       "test", (json_int_t)counts[2]));
+    printf("%lld rows in %s: train %lld, validation %lld, test %lld\n", (long long)n, r->out,
+           (long long)counts[0], (long long)counts[1], (long long)counts[2]);
     return MG_OK;
 }
 

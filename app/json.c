@@ -1,6 +1,7 @@
 // json.c - results as JSON.
 #include "app/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -8,15 +9,23 @@
 
 #define STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
 
-void mg_json_print(json_t *root) {
-    json_dumpf(root, stdout, STYLE);
-    printf("\n");
+static mg_err check(const json_t *root, const char *what) {
+    if (root) return MG_OK;
+    return mg_fail(MG_CORRUPT, "%s: found a name or another text that is not UTF-8, wanted UTF-8, as JSON is", what);
+}
+
+mg_err mg_json_print(json_t *root) {
+    mg_err err = check(root, "--json");
+    if (!err && (json_dumpf(root, stdout, STYLE) != 0 || putchar('\n') == EOF || fflush(stdout) != 0))
+        err = mg_fail(MG_IO, "write the result: %s", strerror(errno));
     json_decref(root);
+    return err;
 }
 
 mg_err mg_json_write(const char *path, json_t *root) {
-    char  *text = json_dumps(root, STYLE);
-    mg_err err  = text ? mg_file_write(path, text, strlen(text)) : mg_fail(MG_NOMEM, "%s", path);
+    mg_err err  = check(root, path);
+    char  *text = err ? NULL : json_dumps(root, STYLE);
+    if (!err) err = text ? mg_file_write(path, text, strlen(text)) : mg_fail(MG_NOMEM, "%s", path);
     free(text);
     json_decref(root);
     return err;

@@ -5,10 +5,11 @@
 
 #include "train/evaluate.h"
 
-// Prints to stdout, indented, and takes the value.
-void mg_json_print(json_t *root);
+// Prints to stdout, indented, and takes the value. NULL is what json_pack makes of a text that is no UTF-8.
+// Errors: MG_CORRUPT (NULL; nothing is printed), MG_IO.
+mg_err mg_json_print(json_t *root) MG_MUST_USE;
 
-// Writes atomically and takes the value. Errors: MG_NOMEM, MG_IO.
+// Writes atomically and takes the value. Errors: MG_CORRUPT as above, MG_NOMEM, MG_IO.
 mg_err mg_json_write(const char *path, json_t *root) MG_MUST_USE;
 
 // null for what is no finite number, which JSON does not have.

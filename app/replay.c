@@ -129,12 +129,12 @@ static mg_err play_all(replay *x) {
     return err;
 }
 
-static void print(const replay *x) {
+static mg_err print(const replay *x) {
     if (mg_json)
-        mg_json_print(json_pack("{s:I, s:I, s:O}", "played", (json_int_t)x->played, "differ",
-                                (json_int_t)x->differ, "differences", x->rows));
-    else
-        printf("%lld played again, %lld differ\n", (long long)x->played, (long long)x->differ);
+        return mg_json_print(json_pack("{s:I, s:I, s:O}", "played", (json_int_t)x->played, "differ",
+                                       (json_int_t)x->differ, "differences", x->rows));
+    printf("%lld played again, %lld differ\n", (long long)x->played, (long long)x->differ);
+    return MG_OK;
 }
 
 static int run_all(const char *folder, const char *episode) {
@@ -145,7 +145,7 @@ static int run_all(const char *folder, const char *episode) {
     if (!err) err = mg_store_verify(x.store); // what was changed by hand is no record to compare with
     if (!err) err = play_all(&x);
     if (!err && x.played == 0) err = mg_fail(MG_EMPTY, "%s: holds no such episode", folder);
-    if (!err) print(&x);
+    if (!err) err = print(&x);
     const mg_err closed = mg_store_close(x.store);
     mg_rollout_world_close(&x.where);
     json_decref(x.rows);

@@ -58,10 +58,8 @@ static int list(mg_cells *c, const mg_grid *g) {
             else
                 printf("%-28s %-5s %s\n", name, there ? "done" : "", a->meaning);
         }
-    if (mg_json)
-        mg_json_print(all);
-    else
-        json_decref(all);
+    if (mg_json) return mg_exit_status(mg_json_print(all));
+    json_decref(all);
     return MG_EXIT_DONE;
 }
 

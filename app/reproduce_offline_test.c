@@ -110,6 +110,27 @@ static void test_claims_are_told(void **state) {
     assert_non_null(strstr(text, "](pendulum-expert.svg)"));
 }
 
+// C3 compares the sets of a world: three of the pendulum, two of a robot.
+static void test_what_narrow_data_do_is_told_of_every_world_that_has_both_kinds(void **state) {
+    (void)state;
+    for (int s = 1; s <= 5; s++) {
+        put_cell("hopper-medium-V2", s, 0.8, 0, 1), put_cell("hopper-medium-replay-V2", s, 0.3, 0, 1);
+        put_cell("walker2d-medium-V2", s, 0.1, 0, 1), put_cell("walker2d-medium-replay-V2", s, 0.2, 0, 1);
+        put_cell("pendulum-expert-V2", s, 0.9, 0, 1), put_cell("pendulum-medium-replay-V2", s, 0.4, 0, 1);
+    }
+    const char *text = page();
+    assert_non_null(strstr(text, "| C3 | hopper | TD3 falls deeper from narrow data (medium) than from diverse ones | "
+                                 "**holds** | D of medium-V2 less medium-replay-V2's above 0: 0.5 (0.5 to 0.5), 5 "
+                                 "seeds | none |\n"));
+    assert_non_null(strstr(text, "| C3 | walker2d | TD3 falls deeper from narrow data (medium) than from diverse ones "
+                                 "| **does not hold** | D of medium-V2 less medium-replay-V2's above 0: -0.1 ("));
+    assert_non_null(strstr(text, "| C3 | pendulum | TD3 falls deeper from narrow data (medium, expert) than from "
+                                 "diverse ones | **not decided** | D of medium-V2 less medium-replay-V2's: no two "
+                                 "seeds | D of expert-V2 less medium-replay-V2's above 0: 0.5 (0.5 to 0.5), 5 seeds "
+                                 "|\n"));
+    assert_null(strstr(text, "| C3 | half-cheetah"));
+}
+
 // Of a claim one part may be known: that it fails is enough, that it holds is not.
 static void test_half_a_claim(void **state) {
     (void)state;
@@ -160,6 +181,8 @@ int main(void) {
         cmocka_unit_test(test_without_a_lead_there_is_no_share),
         cmocka_unit_test(test_parts_are_decided_by_whole_intervals),
         cmocka_unit_test_setup_teardown(test_claims_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_narrow_data_do_is_told_of_every_world_that_has_both_kinds, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_half_a_claim, setup, teardown),
         cmocka_unit_test_setup_teardown(test_false_rollbacks_are_counted_where_nothing_collapsed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_picture_has_a_line_for_each_arm, setup, teardown),

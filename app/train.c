@@ -75,7 +75,7 @@ static mg_err dry_run(const mg_train_options *o) {
     if (err) return err;
     err = mg_settings_read(&s, o->config, o->overrides, o->n_overrides, &arena);
     if (!err) mg_settings_shown(&s, mg_app_world_class(&s), &arena, shown);
-    if (!err && mg_json) mg_json_print(settings_json(shown));
+    if (!err && mg_json) err = mg_json_print(settings_json(shown));
     if (!err && !mg_json) mg_config_write(shown, MG_SECTIONS, stdout);
     mg_arena_release(&arena);
     return err;

@@ -12,15 +12,15 @@
 
 #define ARENA_MAX ((size_t)64 << 30) // address space
 
-static void report(const char *source, const char *out, const char *id, const mg_logged *l) {
+static mg_err report(const char *source, const char *out, const char *id, const mg_logged *l) {
     const long long rows = l->rows, episodes = mg_logged_episodes(l);
     if (mg_json)
-        mg_json_print(json_pack("{s:s, s:s, s:s*, s:s?, s:I, s:I, s:I, s:I}", "source", source, "out", out, "id", id,
-                                "world", l->world, "rows", (json_int_t)rows, "episodes", (json_int_t)episodes, "obs",
-                                (json_int_t)l->obs, "act", (json_int_t)l->act));
-    else
-        printf("%lld rows of %lld episodes (observations of %lld numbers, actions of %lld) in %s%s%s\n", rows, episodes,
-               (long long)l->obs, (long long)l->act, out, id ? " as " : "", id ? id : "");
+        return mg_json_print(json_pack("{s:s, s:s, s:s*, s:s?, s:I, s:I, s:I, s:I}", "source", source, "out", out,
+                                       "id", id, "world", l->world, "rows", (json_int_t)rows, "episodes",
+                                       (json_int_t)episodes, "obs", (json_int_t)l->obs, "act", (json_int_t)l->act));
+    printf("%lld rows of %lld episodes (observations of %lld numbers, actions of %lld) in %s%s%s\n", rows, episodes,
+           (long long)l->obs, (long long)l->act, out, id ? " as " : "", id ? id : "");
+    return MG_OK;
 }
 
 // The world's class in a version that has vectors of these sizes, or in the newest; NULL: no such world of vectors.
@@ -66,7 +66,7 @@ mg_err mg_vectors_import(const char *source, const char *out, const char *world)
     if (!err) err = mg_parent_make(out);
     if (!err) err = mg_d4rl_write(out, &l);
     if (!err && l.left) mg_log(MG_LOG_WARN, "%s: left behind, for which rows have no place: %s", source, l.left);
-    if (!err) report(source, out, NULL, &l);
+    if (!err) err = report(source, out, NULL, &l);
     mg_arena_release(&arena);
     return err;
 }
@@ -91,7 +91,7 @@ mg_err mg_vectors_export(const char *source, const char *folder, const char *id)
     if (!err && !id) id = id_of(source, &arena);
     if (!err) err = mg_minari_write(folder, id, &l, &arena);
     if (err == MG_UNSUPPORTED || err == MG_MISMATCH) err = mg_fail(err, "%s: %s", source, mg_err_detail());
-    if (!err) report(source, folder, id, &l);
+    if (!err) err = report(source, folder, id, &l);
     mg_arena_release(&arena);
     return err;
 }

@@ -27,7 +27,8 @@ typedef struct mg_space {
     double        low, high; // vector: range of each number
 } mg_space;
 
-// An observation or an action of a space's kind; borrowed memory.
+// An observation or an action of a space's kind; borrowed memory. A vector has its space's numbers: policies are
+// checked when they are loaded (algos/spaces.h), observations of processes when they are read (transport/wire.h).
 typedef struct mg_value {
     mg_space_kind kind;
     const float  *vector; // [space.n]

@@ -44,20 +44,18 @@ static void squash(const mg_mlp_shape *s, const float *y, int64_t i, mg_rng *dra
     if (out->logp) out->logp[i] = logp;
 }
 
-// By the distribution function, from the first choice to the last.
+// The first of the likeliest; or by the distribution function, from the first choice to the last, which has the rest.
 static int32_t choose(const float *z, int64_t n, mg_rng *draws) {
-    int32_t best = 0;
-    double  sum = 0, below = 0;
-    for (int32_t k = 1; k < n; k++)
-        if (z[k] > z[best]) best = k;
+    int32_t best = 0, k = 0;
+    double  sum = 0;
+    for (int32_t j = 1; j < n; j++)
+        if (z[j] > z[best]) best = j;
     if (!draws) return best;
-    for (int64_t k = 0; k < n; k++) sum += exp((double)z[k] - (double)z[best]);
-    const double u = mg_rng_uniform(draws) * sum;
-    for (int32_t k = 0; k < n; k++) {
-        below += exp((double)z[k] - (double)z[best]);
-        if (u < below) return k;
-    }
-    return best; // rounding
+    for (int64_t j = 0; j < n; j++) sum += exp((double)z[j] - (double)z[best]);
+    const double u     = mg_rng_uniform(draws) * sum;
+    double       below = exp((double)z[0] - (double)z[best]);
+    while (k < n - 1 && u >= below) below += exp((double)z[++k] - (double)z[best]);
+    return k;
 }
 
 // Log-probabilities are those that a learner's tape computes again: the same operation, on the same numbers.

@@ -167,7 +167,32 @@ static void test_choices_fall_by_their_probabilities(void **state) {
     assert_int_equal(choice[0], 0);
     act(m, (float[]){-30, 0}, 1, NULL, (mg_acts){.choice = choice});
     assert_int_equal(choice[0], 2);
+    mg_f32(m->nets[0].b)[1] = mg_f32(m->nets[0].b)[2] = 9; // of several likeliest the first
+    mg_model_touch(m);
+    act(m, nothing, 1, NULL, (mg_acts){.choice = choice});
+    assert_int_equal(choice[0], 1);
     assert_int_equal(mg_act_numbers(&m->config.mlp), 0);
+    mg_model_free(m);
+}
+
+// Streams whose first number is known: a choice is the first whose distribution function is above it.
+static void test_a_draw_ends_where_the_distribution_function_passes_it(void **state) {
+    (void)state;
+    enum { N = 512 };
+    const double f[3] = {0.5, 0.7, 1};
+    mg_model    *m = policy(MG_HEAD_CATEGORICAL, 3, (float[]){(float)log(5), (float)log(2), (float)log(3)}, 1);
+    mg_rng      *draws = streams(N), *again = streams(N);
+    int64_t      choice[N], seen[3] = {0};
+    act(m, nothing, N, draws, (mg_acts){.choice = choice});
+    for (int i = 0; i < N; i++) {
+        const double u = mg_rng_uniform(&again[i]);
+        int64_t      k = 0;
+        while (f[k] <= u) k++;
+        assert_true(fabs(u - f[0]) > 1e-6 && fabs(u - f[1]) > 1e-6); // not so near that rounding decides
+        assert_int_equal(choice[i], k);
+        seen[k]++;
+    }
+    assert_true(seen[0] > 200 && seen[1] > 50 && seen[2] > 100);
     mg_model_free(m);
 }
 
@@ -218,6 +243,7 @@ int main(void) {
         cmocka_unit_test(test_a_tanh_gaussian_policy_has_the_density_of_its_draws),
         cmocka_unit_test(test_the_correction_of_tanh_is_stable),
         cmocka_unit_test(test_choices_fall_by_their_probabilities),
+        cmocka_unit_test(test_a_draw_ends_where_the_distribution_function_passes_it),
         cmocka_unit_test(test_a_row_has_the_same_bits_in_any_batch),
         cmocka_unit_test(test_numbers_that_are_none_are_refused),
     };

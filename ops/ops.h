@@ -14,8 +14,9 @@
 // O5  One thread at a time calls operations: matmul.c and few.c keep tables for the whole process.
 //     But where all its products share nothing (mg_linear_shares_nothing), a forward pass of a few
 //     rows may run in many threads at once, each on a tape of its own without a team.
-// O6  The fast path calls the C library for sqrtf, logf, tanhf, cos and sin, one number at a time, and
-//     for no exponential but mg_squash's: that of fast.h has the same bits in every lane, vector or tail.
+// O6  The fast path calls the C library for sqrtf, logf, tanhf, cos and sin, one number at a time, mg_squash
+//     for expf and log1pf as well; every other exponential is fast.h's, with the same bits in every lane,
+//     vector or tail.
 // O7  A kind of product makes all that it will ever need when it is first seen; batches of other
 //     lengths make nothing.
 #ifndef MG_OPS_OPS_H

@@ -26,6 +26,7 @@ static mg_err read_optional(const mg_hdf5 *h, mg_arena *arena, mg_logged *l) {
     if (!err && mg_hdf5_has(h, "infos/action_log_probs"))
         err = mg_hdf5_array(h, "infos/action_log_probs", MG_HDF5_NUMBERS, l->rows, AS, arena, &n, &one, &l->logp);
     if (!err) l->world = mg_hdf5_text(h, WORLD, arena);
+    if (!err && l->world && !mg_logged_name(l->world)) l->world = NULL; // see() names it
     if (!err && l->world) l->world_key = WORLD;
     return err;
 }
@@ -38,20 +39,22 @@ static mg_err read_optional(const mg_hdf5 *h, mg_arena *arena, mg_logged *l) {
 typedef struct rest {
     const mg_hdf5  *h;
     mg_arena       *arena;
+    bool            has_world;
     mg_logged_word *words; // [WORDS_MAX + 1]
     int             n_words, n_left;
     char            left[NAMES_MAX];
 } rest;
 
 static void see(void *context, const char *key) {
-    static const char *const read[] = {"observations",      "actions",    "rewards",    "terminals", "timeouts",
-                                       "next_observations", "infos/qpos", "infos/qvel", "infos/action_log_probs",
-                                       WORLD};
+    static const char *const read[] = {"observations", "actions", "rewards", "terminals", "timeouts",
+                                       "next_observations", "infos/qpos", "infos/qvel", "infos/action_log_probs"};
     const char *const metadata = "metadata/";
     rest *r = context;
     for (size_t i = 0; i < sizeof read / sizeof *read; i++)
         if (strcmp(read[i], key) == 0) return;
-    const bool  may  = strncmp(key, metadata, strlen(metadata)) == 0 && r->n_words < WORDS_MAX;
+    const bool world = strcmp(key, WORLD) == 0;
+    if (world && r->has_world) return;
+    const bool  may  = !world && strncmp(key, metadata, strlen(metadata)) == 0 && r->n_words < WORDS_MAX;
     const char *text = may ? mg_hdf5_text(r->h, key, r->arena) : NULL;
     if (text) {
         r->words[r->n_words++] = (mg_logged_word){mg_arena_strdup(r->arena, key + strlen(metadata)), text};
@@ -69,7 +72,7 @@ static void read_rest(const mg_hdf5 *h, mg_arena *arena, mg_logged *l) {
     const size_t room = sizeof(mg_logged_word) * (WORDS_MAX + 1) + 2 * NAMES_MAX;
     l->left = "all else, for want of room";
     if (room > arena->size_max - arena->used) return;
-    rest r = {.h = h, .arena = arena, .words = MG_NEW(arena, mg_logged_word, WORDS_MAX + 1)};
+    rest r = {.h = h, .arena = arena, .has_world = l->world, .words = MG_NEW(arena, mg_logged_word, WORDS_MAX + 1)};
     mg_hdf5_each(h, see, &r);
     l->words = r.n_words > 0 ? r.words : NULL;
     l->left  = r.n_left > 0 ? mg_path(arena, "%d: %s", r.n_left, r.left) : NULL;

@@ -24,8 +24,6 @@ bool mg_normalised_score(const char *world, double value, double *score) {
 
 // ---- Episodes
 
-static bool ends(const mg_logged *l, int64_t i) { return l->terminal[i] || l->timeout[i] || i == l->rows - 1; }
-
 static int by_value(const void *x, const void *y) {
     const double a = *(const double *)x, b = *(const double *)y;
     return (a > b) - (a < b);
@@ -59,7 +57,7 @@ static void episodes(const mg_logged *l, mg_arena *arena, mg_data_card *c) {
         c->terminals += l->terminal[i];
         c->timeouts += l->timeout[i];
         c->transitions += !l->timeout[i] && i < l->rows - 1;
-        k += ends(l, i);
+        k += mg_logged_ends(l, i);
     }
     c->finished     = c->episodes - !(l->terminal[l->rows - 1] || l->timeout[l->rows - 1]);
     const int64_t n = c->finished > 0 ? c->finished : 1; // an unfinished one is the last
@@ -86,7 +84,7 @@ static double sample_size(const mg_logged *l, mg_arena *arena) {
     const size_t mark = mg_arena_mark(arena);
     int64_t     *left = mg_arena_alloc_raw(arena, sizeof *left * (size_t)l->rows); // rows to its episode's end
     double       mean = 0, sum = 0;
-    for (int64_t i = l->rows - 1; i >= 0; i--) left[i] = ends(l, i) ? 1 : left[i + 1] + 1;
+    for (int64_t i = l->rows - 1; i >= 0; i--) left[i] = mg_logged_ends(l, i) ? 1 : left[i + 1] + 1;
     for (int64_t i = 0; i < l->rows; i++) mean += (double)l->reward[i] / (double)l->rows;
     const double all  = autocovariance(l->reward, left, l->rows, mean, 0);
     bool         same = true;

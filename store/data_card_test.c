@@ -107,6 +107,14 @@ static void test_independent_rows_count_all(void **state) {
     assert_true(isnan(card_of(&l, NULL).sample_size));
 }
 
+// Rewards that turn about say more than independent ones would; a set is never worth more than its rows.
+static void test_rows_that_turn_about_count_once_each(void **state) {
+    (void)state;
+    mg_logged l = rows_of(1000, 1, 1);
+    for (int i = 0; i < 1000; i++) l.reward[i] = i % 2 ? 3 : -1, l.timeout[i] = i % 50 == 49;
+    assert_true(card_of(&l, NULL).sample_size == 1000);
+}
+
 // x_t = .9 x_{t-1} + e_t has tau = (1 + .9) / (1 - .9) = 19.
 static void test_an_autoregression_counts_for_its_correlation_time(void **state) {
     (void)state;
@@ -128,6 +136,13 @@ static void test_cells_are_distinct_pairs(void **state) {
     assert_int_equal(card_of(&l, NULL).cells, 2);
     for (int i = 0; i < 1000; i++) l.action[2 * i + 1] = i % 3 ? 1 : -1;
     assert_int_equal(card_of(&l, NULL).cells, 4);
+    // Large numbers are told apart by their ratio, small ones by their difference.
+    mg_logged large = rows_of(1000, 1, 1);
+    for (int i = 0; i < 1000; i++)
+        large.observation[i] = 1e6f + (float)(i % 2), large.action[i] = -1e6f - (float)(i % 3);
+    assert_int_equal(card_of(&large, NULL).cells, 1);
+    for (int i = 0; i < 1000; i++) large.observation[i] = i % 2 ? 1e6f : 2e6f;
+    assert_int_equal(card_of(&large, NULL).cells, 2);
     mg_rng rng = mg_rng_stream(6, MG_PURPOSE_TEST, 0);
     for (int i = 0; i < 3000; i++) l.observation[i] = (float)mg_rng_normal(&rng);
     const int64_t wide = card_of(&l, NULL).cells;
@@ -200,6 +215,7 @@ int main(void) {
         cmocka_unit_test(test_scores_are_d4rls),
         cmocka_unit_test(test_rows_that_repeat_count_once),
         cmocka_unit_test(test_independent_rows_count_all),
+        cmocka_unit_test(test_rows_that_turn_about_count_once_each),
         cmocka_unit_test(test_an_autoregression_counts_for_its_correlation_time),
         cmocka_unit_test(test_cells_are_distinct_pairs),
         cmocka_unit_test(test_large_sets_are_looked_at_in_part),

@@ -73,11 +73,6 @@ bool mg_hdf5_has(const mg_hdf5 *h, const char *key) {
     }
 }
 
-int64_t mg_hdf5_names(const mg_hdf5 *h) {
-    H5G_info_t info = {0};
-    return H5Gget_info(h->file, &info) < 0 ? 0 : (int64_t)info.nlinks;
-}
-
 // ---- What an array is
 
 static const char *class_name(H5T_class_t c) {
@@ -149,11 +144,25 @@ static mg_err check_numbers(const mg_hdf5 *h, const char *key, const float *x, i
     return MG_OK;
 }
 
+// The number of a row as it is in the file.
+static long long number_at(const mg_hdf5 *h, const char *key, int64_t row) {
+    const hsize_t start[2] = {(hsize_t)row, 0}, one[2] = {1, 1};
+    const hid_t   set = H5Dopen2(h->file, key, H5P_DEFAULT), space = H5Dget_space(set);
+    const hid_t   memory = H5Screate_simple(1, one, NULL);
+    long long     x      = 0;
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, one, NULL);
+    H5Dread(set, H5T_NATIVE_LLONG, memory, space, H5P_DEFAULT, &x);
+    H5Sclose(memory);
+    H5Sclose(space);
+    H5Dclose(set);
+    return x;
+}
+
 static mg_err check_flags(const mg_hdf5 *h, const char *key, const uint8_t *x, int64_t from, int64_t rows) {
     for (int64_t k = 0; k < rows; k++)
         if (x[k] > 1)
-            return mg_fail(MG_CORRUPT, "%s: %s: row %lld: found %d, wanted 0 or 1", h->path, key,
-                           (long long)(from + k), (int8_t)x[k]);
+            return mg_fail(MG_CORRUPT, "%s: %s: row %lld: found %lld, wanted 0 or 1", h->path, key,
+                           (long long)(from + k), number_at(h, key, from + k));
     return MG_OK;
 }
 
@@ -247,4 +256,16 @@ static herr_t visit_one(hid_t file, const char *key, const H5O_info_t *info, voi
 void mg_hdf5_each(const mg_hdf5 *h, mg_hdf5_see *see, void *context) {
     visit v = {see, context};
     H5Ovisit(h->file, H5_INDEX_NAME, H5_ITER_INC, visit_one, &v);
+}
+
+static herr_t visit_link(hid_t root, const char *name, const H5L_info_t *info, void *context) {
+    const visit *v = context;
+    (void)root, (void)info;
+    v->see(v->context, name);
+    return 0;
+}
+
+void mg_hdf5_root(const mg_hdf5 *h, mg_hdf5_see *see, void *context) {
+    visit v = {see, context};
+    H5Literate(h->file, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_link, &v);
 }

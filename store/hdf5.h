@@ -1,4 +1,4 @@
-// hdf5.h - arrays in HDF5 files, for the store's own data sets (d4rl.h, minari.h).
+// hdf5.h - arrays in HDF5 files, for the store's own data sets (logged.h).
 //
 // A key is a path from the file's root, such as "infos/qpos". Sentences of errors name file, key and,
 // where it is about one, the row, from 0. What the library says goes into the sentence, its innermost
@@ -32,8 +32,7 @@ typedef enum mg_hdf5_kind {
 mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) MG_MUST_USE;
 void   mg_hdf5_close(mg_hdf5 *h); // a file that is being made is thrown away; zeroed: no effect
 
-bool    mg_hdf5_has(const mg_hdf5 *h, const char *key);
-int64_t mg_hdf5_names(const mg_hdf5 *h); // how many things lie at the file's root
+bool mg_hdf5_has(const mg_hdf5 *h, const char *key);
 
 // What an array's first dimension is, and its second (1 where it has none). Errors: MG_CORRUPT (not there,
 // no array, another rank or type), MG_LIMIT.
@@ -51,12 +50,14 @@ mg_err mg_hdf5_array(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64
 #define MG_HDF5_TEXT_MAX 65536
 const char *mg_hdf5_text(const mg_hdf5 *h, const char *key, mg_arena *arena);
 
-// Tells `see` the key of everything in the file that is no group and no link to elsewhere, in the order of keys.
+// Tells `see` the key of everything in the file that is no group and no link to elsewhere, in the order of keys; or of
+// everything that lies at the file's root.
 typedef void mg_hdf5_see(void *context, const char *key);
 void mg_hdf5_each(const mg_hdf5 *h, mg_hdf5_see *see, void *context);
+void mg_hdf5_root(const mg_hdf5 *h, mg_hdf5_see *see, void *context);
 
-// Begins a file that mg_hdf5_finish puts in its place; until then it lies beside it. Errors: MG_BUSY
-// (there is something already: nothing is overwritten), MG_IO.
+// Begins a file that mg_hdf5_finish puts in its place; until then it lies beside it, as PATH.tmp. Errors: MG_BUSY
+// (one of the two is there already: nothing is overwritten), MG_IO.
 mg_err mg_hdf5_create(mg_hdf5 *h, const char *path) MG_MUST_USE;
 mg_err mg_hdf5_finish(mg_hdf5 *h) MG_MUST_USE; // ends h
 // Groups on the way are made. One of width 0 has rank 1. Error: MG_IO.

@@ -27,10 +27,11 @@ mg_err mg_hdf5_create(mg_hdf5 *h, const char *path) {
     char *temporary = malloc(strlen(path) + sizeof SUFFIX);
     if (!temporary) return mg_fail(MG_NOMEM, "create %s", path);
     sprintf(temporary, "%s" SUFFIX, path);
-    const bool there = mg_file_exists(temporary); // somebody else's, still at work
-    const int  fd    = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0666); // the system's reason is shorter
+    const int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); // the system's reason is shorter
     if (fd < 0) {
-        mg_err err = mg_fail(MG_IO, "create %s: %s", temporary, strerror(errno));
+        mg_err err = errno == EEXIST ? mg_fail(MG_BUSY, "%s is there already: remove it, unless another process is "
+                                                        "writing it", temporary)
+                                     : mg_fail(MG_IO, "create %s: %s", temporary, strerror(errno));
         free(temporary);
         return err;
     }
@@ -42,7 +43,7 @@ mg_err mg_hdf5_create(mg_hdf5 *h, const char *path) {
     H5Pclose(how);
     if (file < 0) {
         mg_err err = mg_fail(MG_IO, "create %s: %s", temporary, words);
-        if (!there) unlink(temporary);
+        unlink(temporary);
         free(temporary);
         return err;
     }

@@ -1,10 +1,29 @@
 // logged.c - which of the layouts a file has.
 #include "store/logged.h"
 
+#include <jansson.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "core/file.h"
 #include "store/hdf5.h"
+
+bool mg_logged_name(const char *name) {
+    const size_t n = strlen(name);
+    if (n == 0 || n > MG_LOGGED_NAME_MAX) return false;
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0)) return false; // U+0080 to U+009F are controls, too
+    json_t    *text = json_string(name); // only of UTF-8
+    const bool good = text != NULL;
+    json_decref(text);
+    return good;
+}
+
+const char *mg_logged_says(const mg_logged *l, const char *key) {
+    for (const mg_logged_word *w = l->words; w && w->key; w++)
+        if (strcmp(w->key, key) == 0) return w->text;
+    return NULL;
+}
 
 // The file in a folder of Minari's: the data set's own, or its data/.
 static mg_err main_file(const char *folder, mg_arena *arena, const char **file) {

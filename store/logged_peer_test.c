@@ -1,7 +1,7 @@
 // logged_peer_test.c - data sets that h5py and Minari wrote: every number of them.
 //
 // MG_PEER_DIR names what `tools/peer_hdf5.py write` made. Each set is written again under
-// MG_PEER_DIR/ours_hdf5, in both layouts, for `tools/peer_hdf5.py check`.
+// MG_PEER_DIR/ours_hdf5, in both layouts, for `tools/peer_hdf5.py check`; and a set of each world that Gymnasium has.
 #include <glob.h>
 #include <sys/stat.h>
 
@@ -63,7 +63,33 @@ static void test_every_set_of_the_peers(void **state) {
     globfree(&found);
 }
 
+// One row each, whose environment Minari is to make again.
+static void test_a_set_of_each_of_gymnasiums_worlds(void **state) {
+    fixture    *f      = *state;
+    const char *folder = getenv("MG_PEER_DIR");
+    static const struct { const char *world, *version; int64_t obs, act; } worlds[] = {
+        {"hopper", "v4", 11, 3}, {"hopper", "v5", 11, 3}, {"half-cheetah", "v4", 17, 6}, {"half-cheetah", "v5", 17, 6},
+        {"walker2d", "v4", 17, 6}, {"walker2d", "v5", 17, 6}, {"ant", "v4", 27, 8}, {"ant", "v5", 105, 8},
+        {"pendulum", "v5", 3, 1}}; // a pendulum has one version, whatever is said
+    if (!folder) fail_msg("MG_PEER_DIR is not set; wanted a folder from tools/peer_hdf5.py write");
+    for (size_t i = 0; i < sizeof worlds / sizeof *worlds; i++) {
+        float                zero[105] = {0};
+        uint8_t              over      = 1, cut = 0;
+        const mg_logged_word words[]   = {{MG_LOGGED_VERSION, worlds[i].version}, {0}};
+        const mg_logged      l = {.rows = 1, .obs = worlds[i].obs, .act = worlds[i].act, .observation = zero,
+                                  .action = zero, .reward = zero, .terminal = &over, .timeout = &cut, .next = zero,
+                                  .world = worlds[i].world, .words = words};
+        const char *name = mg_path(&f->arena, "%s-%s", worlds[i].world, worlds[i].version);
+        const char *set  = mg_path(&f->arena, "%s/ours_hdf5/minari/worlds/%s-v0", folder, name);
+        const char *id   = mg_path(&f->arena, "worlds/%s-v0", name);
+        if (mg_minari_write(set, id, &l, &f->arena)) fail_msg("%s", mg_err_detail());
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_every_set_of_the_peers, setup, teardown)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_set_of_the_peers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_set_of_each_of_gymnasiums_worlds, setup, teardown),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 // minari.c - Minari's layout, read: episodes put one after the other.
+#include <ctype.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -87,46 +88,72 @@ static mg_err read_episode(const mg_hdf5 *h, int64_t episode, mg_logged *l, int6
     return MG_OK;
 }
 
-// "Hopper-v5" is our hopper, "HalfCheetah-v4" our half-cheetah: words apart, and no version.
-static const char *world_of(const char *id, mg_arena *arena) {
-    const size_t n   = strlen(id);
-    char        *out = mg_arena_alloc(arena, 2 * n + 1), *to = out;
-    for (size_t i = 0; i < n && !(id[i] == '-' && id[i + 1] == 'v'); i++) {
-        const bool big = id[i] >= 'A' && id[i] <= 'Z';
-        if (big && i > 0 && id[i - 1] >= 'a' && id[i - 1] <= 'z') *to++ = '-';
-        *to++ = big ? (char)(id[i] - 'A' + 'a') : id[i];
+// "Hopper-v5" is our hopper, "mujoco/HalfCheetah-v4" our half-cheetah: words apart, no namespace; the version beside.
+static void world_of(const char *id, mg_arena *arena, mg_logged *l) {
+    const char *slash = strrchr(id, '/');
+    char        name[2 * MG_LOGGED_NAME_MAX + 1], *to = name;
+    if (slash) id = slash + 1;
+    if (!mg_logged_name(id)) return;
+    for (; *id && !(id[0] == '-' && id[1] == 'v'); id++) {
+        const bool big = *id >= 'A' && *id <= 'Z';
+        if (big && to > name && id[-1] >= 'a' && id[-1] <= 'z') *to++ = '-';
+        *to++ = big ? (char)(*id - 'A' + 'a') : *id;
     }
-    return *out ? out : NULL;
+    *to = 0;
+    if (!mg_logged_name(name)) return;
+    l->world     = mg_arena_strdup(arena, name);
+    l->world_key = "metadata.json: env_spec";
+    if (!*id) return;
+    mg_logged_word *words = MG_NEW(arena, mg_logged_word, 2);
+    words[0]              = (mg_logged_word){MG_LOGGED_VERSION, mg_arena_strdup(arena, id + 1)};
+    l->words              = words;
 }
 
 // What of the metadata has no place in rows: all but what describes the layout, and the world.
-static const char *names_left(json_t *root, bool infos, mg_arena *arena) {
+static const char *names_left(json_t *root, const char *left, mg_arena *arena) {
     static const char *const known[] = {"minari_version", "total_episodes", "total_steps", "data_format",
                                         "jpeg_encoding", "dataset_size", "observation_space", "action_space",
                                         "env_spec"};
-    const char *left = infos ? "episode_K/infos" : "", *key;
+    const char *key;
     json_t     *value;
     json_object_foreach(root, key, value) {
         bool is_known = json_is_null(value) || strlen(left) + strlen(key) > LEFT_MAX;
         for (size_t i = 0; i < sizeof known / sizeof *known; i++) is_known = is_known || strcmp(key, known[i]) == 0;
         if (!is_known) left = mg_path(arena, "%s%s%s", left, *left ? ", " : "", key);
     }
-    return *left ? left : NULL;
+    char *out = mg_arena_strdup(arena, left);
+    for (char *c = out; *c; c++) // a stranger's words, for a terminal
+        if (iscntrl((unsigned char)*c)) *c = ' ';
+    return *out ? out : NULL;
 }
 
 // The world's name from the metadata beside the file, where they tell it, text in text; and what they tell besides.
-static void read_metadata(const char *file, bool infos, mg_arena *arena, mg_logged *l) {
+static void read_metadata(const char *file, const char *left, mg_arena *arena, mg_logged *l) {
     const char *slash = strrchr(file, '/');
     const int   n     = slash ? (int)(slash - file) : 1;
     const char *path  = mg_path(arena, "%.*s/metadata.json", n, slash ? file : "."), *id;
     json_t     *root  = json_load_file(path, 0, NULL);
     const char *spec  = root ? json_string_value(json_object_get(root, "env_spec")) : NULL;
     json_t     *inner = spec ? json_loads(spec, 0, NULL) : NULL;
-    if (inner && (id = json_string_value(json_object_get(inner, "id")))) l->world = world_of(id, arena);
-    if (l->world) l->world_key = "metadata.json: env_spec";
-    l->left = names_left(root, infos, arena);
+    if (inner && (id = json_string_value(json_object_get(inner, "id")))) world_of(id, arena, l);
+    l->left = names_left(root, left, arena);
     json_decref(inner);
     json_decref(root);
+}
+
+// What lies at the file's root: episodes, and what is no part of the layout.
+typedef struct roots {
+    mg_arena   *arena;
+    int64_t     episodes;
+    const char *left;
+} roots;
+
+static void see_root(void *context, const char *key) {
+    roots *r = context;
+    if (strncmp(key, "episode_", 8) == 0)
+        r->episodes++;
+    else if (strlen(r->left) + strlen(key) <= LEFT_MAX)
+        r->left = mg_path(r->arena, "%s%s%s", r->left, *r->left ? ", " : "", key);
 }
 
 mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) {
@@ -137,23 +164,23 @@ mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) {
     mg_hdf5      h;
     mg_err       err = mg_hdf5_open(&h, file);
     if (err) return err;
-    const int64_t names = mg_hdf5_names(&h);
-    while (n < names && !err)
+    roots r = {.arena = arena, .left = mg_hdf5_has(&h, "episode_0/infos") ? "episode_K/infos" : ""};
+    mg_hdf5_root(&h, see_root, &r);
+    while (n < r.episodes && !err)
         if (mg_hdf5_has(&h, key_of(n, "", key)))
             err = measure(&h, n++, &l);
         else
             err = mg_fail(MG_CORRUPT, "%s: %s: is not there, wanted episode_0 to episode_%lld", file, key,
-                          (long long)names - 1);
+                          (long long)r.episodes - 1);
     if (!err && n == 0) err = mg_fail(MG_CORRUPT, "%s: episode_0: is not there", file);
     if (!err) err = reserve(&h, arena, &l);
     for (int64_t k = 0; k < n && !err; k++) err = read_episode(&h, k, &l, &at);
-    const bool infos = mg_hdf5_has(&h, "episode_0/infos");
     mg_hdf5_close(&h);
     if (err) {
         mg_arena_reset(arena, mark);
         return err;
     }
-    read_metadata(file, infos, arena, &l);
-    *out    = l;
+    read_metadata(file, r.left, arena, &l);
+    *out = l;
     return MG_OK;
 }

@@ -51,15 +51,40 @@ static const char *box(int64_t n, int bound, mg_arena *arena) {
     return out;
 }
 
+// What gymnasium.make needs to know, as a text of JSON in the keys of Gymnasium's EnvSpec; NULL where the set is of
+// no world of Gymnasium's, or does not say of which version.
+static const char *env_spec(const mg_logged *l, mg_arena *arena) {
+    static const struct { const char *world, *name, *module; } robots[] = {
+        {"hopper", "Hopper", "hopper"}, {"half-cheetah", "HalfCheetah", "half_cheetah"},
+        {"walker2d", "Walker2d", "walker2d"}, {"ant", "Ant", "ant"}};
+    static const char form[] = "{\"id\": \"%s-%s\", \"entry_point\": \"gymnasium.envs.%s:%sEnv\", "
+                               "\"reward_threshold\": null, \"nondeterministic\": false, "
+                               "\"max_episode_steps\": %d, \"order_enforce\": true, \"disable_env_checker\": false, "
+                               "\"kwargs\": {}, \"additional_wrappers\": [], \"vector_entry_point\": null}";
+    const char *version = mg_logged_says(l, MG_LOGGED_VERSION);
+    const char *plant   = mg_logged_says(l, MG_LOGGED_PLANT);
+    const char *as_published = mg_path(arena, MG_LOGGED_PLANT_WORDS, 1., 1., 1., 0LL);
+    if (!l->world || (plant && strcmp(plant, as_published) != 0)) return NULL;
+    if (strcmp(l->world, "pendulum") == 0)
+        return mg_path(arena, form, "Pendulum", "v1", "classic_control.pendulum", "Pendulum", 200);
+    if (!version || (strcmp(version, "v4") != 0 && strcmp(version, "v5") != 0)) return NULL;
+    for (size_t i = 0; i < sizeof robots / sizeof *robots; i++)
+        if (strcmp(l->world, robots[i].world) == 0)
+            return mg_path(arena, form, robots[i].name, version,
+                           mg_path(arena, "mujoco.%s_%s", robots[i].module, version), robots[i].name, 1000);
+    return NULL;
+}
+
 static mg_err write_metadata(const char *path, const char *id, const mg_logged *l, int64_t episodes,
                              mg_arena *arena) {
     int bound = 1;
     for (int64_t k = 0; k < l->rows * l->act; k++)
         if (l->action[k] < -1 || l->action[k] > 1) bound = 0;
-    json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:s?, s:s?}", "dataset_id", id, "minari_version",
+    json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:s?, s:s?, s:s*}", "dataset_id", id, "minari_version",
                              MINARI_VERSION, "total_episodes", (json_int_t)episodes, "total_steps",
                              (json_int_t)l->rows, "data_format", "hdf5", "jpeg_encoding", 0, "observation_space",
-                             box(l->obs, 0, arena), "action_space", box(l->act, bound, arena));
+                             box(l->obs, 0, arena), "action_space", box(l->act, bound, arena), "env_spec",
+                              env_spec(l, arena));
     char   *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     mg_err  err  = text ? mg_file_write(path, text, strlen(text)) : mg_fail(MG_NOMEM, "write %s", path);
     free(text);
@@ -94,14 +119,12 @@ static mg_err write_episode(const mg_hdf5 *h, const mg_logged *l, int64_t episod
     return err;
 }
 
-static bool ends(const mg_logged *l, int64_t i) { return l->terminal[i] || l->timeout[i] || i == l->rows - 1; }
-
 static mg_err write_episodes(const char *path, const mg_logged *l, mg_arena *arena) {
     mg_hdf5 h;
     int64_t from = 0, episode = 0;
     mg_err  err = mg_hdf5_create(&h, path);
     for (int64_t i = 0; i < l->rows && !err; i++) {
-        if (!ends(l, i)) continue;
+        if (!mg_logged_ends(l, i)) continue;
         err  = write_episode(&h, l, episode++, from, i + 1 - from, arena);
         from = i + 1;
     }
@@ -118,7 +141,7 @@ static mg_err check(const char *folder, const char *id, const mg_logged *l) {
         return mg_fail(MG_UNSUPPORTED, "next_observations: is not there, wanted it: Minari has an observation behind "
                                        "each episode's last step");
     for (int64_t i = 0; i < l->rows; i++)
-        for (int64_t k = 0; k < l->obs && !ends(l, i); k++)
+        for (int64_t k = 0; k < l->obs && !mg_logged_ends(l, i); k++)
             if (l->next[i * l->obs + k] != l->observation[(i + 1) * l->obs + k])
                 return mg_fail(MG_MISMATCH, "next_observations: row %lld: found %g at %lld, wanted %g, as the next "
                                             "row's observation has", (long long)i,
@@ -133,9 +156,10 @@ mg_err mg_minari_write(const char *folder, const char *id, const mg_logged *l, m
     const char  *file = mg_path(arena, "%s/main_data.hdf5", part), *notes = mg_path(arena, "%s/metadata.json", part);
     mg_err       err  = check(folder, id, l);
     if (!err && mg_file_exists(data)) err = mg_fail(MG_BUSY, "%s is there already", data);
+    if (!err && mg_file_exists(part))
+        err = mg_fail(MG_BUSY, "%s is there already: remove it, unless another process is writing it", part);
     if (!err) err = mg_folder_make(part);
     if (!err) {
-        unlink(file), unlink(notes); // of one that was killed
         err = write_episodes(file, l, arena);
         if (!err) err = write_metadata(notes, id, l, mg_logged_episodes(l), arena);
         if (!err) err = mg_folder_sync(part);

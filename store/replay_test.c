@@ -242,6 +242,23 @@ static void test_rewinding_needs_the_rows_and_the_head(void **state) {
     mg_replay_close(r);
 }
 
+// Until a slot is used a second time every row is there, and one may go back as far as one likes.
+static void test_rewinding_has_no_limit_before_the_ring_is_full(void **state) {
+    fixture   *f = *state;
+    mg_replay *r = open_at(f, &shape);
+    uint8_t    head[32];
+    add(r, 0, 140); // window and margin
+    chain_of(30, head);
+    assert_int_equal(mg_replay_rewind(r, 30, head), MG_OK);
+    assert_window(r, 0, 30, &f->arena);
+    add(r, 30, 140);
+    assert_head(r, 140);
+    assert_int_equal(mg_replay_rewind(r, 0, NULL), MG_OK);
+    add(r, 0, 142); // row 0 is gone, which the window before row 30 has
+    assert_int_equal(mg_replay_rewind(r, 30, head), MG_LIMIT);
+    mg_replay_close(r);
+}
+
 // Changes one byte of the file at `at`.
 static void change(const char *path, off_t at) {
     uint8_t   byte = 0;
@@ -289,6 +306,20 @@ static void test_another_file_is_refused(void **state) {
     refuse(f, &shape, MG_CORRUPT, "not the file of a replay buffer");
     assert_int_equal(truncate(f->path, 0), 0);
     refuse(f, &shape, MG_CORRUPT, "not the file of a replay buffer");
+}
+
+static void test_counts_of_rows_that_cannot_be_are_refused(void **state) {
+    fixture   *f = *state;
+    mg_replay *r = open_at(f, &shape);
+    add(r, 0, 50);
+    mg_replay_close(r);
+    change(f->path, 48); // rows, behind mark, order, version and shape: 50 ^ 1
+    refuse(f, &shape, MG_CORRUPT, "found 51 rows, wanted 0..50");
+    change(f->path, 48);
+    const int fd = open(f->path, O_RDWR);
+    assert_int_equal(pwrite(fd, (int64_t[]){-1}, 8, 48), 8);
+    close(fd);
+    refuse(f, &shape, MG_CORRUPT, "found -1 rows, wanted 0..50");
 }
 
 static void test_another_build_is_refused(void **state) {
@@ -379,8 +410,10 @@ int main(void) {
         TEST(test_killed_at_any_row_and_rewound_it_ends_as_one_never_killed),
         TEST(test_a_kill_in_the_middle_of_a_row_leaves_whole_rows),
         TEST(test_rewinding_needs_the_rows_and_the_head),
+        TEST(test_rewinding_has_no_limit_before_the_ring_is_full),
         TEST(test_a_changed_row_is_named),
         TEST(test_another_file_is_refused),
+        TEST(test_counts_of_rows_that_cannot_be_are_refused),
         TEST(test_another_build_is_refused),
         TEST(test_sizes_are_limited),
         TEST(test_no_room_is_an_error_that_leaves_nothing),

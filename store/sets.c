@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "store/logged.h"
+
 // Is there room for rows of so many numbers, two flags, and what is lost between arrays?
 static mg_err check_room(const mg_arena *arena, int64_t rows, int64_t numbers) {
     const size_t row = sizeof(float) * (size_t)numbers + 2, wanted = row * (size_t)rows + 1024;
@@ -83,8 +85,8 @@ static mg_err check(const mg_logged *a, const mg_logged *b) {
                        (long long)b->obs, (long long)b->act);
     if (a->world && b->world && strcmp(a->world, b->world) != 0)
         return mg_fail(MG_MISMATCH, "found sets of '%s' and of '%s', wanted two of one world", a->world, b->world);
-    mg_err err = check_word(a, b, MG_WORD_PLANT);
-    return err ? err : check_word(a, b, MG_WORD_VERSION);
+    mg_err err = check_word(a, b, MG_LOGGED_PLANT);
+    return err ? err : check_word(a, b, MG_LOGGED_VERSION);
 }
 
 mg_err mg_logged_join(const mg_logged *a, const mg_logged *b, int64_t rows_max, mg_arena *arena, mg_logged *out) {

@@ -2,7 +2,6 @@
 #include "store/transitions.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 mg_transitions mg_transitions_new(mg_arena *arena, int64_t n, int64_t obs, int64_t act) {
@@ -117,14 +116,10 @@ mg_err mg_logged_transitions(mg_logged *l, mg_arena *arena, mg_transitions *out)
     return MG_OK;
 }
 
-const char *mg_logged_says(const mg_logged *l, const char *key) {
-    for (const mg_logged_word *w = l->words; w && w->key; w++)
-        if (strcmp(w->key, key) == 0) return w->text;
-    return NULL;
-}
+bool mg_logged_ends(const mg_logged *l, int64_t i) { return l->terminal[i] || l->timeout[i] || i == l->rows - 1; }
 
 int64_t mg_logged_episodes(const mg_logged *l) {
     int64_t n = 0;
-    for (int64_t i = 0; i < l->rows; i++) n += l->terminal[i] || l->timeout[i] || i == l->rows - 1;
+    for (int64_t i = 0; i < l->rows; i++) n += mg_logged_ends(l, i);
     return n;
 }

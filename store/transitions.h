@@ -1,6 +1,6 @@
 // transitions.h - vectors that were logged, and the transitions that are learnt from.
 //
-// Logged rows are what a file of D4RL's layout holds (d4rl.h): the steps of all episodes one after the
+// Logged rows are what a file of D4RL's layout holds (logged.h): the steps of all episodes one after the
 // other. A transition is one step with the observation behind it. The step from logged rows to
 // transitions is D4RL's qlearning_dataset (Fu et al. 2020, "D4RL: datasets for deep data-driven
 // reinforcement learning", and its public code):
@@ -15,6 +15,7 @@
 // taken in place of row i+1, for the same rows: so the number of transitions is D4RL's either way.
 #ifndef MG_STORE_TRANSITIONS_H
 #define MG_STORE_TRANSITIONS_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/arena.h"
@@ -68,19 +69,13 @@ typedef struct mg_logged_word {
     const char *key, *text;
 } mg_logged_word;
 
-// Keys of words that say which physics made the rows: what is shifted, and which definition of a robot.
-#define MG_WORD_PLANT   "plant"
-#define MG_WORD_VERSION "environment_version"
-
-// What a set says of itself under that key; NULL: nothing.
-const char *mg_logged_says(const mg_logged *l, const char *key);
-
 // Transitions by the rule above. Uses l up: its arrays are closed up in place and become out's, so
 // that a large set is never held twice; only `next`, where l has none, is new, in the arena.
 // Errors, l unchanged: MG_EMPTY (no row is left), MG_LIMIT (more than the arena has room for); whose rows they are is
 // the caller's to put before the sentence.
 mg_err mg_logged_transitions(mg_logged *l, mg_arena *arena, mg_transitions *out) MG_MUST_USE;
 
-// How many episodes the rows hold: a terminal or timed-out row ends one, and so does the last row.
-int64_t mg_logged_episodes(const mg_logged *l);
+// Does row i end an episode? A terminal or timed-out row does, and so does the last of all.
+bool    mg_logged_ends(const mg_logged *l, int64_t i);
+int64_t mg_logged_episodes(const mg_logged *l); // how many the rows hold
 #endif

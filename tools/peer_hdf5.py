@@ -4,7 +4,7 @@
   peer_hdf5.py write DIR --seed S   sets of both layouts in DIR/hdf5, with what is in them beside each
   peer_hdf5.py check DIR            opens what the test wrote of them in DIR/ours_hdf5, compares
 
-Needs h5py, minari and what these need. NAME.expected: rows, obs, act as int64, then observations,
+Needs h5py, minari and what these need; mujoco to make the robots' environments, which are not made without it. NAME.expected: rows, obs, act as int64, then observations,
 actions, rewards, next observations (float32), terminals, timeouts (uint8), row by row: what a reader
 of the set is to have.
 """
@@ -124,6 +124,34 @@ def read_minari(name):
                      join(lambda x: x.terminations), join(lambda x: x.truncations)])
 
 
+def check_worlds(folder):
+    """Environments of sets of ours: what Gymnasium itself says of them, and made where MuJoCo is there."""
+    import gymnasium
+    import minari
+    try:
+        import mujoco  # noqa: F401
+        makes = True
+    except ImportError:
+        makes = False
+    os.chdir(folder)  # MuJoCo writes its warnings to where it is started
+    wrong, made, names = [], 0, sorted(p.name for p in (folder / "worlds").iterdir())
+    for name in names:
+        s = minari.load_dataset(f"worlds/{name}")
+        known = gymnasium.spec(s.env_spec.id)
+        if any(getattr(s.env_spec, k) != getattr(known, k) for k in ("entry_point", "max_episode_steps", "kwargs")):
+            wrong.append(f"{name}: {s.env_spec} is not {known}")
+        if not makes and "mujoco" in s.env_spec.entry_point:
+            continue
+        env = s.recover_environment()
+        made += 1
+        if (env.observation_space.shape, env.action_space.shape) != (s.observation_space.shape, s.action_space.shape):
+            wrong.append(f"{name}: the environment has other spaces than the set")
+        env.close()
+    print(f"{len(names)} sets of Gymnasium's worlds, {made} environments recovered"
+          f"{'' if makes else ' (no mujoco here)'}")
+    return wrong if names else ["no set of a world of Gymnasium's"]
+
+
 def check(root):
     wrong, n = [], 0
     os.environ["MINARI_DATASETS_PATH"] = str(root / "ours_hdf5" / "minari")
@@ -134,6 +162,7 @@ def check(root):
             n += 1
             if found != expected:
                 wrong.append(f"{path.stem}: {reader} reads other numbers than went in")
+    wrong += check_worlds(root / "ours_hdf5" / "minari")
     print(f"{n} data sets of ours read by h5py and Minari, {len(wrong)} wrong")
     for line in wrong:
         print(line, file=sys.stderr)

@@ -92,7 +92,7 @@ typedef struct mg_environment_config {
 const char *mg_environment_key_worlds(const char *key);
 bool        mg_world_listed(const char *worlds, const char *world);
 
-// What is shifted, as data sets say it (MG_WORD_PLANT of store/transitions.h): "mass 1, friction 1, gravity 1, action
+// What is shifted, as data sets say it (MG_LOGGED_PLANT of store/logged.h): "mass 1, friction 1, gravity 1, action
 // delay 0". On the arena. And which definition of a robot it is; NULL: the world is no robot.
 const char *mg_environment_plant(const mg_environment_config *e, mg_arena *arena);
 const char *mg_environment_version(const mg_environment_config *e, const char *world);

@@ -33,8 +33,8 @@ static int64_t scale_actions(const mg_transitions *t, double high) {
 
 // Learning from one plant for another is what shifts are for; whoever reads the run must know of it.
 static void compare_plants(mg_job *job, const mg_logged *l, const mg_environment_config *e, const char *path) {
-    const char *const words[][2] = {{MG_WORD_PLANT, mg_environment_plant(e, job->run)},
-                                    {MG_WORD_VERSION, mg_environment_version(e, job->world->name)}};
+    const char *const words[][2] = {{MG_LOGGED_PLANT, mg_environment_plant(e, job->run)},
+                                    {MG_LOGGED_VERSION, mg_environment_version(e, job->world->name)}};
     const char *differ = "";
     for (int i = 0; i < 2; i++) {
         const char *found = mg_logged_says(l, words[i][0]), *own = words[i][1];

@@ -5,6 +5,7 @@
 
 #include "algos/spaces.h"
 #include "core/file.h"
+#include "store/logged.h"
 
 // ---- Keys of texts
 
@@ -91,8 +92,8 @@ bool mg_world_listed(const char *worlds, const char *world) {
 }
 
 const char *mg_environment_plant(const mg_environment_config *e, mg_arena *arena) {
-    return mg_path(arena, "mass %.9g, friction %.9g, gravity %.9g, action delay %lld", e->shift_mass, e->shift_friction,
-                   e->shift_gravity, (long long)e->action_delay);
+    return mg_path(arena, MG_LOGGED_PLANT_WORDS, e->shift_mass, e->shift_friction, e->shift_gravity,
+                   (long long)e->action_delay);
 }
 
 const char *mg_environment_version(const mg_environment_config *e, const char *world) {

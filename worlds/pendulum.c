@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/rng.h"
+#include "worlds/clip.h"
 
 // Names and values of Gymnasium's gymnasium/envs/classic_control/pendulum.py.
 static const double max_speed = 8, max_torque = 2, dt = 0.05, g = 10, m = 1, l = 1, pi = 3.14159265358979323846;
@@ -39,8 +40,6 @@ static mg_err reset(mg_env *e, uint64_t seed, const mg_reset_options *options, i
     return MG_OK;
 }
 
-static double clip(double x, double limit) { return x < -limit ? -limit : x > limit ? limit : x; }
-
 // Into [-pi, pi), by a remainder with the divisor's sign.
 static double angle_normalize(double x) {
     double r = fmod(x + pi, 2 * pi);
@@ -53,7 +52,8 @@ static double move(mg_pendulum_state *s, double u, const mg_shift *shift) {
     const double angle = angle_normalize(s->theta), speed = s->theta_dot;
     const double mass = m * shift->mass, gravity = g * shift->gravity;
     const double costs = angle * angle + 0.1 * (speed * speed) + 0.001 * (u * u);
-    s->theta_dot = clip(speed + (3 * gravity / (2 * l) * sin(s->theta) + 3.0 / (mass * (l * l)) * u) * dt, max_speed);
+    s->theta_dot =
+        mg_clip(speed + (3 * gravity / (2 * l) * sin(s->theta) + 3.0 / (mass * (l * l)) * u) * dt, max_speed);
     s->theta += s->theta_dot * dt;
     return costs;
 }
@@ -69,7 +69,7 @@ static mg_err step(mg_env *e, const mg_value *action, int64_t now_ns, mg_transit
         return mg_fail(MG_CONFIG, "pendulum: action[0]: found %g, wanted a finite number", action->vector[0]);
     s->torque = action->vector[0]; // also where no script chose it: equal states are equal bytes
     mg_shift_delay(s->queue, shift->action_delay, 1, action->vector, &acts);
-    const double costs = move(s, clip(acts, max_torque), shift);
+    const double costs = move(s, mg_clip(acts, max_torque), shift);
     s->steps++;
     *out = (mg_transition){.observation = observe(s),
                            .reward      = mg_reward_of(-costs),
@@ -105,7 +105,7 @@ static mg_err restore(mg_env *e, const void *bytes, size_t n, mg_value *observat
 
 static mg_err choose(const mg_env *e, double torque, mg_value *action) {
     mg_pendulum_state *s = e->state;
-    s->torque            = (float)clip(torque, max_torque);
+    s->torque            = (float)mg_clip(torque, max_torque);
     *action              = (mg_value){.kind = MG_SPACE_VECTOR, .vector = &s->torque};
     return MG_OK;
 }
@@ -120,7 +120,7 @@ static mg_err oracle(const mg_env *e, mg_rng *rng, mg_value *action) {
     const double lacks = top - (top * cos(angle) + speed * speed / 2);
     const double holds = -(10 * angle + 2.5 * speed);
     if (fabs(holds) < 4 && fabs(angle) < 0.6) return choose(e, holds, action);
-    return choose(e, copysign(max_torque, speed) * clip(lacks, 1), action);
+    return choose(e, copysign(max_torque, speed) * mg_clip(lacks, 1), action);
 }
 
 static mg_err random_torque(const mg_env *e, mg_rng *rng, mg_value *action) {

@@ -11,7 +11,7 @@
 //   action          each number in [-1, 1] drives its motor; beyond, the motor does no more but the cost
 //                   does, as in Gymnasium; beyond MG_ROBOT_ACTION_MAX it is refused
 //   blow-up         a number that is not finite, more than MG_ROBOT_SPEED_MAX, or a warning of MuJoCo,
-//                   which then has reset its state: MG_NUMERIC and fault "E.step", never a reward
+//                   which then has reset its state: MG_NUMERIC and fault "E.step", never a reward; and over
 //
 // Shifts: mass scales every body's mass and inertia; friction the sliding coefficient of every geom
 // (MuJoCo takes the larger one of a contact's two, so every contact's is scaled); gravity opt.gravity;
@@ -72,8 +72,8 @@ void mg_robot_sizes(const mg_robot_world *w, int64_t *nq, int64_t *nv);
 // Positions and speeds as they are, into room for at most MG_ROBOT_STATE_MAX each.
 void mg_robot_where(const mg_env *e, double *qpos, double *qvel);
 
-// Errors of the class: MG_CONFIG (another number of actions, one that is not finite or too large, a step
-// after the end, a prefix), MG_NUMERIC (blown up), MG_NOMEM, MG_CORRUPT (a snapshot of another size).
+// Errors of the class: MG_CONFIG (an action with a number that is not finite or too large, a step after
+// the end or a blow-up, a prefix), MG_NUMERIC (blown up), MG_NOMEM, MG_CORRUPT (a snapshot of another size).
 // Scripts: random, evenly in [-1, 1]; zero.
 
 // Begins an episode at these positions and speeds instead of a drawn start. Error: MG_CONFIG (n_qpos and

@@ -249,6 +249,83 @@ static void any_shift_gives_numbers_or_says_that_it_blew_up(void **state) {
     assert_true(blown <= 2);
 }
 
+// ---- standing and falling
+
+// A robot of changed files: without gravity, contacts and limits of joints it stays as it is placed.
+static void open_still(fixture *f, const char *name, int version, const char *file) {
+    char folder[] = "/tmp/mg-robots-XXXXXX", line[8192];
+    mg_env_close(&f->env);
+    mg_robot_close(&f->world);
+    assert_non_null(mkdtemp(folder));
+    snprintf(line, sizeof line,
+             "cd %s && mkdir assets && ln -s %s/libmujoco.so . && sed -e 's/limited=\"true\"/limited=\"false\"/' -e "
+             "'s/<option \\([^>]*\\)\\/>/<option \\1 gravity=\"0 0 0\"><flag contact=\"disable\"\\/><\\/option>/' "
+             "%s/assets/%s > assets/%s",
+             folder, mg_mujoco_folder(NULL), mg_mujoco_folder(NULL), file, file);
+    assert_int_equal(system(line), 0);
+    if (mg_robot_open(&f->world, name, version, NULL, folder)) fail_msg("%s", mg_err_detail());
+    snprintf(line, sizeof line, "rm -r %s", folder);
+    assert_int_equal(system(line), 0);
+    assert_int_equal(mg_env_open(&f->env, mg_robot_class(name, version), &f->world, &f->arena), MG_OK);
+}
+
+// Whether a robot at these positions, in which number k of positions or speeds is x, stands after a step.
+static bool stands_with(fixture *f, const double *at, bool speed, int k, double x) {
+    static const float nothing[MG_ROBOT_ACTION_N_MAX];
+    double             qpos[MG_ROBOT_STATE_MAX], qvel[MG_ROBOT_STATE_MAX] = {0};
+    int64_t            nq, nv;
+    mg_value           seen;
+    mg_transition      t;
+    mg_robot_sizes(&f->world, &nq, &nv);
+    memcpy(qpos, at, (size_t)nq * sizeof *qpos);
+    *(speed ? &qvel[k] : &qpos[k]) = x;
+    assert_int_equal(mg_robot_place(&f->env, qpos, nq, qvel, nv, &seen), MG_OK);
+    if (act(&f->env, nothing, &t)) fail_msg("%s", mg_err_detail());
+    return !t.terminated;
+}
+
+// Bounds of Gymnasium's healthy_state_range, healthy_z_range and healthy_angle_range; number 0 is x.
+static void a_hopper_stands_within_its_bounds(void **state) {
+    fixture     *f     = *state;
+    const double at[6] = {0, 5};
+    for (int version = 4; version <= 5; version++) {
+        open_still(f, "hopper", version, "hopper.xml");
+        for (int sign = -1; sign <= 1; sign += 2) {
+            for (int k = 3; k < 6; k++) {
+                assert_true(stands_with(f, at, false, k, sign * 99.5));
+                assert_false(stands_with(f, at, false, k, sign * 100.5));
+            }
+            for (int k = 0; k < 2; k++) {
+                assert_true(stands_with(f, at, true, k, sign * 99.5));
+                assert_false(stands_with(f, at, true, k, sign * 100.5));
+            }
+            assert_true(stands_with(f, at, false, 0, sign * 500.0));
+            assert_true(stands_with(f, at, false, 2, sign * 0.199));
+            assert_false(stands_with(f, at, false, 2, sign * 0.201));
+        }
+        assert_true(stands_with(f, at, false, 1, 0.701) && stands_with(f, at, false, 1, 500));
+        assert_false(stands_with(f, at, false, 1, 0.7));
+    }
+}
+
+static void a_walker_and_an_ant_stand_within_their_bounds(void **state) {
+    fixture     *f     = *state;
+    const double walker[9] = {0, 1.25}, ant[15] = {0, 0, 0.75, 1};
+    for (int version = 4; version <= 5; version++) {
+        open_still(f, "walker2d", version, version == 4 ? "walker2d.xml" : "walker2d_v5.xml");
+        assert_true(stands_with(f, walker, false, 1, 0.801) && stands_with(f, walker, false, 1, 1.999));
+        assert_false(stands_with(f, walker, false, 1, 0.8) || stands_with(f, walker, false, 1, 2.0));
+        for (int sign = -1; sign <= 1; sign += 2) {
+            assert_true(stands_with(f, walker, false, 2, sign * 0.999));
+            assert_false(stands_with(f, walker, false, 2, sign * 1.001));
+            assert_true(stands_with(f, walker, false, 4, sign * 150.0)); // it has no bound of its state
+        }
+        open_still(f, "ant", version, "ant.xml"); // its ends count as standing
+        assert_true(stands_with(f, ant, false, 2, 0.2) && stands_with(f, ant, false, 2, 1.0));
+        assert_false(stands_with(f, ant, false, 2, 0.1999) || stands_with(f, ant, false, 2, 1.0001));
+    }
+}
+
 // ---- what goes wrong
 
 static void a_blow_up_is_a_fault_and_no_reward(void **state) {
@@ -270,6 +347,8 @@ static void a_blow_up_is_a_fault_and_no_reward(void **state) {
             assert_int_equal(act(&f->env, nothing, &t), MG_NUMERIC);
             assert_string_equal(f->env.fault, "E.step");
             assert_non_null(strstr(mg_err_detail(), names[i]));
+            assert_string_equal(t.reward.reason, "untouched");
+            assert_int_equal(act(&f->env, nothing, &t), MG_CONFIG); // and it is over
             assert_string_equal(t.reward.reason, "untouched");
             begin(&f->env, 0);
             assert_null(f->env.fault);
@@ -297,13 +376,9 @@ static void wrong_use_is_an_error(void **state) {
     mg_transition          t;
     const mg_reset_options prefix = {.item = -1, .prefix = "x", .prefix_size = 1};
     float                  action[3] = {0};
-    mg_value               chosen = {.kind = MG_SPACE_VECTOR, .vector = action, .size = 4};
     open_robot(f, "hopper", 5, NULL);
     assert_int_equal(act(&f->env, action, &t), MG_CONFIG); // no reset yet
     begin(&f->env, 0);
-    assert_int_equal(f->env.class->step(&f->env, &chosen, 0, &t), MG_CONFIG);
-    assert_string_equal(mg_err_detail(), "hopper: action: found 4 numbers, wanted 3");
-    assert_int_equal(f->env.class->step(&f->env, &(mg_value){.kind = MG_SPACE_DISCRETE}, 0, &t), MG_CONFIG);
     action[2] = NAN;
     assert_int_equal(act(&f->env, action, &t), MG_CONFIG);
     assert_string_equal(mg_err_detail(), "hopper: action[2]: found nan, wanted a number in [-100, 100]");
@@ -436,6 +511,8 @@ int main(void) {
         TEST(friction_is_scaled),
         TEST(a_delayed_action_is_a_later_one),
         TEST(any_shift_gives_numbers_or_says_that_it_blew_up),
+        TEST(a_hopper_stands_within_its_bounds),
+        TEST(a_walker_and_an_ant_stand_within_their_bounds),
         TEST(a_blow_up_is_a_fault_and_no_reward),
         TEST(what_mujoco_gives_up_on_comes_back_as_an_error),
         TEST(wrong_use_is_an_error),
