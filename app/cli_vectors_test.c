@@ -193,7 +193,7 @@ static void the_last_lines_tell_how_it_ended(void **state) {
     assert_true(planned == 30 && made < planned);
     assert_has(said, " s; the guard ended the run\n");
     assert_has(said, "guard    2 rollbacks; verdict: ");
-    assert_has(said, mg_path(&cli_arena, "\nmetrics of update %lld, whose policy was then rolled back:\n", made));
+    assert_has(said, mg_path(&cli_arena, "\nmetrics of update %lld, whose policy is not that of the model:\n", made));
     assert_int_equal(sscanf(strstr(said, "model    "), "model    ruined/model, the policy behind update %lld",
                             &behind), 1);
     assert_true(mg_file_exists(mg_path(&cli_arena, "ruined/checkpoints/%06lld", made)));
