@@ -43,9 +43,10 @@ static const char *summary_of(const json_t *note, mg_arena *arena) {
     json_array_foreach(back, i, b)
         where = mg_path(arena, "%s%s behind update %.0f to what was behind update %.0f", where, i ? "," : "",
                         number(b, "update"), number(b, "good"));
-    const char *model = mg_path(arena, " The model is %s, whose look was the best.",
-                                number(note, "best") == number(note, "begun") ? "the policy that it started from"
-                                : mg_path(arena, "that of update %.0f", number(note, "best")));
+    const char *model = number(note, "best") == number(note, "begun")
+                            ? " The model is the policy that it started from: no look gained."
+                            : mg_path(arena, " The model is that behind update %.0f, whose look was the best.",
+                                      number(note, "best"));
     return mg_path(arena, "%s%s %zu rollback%s%s%s.%s%s Looking cost %.0f episodes, %.0f steps of the world%s.",
                    verdict_of(note, arena), start_of(note), i, i == 1 ? "" : "s", i ? ":" : "", where,
                    yes(note, "stopped") ? " The last one ended the run." : "",
