@@ -72,16 +72,15 @@ static mg_err open_world(collect *x) {
 // The hash of the policy's weights, in hexadecimal.
 static mg_err say_policy(collect *x) {
     uint8_t hash[SHA256_DIGEST_LENGTH];
-    char   *data, *hex = mg_arena_alloc(&x->arena, 2 * sizeof hash + 1);
+    char   *data;
     size_t  size;
     mg_err  err = mg_file_read(mg_path(&x->arena, "%s/model.safetensors", x->where.settings.run.model), MODEL_MAX,
                                &x->where.arena, &data, &size);
     if (err) return err;
     SHA256((const uint8_t *)data, size, hash);
-    for (size_t i = 0; i < sizeof hash; i++) sprintf(hex + 2 * i, "%02x", hash[i]);
     say(x, "algorithm", "SAC");
     say(x, "policy", x->model);
-    say(x, "policy_sha256", hex);
+    say(x, "policy_sha256", mg_hex(&x->arena, hash, sizeof hash));
     return MG_OK;
 }
 

@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "ops/ops.h"
 #include "store/hdf5.h"
+#include "train/settings.h"
 #include "worlds/robots.h"
 
 #define GIB          (1024.0 * 1024 * 1024)
@@ -153,7 +154,7 @@ static void robots(doctor *d) {
     if (err) {
         const bool other = err == MG_MISMATCH; // a version that this was not built with
         find(d, NOTE, "library", "MuJoCo", get,
-             "%s: hopper, half-cheetah, walker2d and ant will not run, all else will",
+             "%s: " MG_ROBOT_WORLDS " will not run, all else will",
              other ? mg_err_detail() : "not here");
         return;
     }

@@ -118,7 +118,7 @@ static mg_err open_model(mg_rollout_world *w, const mg_rollout_asked *a) {
     mg_settings acting  = w->settings;
     acting.algo         = mg_algo_find(mg_spaces_texts(c) ? "grpo" : "ppo");
     acting.run.data     = acting.run.preferences = acting.run.reward_model = "";
-    acting.sections[0].values = &acting.run;
+    acting.sections[MG_SECTION_RUN].values = &acting.run;
     w->job              = (mg_job){.run = &w->arena, .step = &w->step, .team = w->job.team, .world = c};
     mg_err err          = mg_job_open(&w->job, &acting, &w->tokenizer);
     if (!err) err = mg_model_load(&w->model, acting.run.model, false);

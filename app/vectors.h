@@ -3,9 +3,10 @@
 #define MG_APP_VECTORS_H
 #include "env/env.h"
 #include "store/transitions.h"
+#include "train/settings.h"
 
 // The worlds whose data a set of vectors may be.
-#define MG_VECTORS_WORLDS "pendulum, hopper, half-cheetah, walker2d, ant"
+#define MG_VECTORS_WORLDS "pendulum, " MG_ROBOT_WORLDS
 
 // Whose data the set is: what is asked for (NULL: nothing is) or else what the file says. *class is that world's, NULL
 // where neither says or the file names none of ours. `by` says who asks, such as "--world". Errors, naming source, key,

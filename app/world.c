@@ -3,6 +3,7 @@
 
 #include "app/app.h"
 #include "rewards/gold.h"
+#include "train/settings.h"
 #include "transport/process.h"
 #include "worlds/cartpole.h"
 #include "worlds/lock.h"
@@ -183,37 +184,17 @@ mg_err mg_app_world_over(const char *name, const mg_pair *train, int64_t n_train
 }
 
 // A key that does nothing here is a mistake about where the run acts.
-static mg_err refuse_idle_keys(const mg_settings *s) {
-    const mg_environment_config *e = &s->environment;
-    const bool  command = e->command[0] != 0;
-    const char *world   = command ? "" : s->run.world;
-    char        rate[32], load[32], mass[32], friction[32], gravity[32], delay[32];
-    if (command && strcmp(s->run.world, "synopsis"))
+static mg_err refuse_idle_keys(const mg_settings *s, mg_arena *arena) {
+    const mg_section *keys    = &s->sections[MG_SECTION_ENVIRONMENT];
+    const char       *command = s->environment.command, *world = command[0] ? "" : s->run.world;
+    if (command[0] && strcmp(s->run.world, "synopsis"))
         return mg_fail(MG_CONFIG, "world: found '%s' beside environment.command, wanted one of them: the process "
                                   "is the world", s->run.world);
-    snprintf(rate, sizeof rate, "%g", e->mutant_rate), snprintf(load, sizeof load, "%lld", (long long)e->load);
-    snprintf(mass, sizeof mass, "%.9g", e->shift_mass);
-    snprintf(friction, sizeof friction, "%.9g", e->shift_friction);
-    snprintf(gravity, sizeof gravity, "%.9g", e->shift_gravity);
-    snprintf(delay, sizeof delay, "%lld", (long long)e->action_delay);
-    const struct {
-        const char *key, *found, *idle;
-    } keys[] = {{"form", e->form, "words"},
-                {"reward", e->reward, "graded"},
-                {"mutant", e->mutant, "none"},
-                {"mutant_rate", rate, "1"},
-                {"mutant_when", e->mutant_when, "always"},
-                {"load", load, "0"},
-                {"version", e->version, "v5"},
-                {"shift_mass", mass, "1"},
-                {"shift_friction", friction, "1"},
-                {"shift_gravity", gravity, "1"},
-                {"action_delay", delay, "0"}};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *worlds = mg_environment_key_worlds(keys[i].key);
-        if (mg_world_listed(worlds, world) || strcmp(keys[i].found, keys[i].idle) == 0) continue;
-        return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is of %s, and does nothing in %s",
-                       keys[i].key, keys[i].found, keys[i].idle, worlds, command ? e->command : world);
+    for (const mg_field *f = keys->fields; f->name; f++) {
+        const char *worlds = mg_environment_key_worlds(f->name), *found, *idle;
+        if (!worlds || mg_world_listed(worlds, world) || mg_key_untouched(keys, f, arena, &found, &idle)) continue;
+        return mg_fail(MG_CONFIG, "environment.%s: found '%s', wanted %s: it is of %s, and does nothing in %s", f->name,
+                       found, idle, worlds, command[0] ? command : world);
     }
     return MG_OK;
 }
@@ -221,7 +202,7 @@ static mg_err refuse_idle_keys(const mg_settings *s) {
 mg_err mg_app_world_of(const mg_settings *s, const mg_pair *train, int64_t n_train, const mg_pair *rows,
                        int64_t n, mg_arena *arena, mg_world *out) {
     const material m = {&s->environment, train, rows, n_train, n};
-    mg_err         err = refuse_idle_keys(s);
+    mg_err         err = refuse_idle_keys(s, arena);
     if (err) return err;
     if (s->environment.command[0]) return process_make(s, arena, out);
     return make(s->run.world, &m, arena, out);

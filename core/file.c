@@ -120,3 +120,9 @@ char *mg_path(mg_arena *arena, const char *fmt, ...) {
     va_end(again);
     return out;
 }
+
+char *mg_hex(mg_arena *arena, const uint8_t *bytes, size_t n) {
+    char *out = mg_arena_alloc(arena, 2 * n + 1);
+    for (size_t i = 0; i < n; i++) sprintf(out + 2 * i, "%02x", bytes[i]);
+    return out;
+}

@@ -6,6 +6,7 @@
 #define MG_CORE_FILE_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/arena.h"
 #include "core/err.h"
@@ -30,4 +31,6 @@ mg_err mg_folder_sync(const char *path) MG_MUST_USE;
 
 // printf into the arena: for paths.
 char *mg_path(mg_arena *arena, const char *fmt, ...) MG_PRINTF(2, 3);
+// n bytes in hexadecimal, two small letters each, on the arena: for hashes.
+char *mg_hex(mg_arena *arena, const uint8_t *bytes, size_t n);
 #endif

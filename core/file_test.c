@@ -202,10 +202,18 @@ static void endless_paths_are_refused(void **state) {
     assert_non_null(strstr(mg_err_detail(), "make folder '/0000"));
 }
 
+static void bytes_become_letters(void **state) {
+    fixture      *f       = *state;
+    const uint8_t bytes[] = {0, 0x0f, 0xa0, 0xff};
+    assert_string_equal(mg_hex(&f->arena, bytes, sizeof bytes), "000fa0ff");
+    assert_string_equal(mg_hex(&f->arena, bytes, 0), "");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_fixture, close_fixture)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(bytes_become_letters),
         TEST(what_is_written_is_read),
         TEST(an_empty_file_is_a_file),
         TEST(writing_replaces_the_file_and_leaves_readers_the_old_one),

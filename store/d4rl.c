@@ -1,5 +1,4 @@
 // d4rl.c - D4RL's layout, read and written.
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,8 +63,7 @@ static void see(void *context, const char *key) {
     r->n_left++;
     if (used + strlen(key) + 2 >= sizeof r->left) return;
     snprintf(r->left + used, sizeof r->left - used, "%s%s", used ? ", " : "", key);
-    for (char *c = r->left + used; *c; c++) // a stranger's words, for a terminal
-        if (iscntrl((unsigned char)*c)) *c = ' ';
+    mg_logged_blank(r->left + used);
 }
 
 static void read_rest(const mg_hdf5 *h, mg_arena *arena, mg_logged *l) {

@@ -1,6 +1,7 @@
 // logged.c - which of the layouts a file has.
 #include "store/logged.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,11 @@ bool mg_logged_name(const char *name) {
     const bool good = text != NULL;
     json_decref(text);
     return good;
+}
+
+void mg_logged_blank(char *text) {
+    for (; *text; text++)
+        if (iscntrl((unsigned char)*text)) *text = ' ';
 }
 
 const char *mg_logged_says(const mg_logged *l, const char *key) {

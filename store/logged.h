@@ -31,6 +31,8 @@ const char *mg_logged_says(const mg_logged *l, const char *key); // the text of 
 // Can a stranger's name of a world be shown and told on? 1 to 64 bytes of UTF-8 without control characters.
 #define MG_LOGGED_NAME_MAX 64
 bool mg_logged_name(const char *name);
+// Other words of a stranger, for a terminal: control characters become blanks.
+void mg_logged_blank(char *text);
 
 // Reads a file of either layout, or a folder of Minari's. Belongs to the arena; a set is held once.
 // Errors: MG_IO, MG_CORRUPT, MG_LIMIT (more than the arena has room for). They name file, key and row.

@@ -1,5 +1,4 @@
 // minari.c - Minari's layout, read: episodes put one after the other.
-#include <ctype.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -122,8 +121,7 @@ static const char *names_left(json_t *root, const char *left, mg_arena *arena) {
         if (!is_known) left = mg_path(arena, "%s%s%s", left, *left ? ", " : "", key);
     }
     char *out = mg_arena_strdup(arena, left);
-    for (char *c = out; *c; c++) // a stranger's words, for a terminal
-        if (iscntrl((unsigned char)*c)) *c = ' ';
+    mg_logged_blank(out);
     return *out ? out : NULL;
 }
 

@@ -28,11 +28,10 @@ typedef struct mg_control { // all borrowed but the buffer
 } mg_control;
 
 // Opens the buffer of the run's folder, with the rows that the learner's bytes say; it reserves what the run can ever
-// use, and a run that never acts in the world has none. Errors: MG_IO, MG_CORRUPT,
-// MG_MISMATCH, MG_LIMIT.
+// use, and a run that never acts in the world has none. Errors: MG_IO, MG_CORRUPT, MG_MISMATCH, MG_LIMIT.
 mg_err mg_control_open(mg_control *c, const char *folder, mg_arena *arena) MG_MUST_USE;
-// Is the buffer that a run with checkpoints goes on with there? Of c algorithm, learner and the world's class are
-// needed. Error: MG_IO.
+// Is the buffer there that a run with checkpoints goes on with? c needs no more than the algorithm, the learner and the
+// world's class. Error: MG_IO.
 mg_err mg_control_check(const mg_control *c, const char *folder, mg_arena *arena) MG_MUST_USE;
 void   mg_control_close(mg_control *c);
 

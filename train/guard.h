@@ -23,15 +23,14 @@
 // That is two looks of ten pairs. Learning that leaves the finite is rolled back without any.
 //
 // The tolerance is `margin` of the span, which is what the starting policy is ahead of random actions (or of nothing,
-// where a world has no random policy). How deep a policy fell is measured in spans as well:
-// D is the most that the mean of a look's pairs fell short of the start's in the same pairs, over the span. The span is
-// measured by MG_GUARD_START episodes each of the start, J_0, and of random actions, and carries their error: D is a
-// description, and decides nothing. Where random actions do as well as the starting policy (span <= 0) there is no D,
-// and the tolerance is 0.
+// where a world has no random policy). How deep a policy fell is measured in spans as well: D is the most that the mean
+// of a look's pairs fell short of the start's in the same pairs, over the span. That is measured by MG_GUARD_START
+// episodes each of the start, J_0, and of random actions, and carries their error: D is a description, and decides
+// nothing. Where random actions do as well as the starting policy (span <= 0) there is no D, and the tolerance is 0.
 //
 // A good look without a fault whose pairs gained more than any before is the best so far; at first it is the start,
-// whose gain is 0.
-// With `keep_best` the run ends with that state. That it was the best of many is why its gain is told by fresh pairs.
+// whose gain is 0. With `keep_best` the run ends with that state. That it was the best of many is why its gain is told
+// by fresh pairs.
 #ifndef MG_TRAIN_GUARD_H
 #define MG_TRAIN_GUARD_H
 #include "core/config.h"
@@ -52,7 +51,7 @@ enum { MG_GUARD_ROLLBACKS_MAX = 100 };
     F(real, margin, 0.2, 0, 10, "how far below the starting policy is no collapse: a share of the span")             \
     F(real, step_factor, 0.5, 1e-6, 1, "a rollback multiplies step sizes by this")                                   \
     F(real, bound_factor, 0.5, 1e-6, 1, "and how far td3_c lets the policy move")                                   \
-    F(int, rollbacks, 3, 0, MG_GUARD_ROLLBACKS_MAX, "after so many the next ends the run, with the last good policy") \
+    F(int, rollbacks, 3, 0, MG_GUARD_ROLLBACKS_MAX, "after so many the next ends the run")                          \
     F(flag, keep_best, true, 0, 0,                                                                                   \
       "end with the policy whose look was best, the starting one included, not with the last")                        \
     F(int, verdict_episodes, 40, 2, 10000, "pairs of episodes that the run is judged by at its end")

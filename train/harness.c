@@ -20,9 +20,7 @@ mg_err mg_harness_pin(const mg_env_class *class, const void *world, mg_arena *ar
 }
 
 const char *mg_harness_identity(const mg_env_class *class, const mg_manifest *m, mg_arena *arena) {
-    char hex[65] = "";
-    for (int i = 0; m->name && i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", m->hash[i]);
-    return class ? mg_path(arena, "%s %s", class->name, hex) : "";
+    return class ? mg_path(arena, "%s %s", class->name, m->name ? mg_hex(arena, m->hash, sizeof m->hash) : "") : "";
 }
 
 static json_t *tests_json(const mg_gate *g) {

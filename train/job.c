@@ -72,12 +72,12 @@ static const mg_field *keys_of(const mg_algo *algo, mg_arena *arena) {
 static void bind_sections(mg_settings *s, mg_arena *arena) {
     mg_config_defaults(&(mg_section){"", mg_run_fields, &s->run}, 1, arena);
     s->algo_config = mg_arena_alloc(arena, s->algo->config_size);
-    s->sections[0] = (mg_section){"", keys_of(s->algo, arena), &s->run};
-    s->sections[1] = (mg_section){"network", network_fields, &s->network};
-    s->sections[2] = (mg_section){s->algo->name, s->algo->fields, s->algo_config};
-    s->sections[3] = (mg_section){"environment", environment_fields, &s->environment};
-    s->sections[4] = (mg_section){"gate", mg_gate_fields, &s->gate};
-    s->sections[5] = (mg_section){"guard", mg_guard_fields, &s->guard};
+    s->sections[MG_SECTION_RUN]         = (mg_section){"", keys_of(s->algo, arena), &s->run};
+    s->sections[MG_SECTION_NETWORK]     = (mg_section){"network", network_fields, &s->network};
+    s->sections[MG_SECTION_ALGO]        = (mg_section){s->algo->name, s->algo->fields, s->algo_config};
+    s->sections[MG_SECTION_ENVIRONMENT] = (mg_section){"environment", environment_fields, &s->environment};
+    s->sections[MG_SECTION_GATE]        = (mg_section){"gate", mg_gate_fields, &s->gate};
+    s->sections[MG_SECTION_GUARD]       = (mg_section){"guard", mg_guard_fields, &s->guard};
     mg_config_defaults(s->sections, MG_SECTIONS, arena);
 }
 
@@ -160,10 +160,10 @@ void mg_settings_help(const mg_algo *algo, FILE *out, mg_arena *arena) {
     mg_settings s = {.algo = algo ? algo : mg_algos[0]};
     bind_sections(&s, arena);
     if (algo) {
-        mg_config_help(&s.sections[2], 1, out);
+        mg_config_help(&s.sections[MG_SECTION_ALGO], 1, out);
         return;
     }
-    s.sections[2] = s.sections[5]; // an algorithm's own keys are its own help
+    s.sections[MG_SECTION_ALGO] = s.sections[MG_SECTION_GUARD]; // an algorithm's own keys are its own help
     mg_config_help(s.sections, MG_SECTIONS - 1, out);
 }
 
@@ -353,10 +353,11 @@ static mg_err check_vectors(const mg_job *job, const mg_settings *s) {
     if (!err && s->run.model[0]) err = mg_model_config_read(s->run.model, &c);
     if (!err && s->run.model[0]) err = mg_spaces_fit(&c, job->world, s->run.model);
     if (!err)
-        err = refuse_idle(&s->sections[0], mg_keys_of_texts(s->algo, ""), job->world, "worlds of texts", job->run);
-    if (!err)
-        err = refuse_idle(&s->sections[1], mg_keys_of_texts(s->algo, "network"), job->world, "language models",
+        err = refuse_idle(&s->sections[MG_SECTION_RUN], mg_keys_of_texts(s->algo, ""), job->world, "worlds of texts",
                           job->run);
+    if (!err)
+        err = refuse_idle(&s->sections[MG_SECTION_NETWORK], mg_keys_of_texts(s->algo, "network"), job->world,
+                          "language models", job->run);
     return err;
 }
 
@@ -370,8 +371,8 @@ static mg_err check_texts(mg_job *job, const mg_settings *s) {
     if (!err && fresh && !s->algo->starts_fresh)
         err = mg_fail(MG_CONFIG, "model: found nothing, wanted a model folder: only %s can start from nothing", names);
     if (!err)
-        err = refuse_idle(&s->sections[1], " width depth activation ", job->world ? job->world : &texts, "perceptrons",
-                          job->run);
+        err = refuse_idle(&s->sections[MG_SECTION_NETWORK], " width depth activation ",
+                          job->world ? job->world : &texts, "perceptrons", job->run);
     if (!err && fresh) err = check_network(&s->network);
     if (!err && fresh) err = mg_prompt_fit(&job->rule, s->run.response_max, s->network.context);
     return err;

@@ -88,18 +88,15 @@ typedef struct mg_environment_config {
     MG_CONFIG_STRUCT(MG_ENVIRONMENT_FIELDS)
 } mg_environment_config;
 
-// The worlds in which a key of `environment` does something, "support-desk, lock"; NULL: it is not of certain worlds.
-const char *mg_environment_key_worlds(const char *key);
-bool        mg_world_listed(const char *worlds, const char *world);
-
 // What is shifted, as data sets say it (MG_LOGGED_PLANT of store/logged.h): "mass 1, friction 1, gravity 1, action
 // delay 0". On the arena. And which definition of a robot it is; NULL: the world is no robot.
 const char *mg_environment_plant(const mg_environment_config *e, mg_arena *arena);
 const char *mg_environment_version(const mg_environment_config *e, const char *world);
 
-#define MG_SECTIONS 6
-
 // A resolved configuration: the sections "", "network", the algorithm's own, "environment", "gate", "guard".
+enum { MG_SECTION_RUN, MG_SECTION_NETWORK, MG_SECTION_ALGO, MG_SECTION_ENVIRONMENT, MG_SECTION_GATE, MG_SECTION_GUARD,
+       MG_SECTIONS };
+
 typedef struct mg_settings {
     mg_run_config         run;
     mg_network_config     network;

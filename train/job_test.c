@@ -72,7 +72,7 @@ static void test_defaults_file_and_overrides(void **state) {
     assert_string_equal(s.algo->name, "ppo");
     assert_string_equal(s.run.out, "runs/ppo-3");
     assert_int_equal(s.run.response_max, 9);
-    assert_string_equal(s.sections[2].name, "ppo");
+    assert_string_equal(s.sections[MG_SECTION_ALGO].name, "ppo");
 
     // What is said on the command line wins, and later there wins over earlier.
     ok(READ(&s, path, {"response_max", "5"}, {"seed", "4"}, {"seed", "8"}));

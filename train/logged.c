@@ -72,13 +72,12 @@ static const char *words_of(const mg_transitions *t, mg_arena *arena) {
         {t->reward, sizeof(float) * (size_t)t->n}, {t->next, sizeof(float) * (size_t)(t->n * t->obs)},
         {t->terminal, (size_t)t->n}};
     uint8_t    hash[SHA256_DIGEST_LENGTH];
-    char       hex[2 * SHA256_DIGEST_LENGTH + 1];
     SHA256_CTX c;
     SHA256_Init(&c);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) SHA256_Update(&c, parts[i].bytes, parts[i].size);
     SHA256_Final(hash, &c);
-    for (int i = 0; i < SHA256_DIGEST_LENGTH; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-    return mg_path(arena, "%lld transitions with sha256 %s", (long long)t->n, hex);
+    return mg_path(arena, "%lld transitions with sha256 %s", (long long)t->n,
+                   mg_hex(arena, hash, sizeof hash));
 }
 
 mg_err mg_job_logged_same(const mg_job *job, const char *path, mg_store *store) {

@@ -68,17 +68,15 @@ bool mg_key_untouched(const mg_section *section, const mg_field *f, mg_arena *ar
 
 // ---- What is shown
 
-#define ROBOTS "hopper, half-cheetah, walker2d, ant"
-
 const char *mg_environment_key_worlds(const char *key) {
     static const struct {
         const char *key, *worlds;
     } keys[] = {{"form", "support-desk"},          {"reward", "support-desk, lock"},
                 {"mutant", "support-desk"},        {"mutant_rate", "support-desk"},
                 {"mutant_when", "support-desk"},   {"load", "support-desk"},
-                {"version", ROBOTS},               {"shift_mass", "pendulum, " ROBOTS},
-                {"shift_friction", ROBOTS},        {"shift_gravity", "pendulum, " ROBOTS},
-                {"action_delay", "pendulum, " ROBOTS}};
+                {"version", MG_ROBOT_WORLDS},               {"shift_mass", "pendulum, " MG_ROBOT_WORLDS},
+                {"shift_friction", MG_ROBOT_WORLDS},        {"shift_gravity", "pendulum, " MG_ROBOT_WORLDS},
+                {"action_delay", "pendulum, " MG_ROBOT_WORLDS}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i].key, key) == 0) return keys[i].worlds;
     return NULL;
@@ -102,7 +100,8 @@ const char *mg_environment_version(const mg_environment_config *e, const char *w
 
 // In a bundled world of vectors, what a process, texts or another world would have.
 static bool idle(const mg_settings *s, const mg_section *section, const char *key, const mg_env_class *world) {
-    if (section->fields != s->sections[3].fields) return mg_key_listed(mg_keys_of_texts(s->algo, section->name), key);
+    if (section != &s->sections[MG_SECTION_ENVIRONMENT])
+        return mg_key_listed(mg_keys_of_texts(s->algo, section->name), key);
     const char *worlds = mg_environment_key_worlds(key);
     return worlds ? !mg_world_listed(worlds, world->name) : !s->environment.command[0];
 }
