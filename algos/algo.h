@@ -35,7 +35,7 @@ void mg_metrics_add(mg_metrics *m, const char *name, double value);
 // The schedule of a config's word "linear|constant|cosine".
 mg_schedule mg_schedule_named(const char *word);
 
-// What a guard multiplies a policy's step sizes by, and how far it may move at once (train/guard.h).
+// What a guard multiplies a policy's step size by, and how far it may move at once (train/guard.h).
 typedef struct mg_easing {
     double step, bound;
 } mg_easing;

@@ -49,7 +49,7 @@ enum { MG_GUARD_ROLLBACKS_MAX = 100 };
     F(int, dense, 25, 0, 1000000, "first updates that learn in the world, each followed by a look")                  \
     F(int, every, 5, 1, 1000000, "updates between looks after these")                                               \
     F(real, margin, 0.2, 0, 10, "how far below the starting policy is no collapse: a share of the span")             \
-    F(real, step_factor, 0.5, 1e-6, 1, "a rollback multiplies step sizes by this")                                   \
+    F(real, step_factor, 0.5, 1e-6, 1, "a rollback multiplies the policy's step size by this")                       \
     F(real, bound_factor, 0.5, 1e-6, 1, "and how far td3_c lets the policy move")                                   \
     F(int, rollbacks, 3, 0, MG_GUARD_ROLLBACKS_MAX, "after so many the next ends the run")                          \
     F(flag, keep_best, true, 0, 0,                                                                                   \
@@ -84,7 +84,7 @@ typedef struct mg_guard {
     double      start_mean;     // J_0, before the first update
     double      random;         // NaN: there is none
     double      span;           // J_0 - J_random, or |J_0|
-    double      step, bound;    // what step sizes and bounds are multiplied by now
+    double      step, bound;    // what the policy's step size and td3_c's bound are multiplied by now
     double      fall;           // the most that a look's mean was below the start's, in the same pairs; 0: never
     double      worst;          // the policy's mean at that look; J_0: there is none
     int64_t     worst_update;   // -1: there is none

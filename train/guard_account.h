@@ -6,7 +6,7 @@
 //   span                          what the policy has to lose
 //   looks, last_look, pairs, faults    pairs that decided; in `faults` of them the policy's episode alone failed
 //   rollbacks: [{update, good}]   behind that update, to what was behind update `good` (0: before the first)
-//   step_factor, bound_factor     what step sizes and bounds were multiplied by in the end
+//   step_factor, bound_factor     what the policy's step size and the bound were multiplied by in the end
 //   stopped                       the last rollback ended the run
 //   dip, worst_return, worst_update    D (null where random actions do as well as the start); update null: none
 //   keep_best, best, best_gain    of the settings; updates behind the state that gained most, and its look's gain
