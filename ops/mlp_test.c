@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
+#include "ops/level.h"
 #include "ops/ops.h"
 
 enum { LAYERS_MAX = 5, NETS_MAX = 3, ALL_MAX = LAYERS_MAX * NETS_MAX, THREADS_MAX = 3 };
@@ -202,11 +203,48 @@ static void written_weights_count(void **state) {
     mg_linear_unpack(&W);
 }
 
+// Where the floats are not kept, a slope reads them back from the pairs: numbers of eight bits, the last one set.
+static void what_pairs_hold_is_read_back(void **state) {
+    (void)state;
+    const mg_level l = mg_level_in(mg_arena_alloc(&arena, mg_level_size(true, MG_LEVEL_DOWN, 4, 64)), true,
+                                   MG_LEVEL_DOWN, 4, 64);
+    mg_level_part x;
+    for (int r = 0; r < 2; r++)
+        for (int v = 0; v < 2; v++)
+            for (int k = 0; k < LANES; k++) x.of[r][v][k] = (float)(129 + 2 * (32 * r + LANES * v + k)) * (k % 3 - 1);
+    mg_level_put(l, 2, 32, x);
+    const mg_level_part back = mg_level_get(l, 2, 32);
+    assert_null(l.values);
+    assert_memory_equal(back.of, x.of, sizeof x.of);
+}
+
+// tanh(2)^2 of 8 bits would be .931, and the slope .069. What goes on is rounded to 8 bits, so to one part in 256.
+static void a_slope_of_tanh_is_of_the_exact_number(void **state) {
+    (void)state;
+    if (!mg_linear_has_bf16()) skip();
+    float        w[2] = {1, 1}, b[2] = {0}, dw[2] = {0}, x = 2, dx = 0;
+    mg_tensor    W[2], B[2], X = {.rows = 1, .cols = 1, .data = &x, .grad = &dx};
+    mg_mlp_layer layers[2];
+    for (int l = 0; l < 2; l++) {
+        W[l]      = (mg_tensor){.rows = 1, .cols = 1, .bf16 = true, .data = w + l, .grad = dw + l};
+        B[l]      = (mg_tensor){.rows = 1, .cols = 1, .data = b + l};
+        layers[l] = (mg_mlp_layer){&W[l], &B[l]};
+    }
+    mg_tape    tape = mg_tape_make(&arena, NULL, true);
+    mg_tensor *y    = mg_mlp(&tape, &X, layers, 2, 1, MG_TANH);
+    mg_grad_f32(y)[0] = 1;
+    mg_tape_backward(&tape);
+    const double slope = 1 - tanh(2) * tanh(2); // .0707
+    assert_true(fabs((double)dx - slope) <= slope / 256);
+    for (int l = 0; l < 2; l++) mg_linear_unpack(&W[l]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_sums_are_equal),      cmocka_unit_test(exact_sums_of_rounded_factors_are_equal),
         cmocka_unit_test(others_are_near),           cmocka_unit_test(a_row_is_what_it_is_alone),
-        cmocka_unit_test(written_weights_count),
+        cmocka_unit_test(written_weights_count),     cmocka_unit_test(what_pairs_hold_is_read_back),
+        cmocka_unit_test(a_slope_of_tanh_is_of_the_exact_number),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -713,6 +713,16 @@ static void test_the_guards_section(void **state) {
     OK(mg_store_note(s, "guard", "{\"verdict\": \"not decided\", \"gain\": null, \"rollbacks\": []}"));
     assert_has(run_page(s), "Not decided: fewer than two pairs of episodes went well. The policy that it started "
                            "from lies beside this page, in guard/start. 0 rollbacks.");
+    // Which of the states is the model, once that is known.
+    OK(mg_store_note(s, "guard", "{\"verdict\": \"go\", \"rollbacks\": [], \"keep_best\": true, \"begun\": 2, "
+                                 "\"best\": 7}"));
+    assert_has(run_page(s), " 0 rollbacks. The model is that behind update 7, whose look was the best.");
+    OK(mg_store_note(s, "guard", "{\"verdict\": \"go\", \"rollbacks\": [], \"keep_best\": true, \"begun\": 2, "
+                                 "\"best\": 2}"));
+    assert_has(run_page(s), " 0 rollbacks. The model is the policy that it started from: no look gained.");
+    OK(mg_store_note(s, "guard", "{\"verdict\": null, \"rollbacks\": [], \"keep_best\": true, \"begun\": 2, "
+                                 "\"best\": 7}"));
+    assert_null(strstr(run_page(s), "The model is"));
     OK(mg_store_note(s, "guard", "{"));
     assert_int_equal(mg_report_add_guard(&r, s, &arena), MG_CORRUPT);
     mg_store_close(s);
