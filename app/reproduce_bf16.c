@@ -26,8 +26,8 @@ static const mg_override ppo_settings[] = {
     {"ppo.epochs", "2"},   {"ppo.per_prompt", "2"},   {"ppo.lr", "2e-4"},         {"ppo.critic_lr", "3e-4"},
     {"ppo.kl_coef", "0.2"}, {"ppo.temperature", "0.7"}, {"checkpoint_every", "1000"}};
 
-// Networks and batches of the rows of `bench`, 256 x 256 by 256; rates of examples/td3.yaml and sac.yaml. The hopper
-// has the learner's defaults.
+// Networks and batches of the rows of `bench`, 256 x 256 by 256; rates of examples/td3.yaml and sac.yaml. On the
+// hopper the learner's defaults, but for steps that learn from the thousandth on.
 #define PENDULUM(algo)                                                                                              \
     {{"algo", algo}, {"world", "pendulum"}, {algo ".steps", "10000"}, {algo ".start_steps", "1000"},                \
      {algo ".lr", "1e-3"}, {algo ".critic_lr", "1e-3"}, {"network.width", "256"}, {"network.activation", "relu"},   \
@@ -35,7 +35,7 @@ static const mg_override ppo_settings[] = {
 static const mg_override td3_settings[] = PENDULUM("td3");
 static const mg_override sac_settings[] = PENDULUM("sac");
 static const mg_override hopper_settings[] = {
-    {"algo", "sac"}, {"world", "hopper"}, {"sac.steps", "30000"}, {"network.width", "256"},
+    {"algo", "sac"}, {"world", "hopper"}, {"sac.steps", "30000"}, {"sac.start_steps", "1000"}, {"network.width", "256"},
     {"network.activation", "relu"}, {"checkpoint_every", "1000"}};
 
 static const mg_arm sft_arms[] = {{"sft-f32", "products of floats", 5}, {"sft-bf16", "factors rounded", 5}, {0}};
