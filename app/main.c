@@ -1,6 +1,7 @@
 // main.c - the program: finds the verb and turns its outcome into an exit status.
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,10 +40,12 @@ static void say_stopping(void) {
 }
 
 // Asked twice: at once. A terminal that is closed may hang up twice, by itself and by its shell, and means one.
+// Counted in one step, as the second may come into the middle of the first, or to another thread.
 static void on_signal(int number) {
-    const int kept = errno;
-    if (mg_stop && number != SIGHUP) _exit(128 + number);
-    if (!mg_stop) say_stopping();
+    static atomic_int asked;
+    const int         kept = errno, before = atomic_fetch_add(&asked, 1);
+    if (before > 0 && number != SIGHUP) _exit(128 + number);
+    if (before == 0) say_stopping();
     mg_stop = 1;
     errno   = kept;
 }
