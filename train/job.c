@@ -378,6 +378,13 @@ static mg_err check_texts(mg_job *job, const mg_settings *s) {
     return err;
 }
 
+// Learners that write their models themselves write them in float.
+static mg_err check_saved(const mg_settings *s) {
+    if (!s->algo->finish || strcmp(s->run.save_dtype, "f32") == 0) return MG_OK;
+    return mg_fail(MG_CONFIG, "save_dtype: found '%s', wanted 'f32': models of %s are written in float",
+                   s->run.save_dtype, s->algo->name);
+}
+
 static bool vectors(const mg_job *job) { return job->world && mg_spaces_vectors(job->world); }
 
 static mg_err check_kind(mg_job *job, const mg_settings *s) {
@@ -396,7 +403,8 @@ mg_err mg_job_data(mg_job *job, const mg_settings *s) {
     job->reward_folder = s->run.reward_model;
     job->rule = (mg_prompt_rule){.template = s->run.template, .prompt_max = s->run.prompt_max,
                                  .cut = s->run.cut_prompts, .stop = 0};
-    mg_err err = kind_known(s) ? check_kind(job, s) : check_needs(s);
+    mg_err err = check_saved(s);
+    if (!err) err = kind_known(s) ? check_kind(job, s) : check_needs(s);
     if (!err) err = check_folders(job, s);
     return err || vectors(job) || s->algo->act ? err : read_data(s, job);
 }

@@ -354,6 +354,21 @@ static void test_a_world_of_vectors_needs_no_words(void **state) {
     assert_true(job.mlp.tanh && job.mlp.width == 64 && job.mlp.depth == 2);
 }
 
+static void test_a_saved_type_that_nobody_would_write(void **state) {
+    (void)state;
+    static const char *const writers[] = {"td3", "td3_bc", "td3_c", "sac"};
+    mg_settings              s;
+    mg_job                   job;
+    mg_tokenizer            *t;
+    for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
+        ok(READ(&s, NULL, {"algo", writers[i]}, {"save_dtype", "bf16"}));
+        refused(open_in(&numbers, &s, &job, &t), MG_CONFIG, "save_dtype: found 'bf16', wanted 'f32'",
+                mg_path(&arena, "models of %s are written in float", writers[i]));
+    }
+    ok(READ(&s, NULL, {"algo", "ppo"}, {"save_dtype", "bf16"}));
+    ok(open_in(&numbers, &s, &job, &t));
+}
+
 // Each key that does nothing is refused by its name, in either kind of world; as it is by default it may be said.
 static void test_keys_of_the_other_kind_of_world(void **state) {
     (void)state;
@@ -414,6 +429,7 @@ int main(void) {
         cmocka_unit_test(test_a_fresh_model),
         cmocka_unit_test(test_a_world_of_vectors_needs_no_words),
         cmocka_unit_test(test_keys_of_the_other_kind_of_world),
+        cmocka_unit_test(test_a_saved_type_that_nobody_would_write),
         cmocka_unit_test(test_room_for_prompts),
     };
     mg_log_setup(MG_LOG_ERROR, false);
