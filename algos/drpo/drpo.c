@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "core/log.h"
+
 #define MG_CONFIG_OF mg_drpo_config
 static const mg_field fields[] = {MG_CONFIG_TABLE(MG_DRPO_FIELDS) MG_CONFIG_END};
 #undef MG_CONFIG_OF
@@ -26,12 +28,17 @@ static mg_ppo_config ppo_part(const mg_drpo_config *c) {
 #undef COPY
 }
 
+// The longest prefix of a reference; none where it is 0 or less.
+static int64_t longest(const mg_drpo_config *c, int64_t reference_tokens, int64_t response_max) {
+    const int64_t L     = reference_tokens < response_max ? reference_tokens : response_max;
+    const int64_t share = (int64_t)(c->prefix_share_max * (double)L);
+    return share < L - 1 ? share : L - 1;
+}
+
 int64_t mg_drpo_prefix(const mg_drpo_config *c, int64_t reference_tokens, int64_t response_max,
                        mg_rng *rng) {
     const bool    reset = mg_rng_uniform(rng) < c->reset_share;
-    const int64_t L     = reference_tokens < response_max ? reference_tokens : response_max;
-    const int64_t share = (int64_t)(c->prefix_share_max * (double)L);
-    const int64_t lo = c->prefix_zero ? 0 : 1, hi = share < L - 1 ? share : L - 1;
+    const int64_t lo = c->prefix_zero ? 0 : 1, hi = longest(c, reference_tokens, response_max);
     if (!reset || hi < lo) return 0;
     return lo + (int64_t)mg_rng_below(rng, (uint64_t)(hi - lo + 1));
 }
@@ -94,14 +101,28 @@ static mg_err plan(mg_learner *learner, int64_t update, mg_start **starts, int64
     return MG_OK;
 }
 
-// Whether some usable reference has a token besides its stop, or a turn besides its first: without one
-// every episode would start at the beginning, in silence.
-static bool any_inside(const drpo *d) {
-    const mg_pair_tokens *t = &d->ppo.references;
-    for (int64_t i = 0; i < t->n_rows; i++)
-        if (d->turns ? d->ppo.job->pairs[t->rows[i]].n_later > 0 : t->answers[t->rows[i]].n > 1)
-            return true;
-    return false;
+// How much of the usable reference `row` is before its last token, or turn, and may be a prefix.
+static int64_t longest_of(const drpo *d, int64_t row) {
+    const mg_job *job = d->ppo.job;
+    if (d->turns) return longest(&d->config, job->pairs[row].n_later + 1, INT64_MAX);
+    if (strcmp(d->config.reset_source, "sft") == 0) return longest(&d->config, INT64_MAX, job->response_max); // at most
+    return longest(&d->config, d->ppo.references.answers[row].n, job->response_max);
+}
+
+// A reference that is the stop alone, of one turn, or too short for prefix_share_max has nothing to reset into: its
+// episodes start at the prompt, and nobody would see it.
+static mg_err check_inside(const drpo *d) {
+    const mg_pair_tokens *t     = &d->ppo.references;
+    int64_t               brief = 0;
+    for (int64_t i = 0; i < t->n_rows; i++) brief += longest_of(d, t->rows[i]) < 1;
+    if (brief == t->n_rows)
+        return mg_fail(MG_CONFIG, "drpo.reset_source: found %s, wanted what has a part to begin behind: with "
+                                  "prefix_share_max %g none of the %lld %s that fit has one", d->config.reset_source,
+                       d->config.prefix_share_max, (long long)t->n_rows, d->turns ? "conversations" : "references");
+    if (brief > 0)
+        mg_log(MG_LOG_WARN, "drpo: %lld of %lld references are too short to begin behind a part of them: their episodes "
+                            "start at the prompt", (long long)brief, (long long)t->n_rows);
+    return MG_OK;
 }
 
 // A world between two turns comes from a recorded demonstration alone, and the log-probabilities of what
@@ -126,11 +147,7 @@ static mg_err open_learner(mg_learner **out, const mg_job *job, const void *conf
     d->turns                = mg_pairs_have_turns(job->pairs, job->n_pairs);
     mg_err err = d->turns ? check_turns(&d->config) : MG_OK;
     if (!err) err = mg_ppo_open(&d->ppo, job, &ppo);
-    if (!err && strcmp(d->config.reset_source, "reference") == 0 && !any_inside(d))
-        err = d->turns ? mg_fail(MG_CONFIG, "drpo: reset_source: none of the data's conversations of several "
-                                            "turns fits, wanted some to reset into")
-                       : mg_fail(MG_CONFIG, "drpo: reset_source: the data's reference answers are empty, "
-                                            "wanted some to reset into, or sft");
+    if (!err && d->config.reset_share > 0) err = check_inside(d);
     if (err)
         mg_ppo_close(&d->ppo);
     else

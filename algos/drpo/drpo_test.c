@@ -250,9 +250,27 @@ static void what_turns_cannot_do_is_refused(void **state) {
     tiny *t = tiny_job("drpo", 1);
     t->job.pairs = pairs, t->job.n_pairs = CHATS, t->job.context_max = 20;
     assert_int_equal(tiny_learner(t, ""), MG_CONFIG);
-    assert_non_null(strstr(mg_err_detail(), "none of the data's conversations"));
+    assert_non_null(strstr(mg_err_detail(), "none of the 1 conversations that fit has one"));
     assert_null(t->learner);
     tiny_stop(t);
+}
+
+// References of 5, 3 and 4 tokens, the stop among them: digits are not of the tokenizer's texts.
+static void a_share_that_leaves_nothing_to_begin_behind(void **state) {
+    (void)state;
+    static const mg_pair pairs[] = {{.prompt = "a boat", .completion = "0123"}, {.prompt = "a", .completion = "01"},
+                                    {.prompt = "a b", .completion = "012"}};
+    static const struct { const char *settings; mg_err wanted; } tries[] = {
+        {"prefix_share_max=0.19", MG_CONFIG}, {"prefix_share_max=0.2", MG_OK}, {"prefix_share_max=0", MG_CONFIG},
+        {"prefix_share_max=0 prefix_zero=true", MG_CONFIG}, {"prefix_share_max=0 reset_share=0", MG_OK},
+        {"prefix_share_max=0 reset_source=sft", MG_CONFIG}, {"prefix_share_max=0.19 reset_source=sft", MG_OK}};
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        tiny *t = tiny_job("drpo", 1);
+        t->job.pairs = pairs, t->job.n_pairs = 3;
+        assert_int_equal(tiny_learner(t, tries[i].settings), tries[i].wanted);
+        if (tries[i].wanted) assert_non_null(strstr(mg_err_detail(), "none of the 3 references that fit has one"));
+        tiny_stop(t);
+    }
 }
 
 int main(void) {
@@ -266,6 +284,7 @@ int main(void) {
         cmocka_unit_test(references_are_needed),
         cmocka_unit_test(resets_go_between_the_turns_of_a_demonstration),
         cmocka_unit_test(what_turns_cannot_do_is_refused),
+        cmocka_unit_test(a_share_that_leaves_nothing_to_begin_behind),
     };
     return cmocka_run_group_tests(tests, tiny_open, tiny_close);
 }
