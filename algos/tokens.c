@@ -39,6 +39,13 @@ static mg_err encode_answer(const mg_job *job, const char *text, mg_answer *out)
     return MG_OK;
 }
 
+static mg_err none_fits(const mg_job *job, int64_t n, const char *what) {
+    return mg_fail(MG_CONFIG, "data: none of %lld %s fits: wanted an answer of at most %lld tokens, its stop among "
+                              "them (response_max), to a prompt of at most %lld (prompt_max), where cut_prompts does "
+                              "not cut",
+                   (long long)n, what, (long long)job->response_max, (long long)job->rule.prompt_max);
+}
+
 // A person must see what of the data is not learnt from.
 static void report(const mg_job *job, int64_t n, int64_t cut, int64_t dropped) {
     if (cut + dropped == 0) return;
@@ -116,10 +123,7 @@ mg_err mg_pair_tokens_make(const mg_job *job, const mg_pair *pairs, int64_t n,
         else
             t.rows[t.n_rows++] = i;
     }
-    if (t.n_rows == 0)
-        return mg_fail(MG_EMPTY,
-                       "none of %lld rows fits: prompt_max %lld, response_max %lld tokens",
-                       (long long)n, (long long)job->rule.prompt_max, (long long)job->response_max);
+    if (t.n_rows == 0) return none_fits(job, n, "rows");
     report(job, n, t.cut, t.dropped);
     *out = t;
     return MG_OK;
@@ -153,10 +157,7 @@ mg_err mg_preference_tokens_make(const mg_job *job, const mg_preference *rows, i
         }
         pair[0].prompt = pair[1].prompt = (int32_t)t.n++;
     }
-    if (t.n == 0)
-        return mg_fail(MG_EMPTY,
-                       "none of %lld preference rows fits: prompt_max %lld, response_max %lld",
-                       (long long)n, (long long)job->rule.prompt_max, (long long)job->response_max);
+    if (t.n == 0) return none_fits(job, n, "preference rows");
     report(job, n, t.cut, t.dropped);
     *out = t;
     return MG_OK;

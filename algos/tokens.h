@@ -22,7 +22,7 @@ typedef struct mg_pair_tokens {
                         // with a stop token inside; turns that leave the context no room for an answer
 } mg_pair_tokens;
 
-// On the run arena. Errors: MG_CORRUPT (row number), MG_EMPTY when nothing is usable.
+// On the run arena. Errors: MG_CORRUPT (row number), MG_CONFIG when nothing is usable.
 mg_err mg_pair_tokens_make(const mg_job *job, const mg_pair *pairs, int64_t n,
                            mg_pair_tokens *out) MG_MUST_USE;
 

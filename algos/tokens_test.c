@@ -85,8 +85,8 @@ static void data_that_cannot_be_used_are_refused(void **state) {
     assert_int_equal(mg_preference_tokens_make(&t->job, &worse, 1, &y), MG_CORRUPT);
     assert_non_null(strstr(mg_err_detail(), "row 1"));
     t->job.response_max = 1;
-    assert_int_equal(mg_pair_tokens_make(&t->job, bad, 1, &x), MG_EMPTY);
-    assert_int_equal(mg_preference_tokens_make(&t->job, &row, 1, &y), MG_EMPTY);
+    assert_int_equal(mg_pair_tokens_make(&t->job, bad, 1, &x), MG_CONFIG);
+    assert_int_equal(mg_preference_tokens_make(&t->job, &row, 1, &y), MG_CONFIG);
     assert_int_equal(x.n, -7); // outputs only on success
     assert_int_equal(y.n, -7);
     tiny_stop(t);

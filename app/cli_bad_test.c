@@ -172,10 +172,8 @@ static void a_prompt_beyond_the_context_is_counted_and_said(void **state) {
     o = cli("%s --prompt_max 0 --cut_prompts false --out long3", sft);
     cli_status(o, 0);
     assert_non_null(strstr(o.err, "0 prompts cut to 44 tokens; 1 rows dropped"));
-    cli_refused(
-        3,
-        "train --algo sft --data only --model base --response_max 20 --cut_prompts false --out x6",
-        "none of 1 rows fits");
+    cli_refused(2, "train --algo sft --data only --model base --response_max 20 --cut_prompts false --out x6",
+                "none of 1 rows fits", "at most 20 tokens");
     cli_refused(2, "train --algo sft --data long --model base --response_max 64 --out x6",
                 "response_max", "at most 63");
     o = cli("eval base --data long --prompt-max 0 --json");

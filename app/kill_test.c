@@ -152,10 +152,14 @@ static void check_end(void) {
     if (mg_file_exists(buffer)) cli_same_bytes(buffer, mg_path(&cli_arena, "%s/replay.bin", killed));
 }
 
-// The options of a life that goes on, where there is something to go on with.
-static const char *resume(const char *more) {
-    const bool there = mg_file_exists(mg_path(&cli_arena, "%s/run.db", killed));
-    return mg_path(&cli_arena, "%s%s", there ? " --resume" : "", more);
+// The command of a life that goes on: the run's folder, or the command that it began with, where there is something
+// to go on with; else it begins again.
+static const char *going_on(const char *command, bool folder) {
+    const bool begun = mg_file_exists(mg_path(&cli_arena, "%s/run.db", killed));
+    const bool told  = mg_file_exists(mg_path(&cli_arena, "%s/run.yaml", killed));
+    if (begun && !told) fail_msg("%s: a record without settings", where);
+    if (told && folder) return mg_path(&cli_arena, "train %s --resume", killed);
+    return mg_path(&cli_arena, "%s%s", command, begun ? " --resume" : "");
 }
 
 // ---- One algorithm
@@ -167,11 +171,11 @@ static void killed_at(const char *command, const record *all, int64_t at, bool h
         *deaths += 1;
         check_death(all);
     }
-    if (twice && life(command, resume(""), at / 2 + 1, !half, "count")) {
+    if (twice && life(going_on(command, half), "", at / 2 + 1, !half, "count")) {
         *deaths += 1;
         check_death(all);
     }
-    life(command, resume(twice ? " --threads 2" : ""), 0, false, "count");
+    life(going_on(command, !half), twice ? " --threads 2" : "", 0, false, "count");
     check_end();
 }
 

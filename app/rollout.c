@@ -11,7 +11,6 @@
 #include "app/rollout_world.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "rollout/numbers.h"
 #include "train/evaluate.h"
 #include "train/report.h"
 
@@ -190,12 +189,7 @@ static mg_err open_run(rollout *x, const char *out) {
     x->terminated = MG_NEW(&w->arena, double, x->tasks);
     x->clean   = MG_NEW(&w->arena, int64_t, x->tasks);
     x->valued  = MG_NEW(&w->arena, int64_t, x->tasks);
-    mg_err err = mg_run_open(&x->run, out, false,
-                             mg_harness_identity(w->how.class, &w->manifest, &w->arena), &w->arena);
-    const mg_numbers numbers = mg_numbers_of(w->how.class);
-    if (!err) err = mg_numbers_note(x->run.store, &numbers);
-    if (!err) mg_store_record(x->run.store, mg_record_named(w->settings.run.record));
-    return err ? err : mg_rollout_world_keep(w, &x->run);
+    return mg_rollout_world_run(w, out, &x->run);
 }
 
 // Before a world is opened, which may take long.

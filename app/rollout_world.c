@@ -8,6 +8,7 @@
 #include "app/asked.h"
 #include "core/file.h"
 #include "nets/folder.h"
+#include "rollout/numbers.h"
 #include "rollout/scripted.h"
 #include "store/jsonl.h"
 
@@ -170,11 +171,13 @@ mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *a) {
     return MG_OK;
 }
 
-mg_err mg_rollout_world_keep(mg_rollout_world *w, mg_run *run) {
-    const char *text;
+mg_err mg_rollout_world_run(mg_rollout_world *w, const char *out, mg_run *run) {
+    const char *text, *identity = mg_harness_identity(w->how.class, &w->manifest, &w->arena);
     mg_err      err = mg_settings_text(&w->settings, mg_app_world_class(&w->settings), &w->arena, &text);
-    if (!err) err = mg_file_write(mg_path(&w->arena, "%s/run.yaml", run->folder), text, strlen(text));
-    if (!err) err = mg_store_note(run->store, "config", text);
+    if (!err) err = mg_run_open(run, out, false, identity, text, &w->arena);
+    const mg_numbers numbers = mg_numbers_of(w->how.class);
+    if (!err) err = mg_numbers_note(run->store, &numbers);
+    if (!err) mg_store_record(run->store, mg_record_named(w->settings.run.record));
     return err;
 }
 

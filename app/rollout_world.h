@@ -36,8 +36,8 @@ typedef struct mg_rollout_world {
 // world), those of settings, data, models and the environment. After an error it is closed.
 mg_err mg_rollout_world_open(mg_rollout_world *w, const mg_rollout_asked *asked) MG_MUST_USE;
 void   mg_rollout_world_close(mg_rollout_world *w);
-// Writes run.yaml, and the same as the store's note.
-mg_err mg_rollout_world_keep(mg_rollout_world *w, mg_run *run) MG_MUST_USE;
+// A new run in `out`, for what is played (mg_run_open).
+mg_err mg_rollout_world_run(mg_rollout_world *w, const char *out, mg_run *run) MG_MUST_USE;
 
 // The environment of a finished run, from its run.yaml and notes; without a policy.
 mg_err mg_rollout_world_of_run(mg_rollout_world *w, const char *folder) MG_MUST_USE;

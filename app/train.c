@@ -137,7 +137,8 @@ static mg_err of_folder(mg_args *args, bool resume, run_folder *f) {
     snprintf(f->path, sizeof f->path, "%.*s", (int)n, args->words[0]);
     snprintf(f->config, sizeof f->config, "%s/run.yaml", f->path);
     if (!mg_file_exists(f->config))
-        return mg_fail(MG_CONFIG, "%s: found a folder without run.yaml, wanted a configuration file or a run", f->path);
+        return mg_fail(MG_CONFIG, "%s: found a folder without run.yaml, wanted a configuration file or a run; one that "
+                                  "was stopped before it had any begins with the command that it began with", f->path);
     if (!resume)
         return mg_fail(MG_CONFIG, "%s: found a run, wanted a configuration file; to go on with it: %s train %s "
                                   "--resume", f->path, mg_program, f->path);

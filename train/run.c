@@ -20,16 +20,23 @@ static mg_err take_lock(mg_run *r, mg_arena *arena) {
                : mg_fail(MG_IO, "lock %s: %s", path, strerror(errno));
 }
 
-// What mg_run_open makes before there is a store: a run that died that early may begin again.
-static bool of_a_beginning(const char *name) {
-    static const char *const names[] = {".", "..", "checkpoints", "run.lock"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+// What mg_run_open makes before there is a store: a run that died that early may begin again. Without a lock, settings
+// are somebody's.
+static bool of_a_beginning(const char *name, bool locked) {
+    static const char *const names[] = {".", "..", "checkpoints", "run.lock", "run.yaml", "run.yaml.tmp"};
+    const size_t             n       = sizeof names / sizeof *names - (locked ? 0 : 2);
+    for (size_t i = 0; i < n; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
 }
 
+static bool has(const char *folder, const char *name, mg_arena *arena) {
+    return mg_file_exists(mg_path(arena, "%s/%s", folder, name));
+}
+
 // A folder without a run is somebody's, unless it is empty.
-static mg_err check_free(const char *folder) {
+static mg_err check_free(const char *folder, mg_arena *arena) {
+    const bool locked = has(folder, "run.lock", arena);
     char found[256] = ""; // NAME_MAX and its end
     DIR *d          = opendir(folder);
     if (!d && errno == ENOENT) return MG_OK;
@@ -38,7 +45,7 @@ static mg_err check_free(const char *folder) {
                        folder);
     if (!d) return mg_fail(MG_IO, "open %s: %s", folder, strerror(errno));
     for (struct dirent *e; !found[0] && (e = readdir(d));)
-        if (!of_a_beginning(e->d_name)) snprintf(found, sizeof found, "%s", e->d_name);
+        if (!of_a_beginning(e->d_name, locked)) snprintf(found, sizeof found, "%s", e->d_name);
     closedir(d);
     if (!found[0]) return MG_OK;
     return mg_fail(MG_BUSY, "%s: found '%s' in it and no run, wanted an empty folder or none; --out names another",
@@ -46,27 +53,31 @@ static mg_err check_free(const char *folder) {
 }
 
 mg_err mg_run_check(const char *folder, bool resume, mg_arena *arena) {
-    const bool there = mg_file_exists(mg_path(arena, "%s/run.db", folder));
-    if (resume && !there) return mg_fail(MG_IO, "%s: there is no run to resume", folder);
+    const bool there = has(folder, "run.db", arena);
+    const bool died  = has(folder, "run.lock", arena) && has(folder, "run.yaml", arena); // before there was a record
+    if (resume && !there && !died) return mg_fail(MG_IO, "%s: there is no run to resume", folder);
     if (!resume && there)
         return mg_fail(MG_BUSY, "%s: holds a run already; --out names another", folder);
     // Its checkpoints would be taken for those of the new run.
-    if (!resume && mg_checkpoint_newest(folder, arena) > 0)
+    if (!there && mg_checkpoint_newest(folder, arena) > 0)
         return mg_fail(MG_BUSY, "%s: holds checkpoints of a run; --out names another folder", folder);
-    return resume ? MG_OK : check_free(folder);
+    return there ? MG_OK : check_free(folder, arena);
 }
 
-mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *identity, mg_arena *arena) {
+mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *identity, const char *settings,
+                   mg_arena *arena) {
     *r         = (mg_run){.folder = folder, .lock = -1};
     mg_err err = mg_run_check(folder, resume, arena);
     if (!err) err = mg_folder_make(mg_path(arena, "%s/checkpoints", folder));
     if (!err) err = take_lock(r, arena);
     if (!err) err = mg_run_check(folder, resume, arena); // somebody may have been quicker
+    if (!err) err = mg_file_write(mg_path(arena, "%s/run.yaml", folder), settings, strlen(settings));
     if (!err) err = mg_store_open(&r->store, mg_path(arena, "%s/run.db", folder));
     // A checkpoint is synchronised when it is written: the updates behind it must not be less safe.
     if (!err) err = mg_store_durable(r->store, true);
     if (!err && resume) r->updates_done = mg_checkpoint_newest(folder, arena);
     if (!err) err = mg_store_life(r->store, r->updates_done, identity);
+    if (!err) err = mg_store_note(r->store, "config", settings);
     if (err) mg_run_close(r);
     return err;
 }

@@ -15,14 +15,16 @@ typedef struct mg_run {
     int64_t     updates_done; // of the newest checkpoint; 0: none
 } mg_run;
 
-// May a run begin (resume false) or go on (true) in this folder? Makes nothing. Errors: MG_BUSY when
-// there is one already, of which nothing is overwritten, or when something else lies there; MG_CONFIG where a file is
-// in the way; MG_IO when there is none to go on with, or the folder cannot be looked into.
+// May a run begin (resume false) or go on (true) in this folder? Makes nothing. One that died before it had a record,
+// but not before run.yaml, may do either: it starts over. Errors: MG_BUSY when there is one already, of which nothing
+// is overwritten, or when something else lies there; MG_CONFIG where a file is in the way; MG_IO when there is none to
+// go on with, or the folder cannot be looked into.
 mg_err mg_run_check(const char *folder, bool resume, mg_arena *arena) MG_MUST_USE;
 
 // Makes or opens the folder. Errors: those of the check; MG_BUSY when another process has the run.
-// `identity`: what must be equal for two runs to have equal heads (store.h).
-mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *identity,
+// `identity`: what must be equal for two runs to have equal heads (store.h). `settings` become run.yaml, before there
+// is a record, and its note "config".
+mg_err mg_run_open(mg_run *r, const char *folder, bool resume, const char *identity, const char *settings,
                    mg_arena *arena) MG_MUST_USE;
 void   mg_run_close(mg_run *r);
 

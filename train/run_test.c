@@ -34,6 +34,17 @@ static void refused(mg_err found, mg_err wanted, const char *said) {
 
 static char *at(const char *name) { return mg_path(&arena, "%s/%s", folder, name); }
 
+static mg_err opened(mg_run *r, const char *in, bool resume) {
+    return mg_run_open(r, in, resume, "", "seed: 1\n", &arena);
+}
+
+static char *text_of(const char *path) {
+    char  *text;
+    size_t size;
+    ok(mg_file_read(path, 1 << 20, &arena, &text, &size));
+    return text;
+}
+
 static void put(const char *name) { ok(mg_file_write(at(name), "x", 1)); }
 
 // ---- Whose a run is
@@ -41,28 +52,36 @@ static void put(const char *name) { ok(mg_file_write(at(name), "x", 1)); }
 static void test_a_run_is_never_overwritten(void **state) {
     (void)state;
     mg_run r;
-    refused(mg_run_open(&r, folder, true, "", &arena), MG_IO, "there is no run to resume");
+    refused(opened(&r, folder, true), MG_IO, "there is no run to resume");
     assert_false(mg_file_exists(folder)); // asking makes nothing
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, false));
     assert_int_equal(r.updates_done, 0);
     mg_run_close(&r);
-    refused(mg_run_open(&r, folder, false, "", &arena), MG_BUSY, "holds a run already; --out names another");
+    refused(opened(&r, folder, false), MG_BUSY, "holds a run already; --out names another");
     assert_true(r.lock == -1 && !r.store);
     mg_run_close(&r); // half-built: no effect
-    ok(mg_run_open(&r, folder, true, "", &arena));
+    ok(opened(&r, folder, true));
     assert_int_equal(r.updates_done, 0);
     mg_run_close(&r);
 
-    // A run that died before it had a database has left no more than this.
+    // One that died before it had a record has left no more than this, and may begin again or go on.
     assert_int_equal(remove(at("run.db")), 0);
+    put("run.yaml.tmp");
     ok(mg_run_check(folder, false, &arena));
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, true));
+    mg_run_close(&r);
+    assert_int_equal(remove(at("run.db")), 0);
+    assert_string_equal(text_of(at("run.yaml")), "seed: 1\n");
+    assert_int_equal(remove(at("run.yaml")), 0);
+    refused(mg_run_check(folder, true, &arena), MG_IO, "there is no run to resume");
+    ok(opened(&r, folder, false));
     mg_run_close(&r);
 
     // Without its database a run's checkpoints would pass for those of the next.
     ok(mg_folder_make(at("checkpoints/000007")));
     assert_int_equal(remove(at("run.db")), 0);
-    refused(mg_run_open(&r, folder, false, "", &arena), MG_BUSY, "holds checkpoints");
+    refused(opened(&r, folder, false), MG_BUSY, "holds checkpoints");
+    refused(opened(&r, folder, true), MG_BUSY, "holds checkpoints");
     assert_false(mg_file_exists(at("run.db")));
 }
 
@@ -77,17 +96,17 @@ static void test_the_lock_dies_with_its_process(void **state) {
     assert_true(child >= 0);
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); // should the test fail
-        if (mg_run_open(&r, folder, false, "", &arena)) _exit(1);
+        if (opened(&r, folder, false)) _exit(1);
         if (write(ready[1], "x", 1) != 1) _exit(1);
         for (;;) pause();
     }
     close(ready[1]);
     assert_int_equal(read(ready[0], &byte, 1), 1);
     close(ready[0]);
-    refused(mg_run_open(&r, folder, true, "", &arena), MG_BUSY, "another process is using this run");
+    refused(opened(&r, folder, true), MG_BUSY, "another process is using this run");
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    ok(mg_run_open(&r, folder, true, "", &arena));
+    ok(opened(&r, folder, true));
     mg_run_close(&r);
 }
 
@@ -112,17 +131,21 @@ static void test_a_run_begins_where_nothing_else_lies(void **state) {
     ok(mg_folder_make(folder));
     ok(mg_run_check(folder, false, &arena)); // empty
     put("notes.txt");
-    refused(mg_run_open(&r, folder, false, "", &arena), MG_BUSY, "found 'notes.txt' in it and no run");
+    refused(opened(&r, folder, false), MG_BUSY, "found 'notes.txt' in it and no run");
     refused(mg_run_check(folder, true, &arena), MG_IO, "there is no run to resume");
     assert_false(mg_file_exists(at("checkpoints")) || mg_file_exists(at("run.db")) || mg_file_exists(at("run.lock")));
     const char *file = at("notes.txt"), *below = at("notes.txt/run");
-    refused(mg_run_open(&r, file, false, "", &arena), MG_CONFIG, "notes.txt: found a file there or on the way");
-    refused(mg_run_open(&r, below, false, "", &arena), MG_CONFIG, "notes.txt/run: found a file there or on the way");
+    refused(opened(&r, file, false), MG_CONFIG, "notes.txt: found a file there or on the way");
+    refused(opened(&r, below, false), MG_CONFIG, "notes.txt/run: found a file there or on the way");
     assert_int_equal(remove(file), 0);
+    put("run.yaml"); // without a lock: somebody's
+    refused(mg_run_check(folder, false, &arena), MG_BUSY, "found 'run.yaml' in it");
+    refused(mg_run_check(folder, true, &arena), MG_IO, "there is no run to resume");
+    assert_int_equal(remove(at("run.yaml")), 0);
     put(".hidden");
     refused(mg_run_check(folder, false, &arena), MG_BUSY, "found '.hidden' in it");
     assert_int_equal(remove(at(".hidden")), 0);
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, false));
     mg_run_close(&r);
 }
 
@@ -194,7 +217,7 @@ static void test_every_bit_comes_back(void **state) {
     make_pair(&a, 3);
     make_pair(&b, 30);
     assert_false(same(&a, &b));
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, false));
     record_updates(&r, 4);
     const size_t mark = mg_arena_mark(&arena);
     gate.attempts = 17;
@@ -202,15 +225,15 @@ static void test_every_bit_comes_back(void **state) {
     gate.attempts = 0;
     assert_int_equal(mg_arena_mark(&arena), mark);
     mg_run_close(&r);
-    refused(mg_run_open(&r, folder, true, "", &arena), MG_MISMATCH, "holds 4 updates, wanted 5");
+    refused(opened(&r, folder, true), MG_MISMATCH, "holds 4 updates, wanted 5");
     assert_int_equal(rename(at("checkpoints/000005"), at("kept")), 0);
-    ok(mg_run_open(&r, folder, true, "", &arena)); // from the beginning
+    ok(opened(&r, folder, true)); // from the beginning
     record_updates(&r, 5);
     assert_int_equal(rename(at("kept"), at("checkpoints/000005")), 0);
     r.updates_done = 5;
     assert_int_equal(r.updates_done, 5);
     mg_run_close(&r);
-    ok(mg_run_open(&r, folder, true, "", &arena));
+    ok(opened(&r, folder, true));
     assert_int_equal(r.updates_done, 5);
     ok(mg_checkpoint_load(&r, of(b.parts, 2), &arena));
     assert_true(same(&a, &b));
@@ -227,7 +250,7 @@ static void test_what_does_not_fit_is_refused(void **state) {
     mg_run r;
     make_pair(&a, 3);
     make_pair(&b, 4);
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, false));
     ok(mg_checkpoint_save(&r, 5, of(a.parts, 2), 2, NULL, &arena));
     mg_model_config c = tiny_config(tiny_words, false);
     c.d_ff += 8;
@@ -270,7 +293,7 @@ static void test_how_many_are_kept(void **state) {
     pair   a;
     mg_run r;
     make_pair(&a, 3);
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, false));
     ok(mg_folder_make(at("checkpoints/best")));
     put("checkpoints/notes.txt");
     ok(mg_folder_make(at("checkpoints/000001.half/critic")));
@@ -300,7 +323,7 @@ static void test_what_a_checkpoint_goes_back_to_is_kept(void **state) {
     mg_run r;
     make_pair(&a, 3);
     make_pair(&b, 30);
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, false));
     ok(mg_kept_save(&r, MG_KEPT_GOOD, 0, of(a.parts, 2), NULL, &arena));
     ok(mg_checkpoint_save(&r, 2, of(a.parts, 2), 2, NULL, &arena));
     for (int u = 3; u < 5; u++) ok(mg_kept_save(&r, MG_KEPT_GOOD, u, of(a.parts, 2), NULL, &arena));
@@ -331,7 +354,7 @@ static void test_a_half_is_not_built_upon(void **state) {
     pair   a;
     mg_run r;
     make_pair(&a, 3);
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, false));
     ok(mg_folder_make(at("checkpoints/000004.half/old")));
     put("checkpoints/000004.half/old/model.safetensors");
     ok(mg_checkpoint_save(&r, 4, of(a.parts, 2), 2, NULL, &arena));
@@ -348,7 +371,7 @@ static void test_a_full_disk_leaves_the_old_one(void **state) {
     struct rlimit old;
     make_pair(&a, 3);
     make_pair(&b, 30);
-    ok(mg_run_open(&r, folder, false, "", &arena));
+    ok(opened(&r, folder, false));
     ok(mg_checkpoint_save(&r, 5, of(a.parts, 2), 1, NULL, &arena));
     // Room for the policy, which is written first; none for its optimiser, twice as large.
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);

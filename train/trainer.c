@@ -24,11 +24,12 @@ static const mg_env_class *known_class(const mg_trainer *t) {
     return t->options->world_class ? t->options->world_class(&t->settings) : NULL;
 }
 
-static mg_err write_settings(mg_trainer *t) {
-    const char *text, *path = mg_trainer_yaml(t);
+static mg_err open_run(mg_trainer *t) {
+    const char *text, *identity = mg_harness_identity(t->world.class, &t->manifest, &t->run_arena);
     mg_err      err = mg_settings_text(&t->settings, known_class(t), &t->run_arena, &text);
-    if (!err) err = mg_file_write(path, text, strlen(text));
-    return err ? err : mg_store_note(t->run.store, "config", text);
+    if (!err) err = mg_run_open(&t->run, t->settings.run.out, t->options->resume, identity, text, &t->run_arena);
+    if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
+    return err;
 }
 
 // Where the settings act: a process, or else a bundled world.
@@ -241,14 +242,10 @@ static mg_err open_all(mg_trainer *t) {
     if (!err) err = check_steps(t);
     if (!err) err = check_looks(t);
     if (!err && t->settings.algo->needs_resets && !o->resume) err = check_resets(t);
-    if (!err)
-        err = mg_run_open(&t->run, t->settings.run.out, o->resume,
-                          mg_harness_identity(t->world.class, &t->manifest, &t->run_arena), &t->run_arena);
-    if (!err) mg_store_record(t->run.store, mg_record_named(t->settings.run.record));
+    if (!err) err = open_run(t);
     if (!err) err = mg_job_logged_same(&t->job, t->settings.run.data, t->run.store);
     const mg_numbers numbers = t->world.class ? mg_numbers_of(t->world.class) : (mg_numbers){0};
     if (!err) err = mg_numbers_note(t->run.store, &numbers);
-    if (!err) err = write_settings(t);
     if (!err && t->job.plant) err = mg_store_note(t->run.store, "plant", t->job.plant);
     if (!err && t->tokenizer && !t->settings.run.model[0])
         err = mg_tokenizer_save(t->tokenizer, mg_path(&t->run_arena, "%s/tokenizer.json", t->run.folder));

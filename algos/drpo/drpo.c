@@ -120,8 +120,8 @@ static mg_err check_inside(const drpo *d) {
                                   "prefix_share_max %g none of the %lld %s that fit has one", d->config.reset_source,
                        d->config.prefix_share_max, (long long)t->n_rows, d->turns ? "conversations" : "references");
     if (brief > 0)
-        mg_log(MG_LOG_WARN, "drpo: %lld of %lld references are too short to begin behind a part of them: their episodes "
-                            "start at the prompt", (long long)brief, (long long)t->n_rows);
+        mg_log(MG_LOG_WARN, "drpo: %lld of %lld references are too short to begin behind a part of them: their "
+                            "episodes start at the prompt", (long long)brief, (long long)t->n_rows);
     return MG_OK;
 }
 
