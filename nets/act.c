@@ -16,11 +16,15 @@ double mg_log_tanh_slope(double u) {
     return 2 * (log(2) - u - softplus);
 }
 
-static mg_err check(const mg_tensor *y) {
+static mg_err check(const mg_model *m, const mg_tensor *y) {
     for (int64_t i = 0; i < mg_tensor_count(y); i++)
         if (!isfinite(mg_f32(y)[i]))
             return mg_fail(MG_NUMERIC, "number %lld of the policy for row %lld is %g", (long long)(i % y->cols),
                            (long long)(i / y->cols), (double)mg_f32(y)[i]);
+    for (int64_t j = 0; m->config.mlp.head == MG_HEAD_GAUSSIAN && j < y->cols; j++)
+        if (!isfinite(mg_f32(m->free)[j]))
+            return mg_fail(MG_NUMERIC, "the logarithm of the policy's deviation of number %lld is %g", (long long)j,
+                           (double)mg_f32(m->free)[j]);
     return MG_OK;
 }
 
@@ -63,16 +67,22 @@ static void widen(const mg_tensor *logp, const mg_acts *out) {
     for (int64_t i = 0; out->logp && i < logp->rows; i++) out->logp[i] = (double)mg_f32(logp)[i];
 }
 
-static void act_gaussian(mg_tape *t, mg_model *m, mg_tensor *y, mg_rng *draws, const mg_acts *out) {
+// A deviation that is not a number, or too large for one, would pass for an end of the world's range.
+static mg_err act_gaussian(mg_tape *t, mg_model *m, mg_tensor *y, mg_rng *draws, const mg_acts *out) {
     const int64_t n     = y->cols;
     float        *drawn = mg_arena_alloc(t->arena, sizeof *drawn * (size_t)(y->rows * n));
     for (int64_t i = 0; i < y->rows; i++)
         for (int64_t j = 0; j < n; j++) {
-            const double e = draws ? mg_rng_normal(&draws[i]) : 0;
-            drawn[i * n + j] = (float)((double)mg_f32(y)[i * n + j] + exp((double)mg_f32(m->free)[j]) * e);
+            const double e = draws ? mg_rng_normal(&draws[i]) : 0, d = draws ? exp((double)mg_f32(m->free)[j]) : 0;
+            drawn[i * n + j] = (float)((double)mg_f32(y)[i * n + j] + d * e);
+            if (!isfinite(drawn[i * n + j]))
+                return mg_fail(MG_NUMERIC, "number %lld of the action drawn for row %lld is %g: the logarithm of the "
+                                           "policy's deviation is %g", (long long)j, (long long)i,
+                               (double)drawn[i * n + j], (double)mg_f32(m->free)[j]);
             put(out, i * n + j, (double)drawn[i * n + j], m->config.mlp.action_scale);
         }
     if (out->logp) widen(mg_gaussian_logp(t, y, m->free, drawn), out);
+    return MG_OK;
 }
 
 static void act_categorical(mg_tape *t, mg_tensor *y, mg_rng *draws, const mg_acts *out) {
@@ -93,7 +103,7 @@ mg_err mg_act(mg_model *policy, mg_team *team, const float *observations, int64_
     MG_ASSERT(policy->nets && s->nets == 1 && !(s->head == MG_HEAD_TANH && out->logp));
     mg_mlp_normalise(policy, observations, rows, mg_f32(x));
     mg_tensor *y   = mg_mlp_forward(&tape, policy, x);
-    mg_err     err = check(y);
+    mg_err     err = check(policy, y);
     if (!err) switch (s->head) {
         case MG_HEAD_NONE: MG_ASSERT(!"a policy"); break;
         case MG_HEAD_TANH:
@@ -101,7 +111,7 @@ mg_err mg_act(mg_model *policy, mg_team *team, const float *observations, int64_
             for (int64_t i = 0; i < rows; i++)
                 squash(s, mg_f32(y) + i * s->out, i, draws ? &draws[i] : NULL, out);
             break;
-        case MG_HEAD_GAUSSIAN: act_gaussian(&tape, policy, y, draws, out); break;
+        case MG_HEAD_GAUSSIAN: err = act_gaussian(&tape, policy, y, draws, out); break;
         case MG_HEAD_CATEGORICAL: act_categorical(&tape, y, draws, out); break;
         }
     mg_arena_reset(scratch, mark);

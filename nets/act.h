@@ -30,7 +30,7 @@ int64_t mg_act_numbers(const mg_mlp_shape *s);
 // One action for each of `rows` observations [rows, in], which are as the world shows them: they are normalised
 // here. draws [rows]: the stream that a row draws from, moved on; NULL: the mode. A row's results have the same
 // bits in any batch. scratch is reset to its mark on return.
-// Error: MG_NUMERIC (the policy's numbers for a row are not finite).
+// Error: MG_NUMERIC (the policy's numbers for a row, its deviation or what was drawn are not finite).
 mg_err mg_act(mg_model *policy, mg_team *team, const float *observations, int64_t rows, mg_rng *draws,
               mg_arena *scratch, const mg_acts *out) MG_MUST_USE;
 

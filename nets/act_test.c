@@ -226,6 +226,25 @@ static void test_a_row_has_the_same_bits_in_any_batch(void **state) {
     }
 }
 
+// The logarithm of a deviation decides nothing where nothing is drawn; clamped to the world's range what it spoils would
+// be an action like others.
+static void test_deviations_that_are_none_are_refused(void **state) {
+    (void)state;
+    static const float logs[] = {NAN, INFINITY, -INFINITY, 1000};
+    float              action[2];
+    const mg_acts      out = {.action = action};
+    for (int k = 0; k < 4; k++) {
+        mg_model *m = policy(MG_HEAD_GAUSSIAN, 2, (float[]){0.5f, -0.25f}, 1);
+        mg_f32(m->free)[0] = 0, mg_f32(m->free)[1] = logs[k];
+        assert_int_equal(mg_act(m, NULL, nothing, 1, streams(1), &arena, &out), MG_NUMERIC);
+        assert_non_null(strstr(mg_err_detail(), "the policy's deviation"));
+        const mg_err greedy = mg_act(m, NULL, nothing, 1, NULL, &arena, &out);
+        assert_int_equal(greedy, k == 3 ? MG_OK : MG_NUMERIC);
+        if (k == 3) assert_true(action[0] == 0.5f && action[1] == -0.25f);
+        mg_model_free(m);
+    }
+}
+
 static void test_numbers_that_are_none_are_refused(void **state) {
     (void)state;
     mg_model *m = policy(MG_HEAD_GAUSSIAN, 2, (float[]){0, NAN}, 1);
@@ -246,6 +265,7 @@ int main(void) {
         cmocka_unit_test(test_a_draw_ends_where_the_distribution_function_passes_it),
         cmocka_unit_test(test_a_row_has_the_same_bits_in_any_batch),
         cmocka_unit_test(test_numbers_that_are_none_are_refused),
+        cmocka_unit_test(test_deviations_that_are_none_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
