@@ -133,6 +133,10 @@ static void two_sets_become_one(void **state) {
     cli_status(cli("collect pendulum --level random --n 450 --out one.hdf5"), 0);
     cli_status(cli("collect pendulum --level expert --model sac --n 300 --out two.hdf5"), 0);
     cli_status(cli("collect pendulum --level medium-expert --medium one.hdf5 --expert two.hdf5 --out both.hdf5"), 0);
+    const cli_outcome few = cli("collect pendulum --level medium-expert --medium one.hdf5 --expert two.hdf5 --n 9000 "
+                                "--out few.hdf5");
+    cli_status(few, 0);
+    assert_non_null(strstr(few.err, "--n: found 9000, but medium-expert has 700 rows to give")); // 400 and 300
     const mg_logged one = read_set("one.hdf5"), two = read_set("two.hdf5"), both = read_set("both.hdf5");
     assert_int_equal(both.rows, 700);
     rows_are_the_pendulums(&both);
@@ -208,6 +212,8 @@ static void what_cannot_be_collected_is_refused(void **state) {
     cli_refused(2, "collect pendulum --level random --n 0 --out x.hdf5", "--n", "0");
     cli_refused(2, "collect pendulum --level random --n 10 --sed 3 --out x.hdf5",
                 "--sed: no such option or key (did you mean --seed?)");
+    cli_refused(2, "collect pendulum --level random --n 10 --world hopper --out x.hdf5", "--world: found 'hopper'");
+    cli_refused(2, "collect pendulum --level random --n 10 --algo sac --out x.hdf5", "--algo: found 'sac'");
     cli_refused(2, "collect pendulum --lvl medium --out x.hdf5",
                 "--lvl: no such option or key (did you mean --level?)");
     cli_refused(2, "collect pendulum --level medium-replay --run sac --environment.shift_mass 2 --out x.hdf5",
@@ -275,7 +281,7 @@ static void where_nothing_can_be_written_nothing_is_played(void **state) {
 static void from_a_set_to_a_controller(void **state) {
     (void)state;
     const char *small = "--network.width 8 --threads 1 --td3_c.block 200 --td3_c.offline_updates 200 --td3_c.steps 400 "
-                        "--td3_c.batch 16 --guard.verdict_episodes 2 --guard.episodes 2";
+                        "--td3_c.batch 16 --guard.verdict_episodes 6 --guard.episodes 2";
     const char *train = mg_path(&cli_arena, "train %s/examples/offline-to-online.yaml %s --out tuned", cli_source,
                                 small);
     // No policy is here.

@@ -295,7 +295,7 @@ static void what_a_guard_cannot_measure_is_said_in_words(void **state) {
     (void)state;
     const cli_outcome o = cli("train examples/sac.yaml --out idle --threads 1 --sac.steps 400 --sac.block 200 "
                               "--sac.start_steps 10 --sac.batch 8 --sac.lr 0 --guard.enabled true --guard.episodes 2 "
-                              "--guard.verdict_episodes 4");
+                              "--guard.verdict_episodes 6");
     cli_status(o, 0);
     assert_non_null(strstr(o.err, "guard: the start has nothing to lose: no dip can be measured"));
     assert_non_null(strstr(o.err, "not decided; no dip measured: the start has nothing to lose"));

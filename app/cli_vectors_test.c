@@ -148,7 +148,7 @@ static void the_report_shows_numbers(void **state) {
 #define RUINED                                                                                                    \
     "train --algo td3_c --world pendulum --model clone --threads 1 --network.width 32 --td3_c.lr 1 "              \
     "--td3_c.offline_updates 0 --td3_c.steps 6000 --td3_c.block 200 --td3_c.start_steps 0 --td3_c.batch 16 "      \
-    "--guard.enabled true --guard.margin 0 --guard.rollbacks 1 --guard.verdict_episodes 4 --checkpoint_every 1 "    \
+    "--guard.enabled true --guard.margin 0 --guard.rollbacks 1 --guard.verdict_episodes 6 --checkpoint_every 1 "    \
     "--checkpoints_kept 99 "
 
 static void make_ruined(void) {

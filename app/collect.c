@@ -9,6 +9,7 @@
 #include "app/collect_play.h"
 #include "app/vectors.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "store/logged.h"
 #include "store/sets.h"
 #include "worlds/robots.h"
@@ -180,6 +181,17 @@ static bool wants(const struct level *l, const char *option) {
     return (l->from && strcmp(l->from, option) == 0) || (l->and && strcmp(l->and, option) == 0);
 }
 
+// Keys of a training would do nothing: what is played, and by whom, is said by the world's name and the options.
+static mg_err check_keys(const collect *x) {
+    for (int i = 0; i < x->n_overrides; i++) {
+        const char *key = x->overrides[i].key;
+        if (strcmp(key, "world") == 0 || strcmp(key, "algo") == 0)
+            return mg_fail(MG_CONFIG, "--%s: found '%s', wanted none: collect plays %s as its options say", key,
+                           x->overrides[i].value, x->world);
+    }
+    return MG_OK;
+}
+
 static mg_err find_level(const collect *x, const struct level **out) {
     const struct { const char *name, *value; } given[] = {{"model", x->model}, {"run", x->run}, {"medium", x->medium},
                                                           {"expert", x->expert}};
@@ -197,7 +209,7 @@ static mg_err find_level(const collect *x, const struct level **out) {
     if ((*out)->make != play && x->n_overrides > 0)
         return mg_fail(MG_CONFIG, "--%s: found '%s', wanted none: nothing is played for the level %s",
                        x->overrides[0].key, x->overrides[0].value, x->level);
-    return MG_OK;
+    return check_keys(x);
 }
 
 static mg_err report(collect *x, const mg_data_card *card, const char *const *says, int n) {
@@ -233,6 +245,9 @@ static mg_err make(collect *x) {
     say(x, "command", x->command);
     err = level->make(x);
     if (err) return err;
+    if (x->set.rows < x->rows)
+        mg_log(MG_LOG_WARN, "--n: found %lld, but %s has %lld rows to give", (long long)x->rows, level->name,
+               (long long)x->set.rows);
     x->set.world = x->world, x->set.words = words_of(x);
     const mg_env_class *class = x->open ? x->where.how.class : mg_app_world_named(x->world, 5);
     mg_data_card_make(&x->set, NULL, &class->action, &x->arena, &card);

@@ -264,7 +264,7 @@ static void td3_c(void **state) {
     (void)state;
     kill_all_over("td3_c", CONTROL,
                   BLOCKS("td3_c") " --td3_c.anchor frozen --guard.enabled true --guard.episodes 2 "
-                                  "--guard.verdict_episodes 4");
+                                  "--guard.verdict_episodes 6");
 }
 
 static void sac(void **state) {

@@ -136,7 +136,7 @@ mg_err mg_guard_judge(double *now, double *start, int64_t n, mg_rng *rng, mg_gua
         if (isnan(now[i])) v.faults++;
         else now[v.n] = now[i], start[v.n++] = start[i];
     }
-    mg_err err = v.n > 1 ? mg_bootstrap_difference(now, start, v.n, 0.05, rng, &v.gain) : MG_OK;
+    mg_err err = v.n >= MG_GUARD_PAIRS_MIN ? mg_bootstrap_difference(now, start, v.n, 0.05, rng, &v.gain) : MG_OK;
     if (err) return err;
     const bool fails = (double)v.faults > MG_GUARD_FAULTS_MAX * (double)(v.n + v.faults);
     v.go = fails || v.gain.high < 0 ? MG_GUARD_NO : v.gain.low > 0 ? MG_GUARD_YES : MG_GUARD_UNDECIDED;

@@ -40,6 +40,9 @@
 
 enum { MG_GUARD_START = 20 };          // episodes that J_0 and random actions are measured by
 enum { MG_GUARD_ROLLBACKS_MAX = 100 };
+// Fewer pairs judge nothing: without any effect all n have one sign, and with it their interval, with probability
+// 2 (1/2)^n, which is at most 5 % from 6 on.
+#define MG_GUARD_PAIRS_MIN 6
 #define MG_GUARD_FAULTS_MAX .05        // of the verdict's pairs; a policy that fails more often alone is a no-go
 
 #define MG_GUARD_FIELDS(F)                                                                                          \
@@ -54,7 +57,7 @@ enum { MG_GUARD_ROLLBACKS_MAX = 100 };
     F(int, rollbacks, 3, 0, MG_GUARD_ROLLBACKS_MAX, "after so many the next ends the run")                          \
     F(flag, keep_best, true, 0, 0,                                                                                   \
       "end with the policy whose look was best, the starting one included, not with the last")                        \
-    F(int, verdict_episodes, 40, 2, 10000, "pairs of episodes that the run is judged by at its end")
+    F(int, verdict_episodes, 40, 6, 10000, "pairs of episodes that the run is judged by at its end")
 
 typedef struct mg_guard_config {
     MG_CONFIG_STRUCT(MG_GUARD_FIELDS)
@@ -131,7 +134,7 @@ double mg_guard_wealth(const mg_guard *g, const mg_guard_config *c);   // 1: a r
 
 // What to say at the end. The interval holds with probability .95 for the mean difference of n fresh pairs.
 typedef struct mg_guard_verdict {
-    mg_interval gain;   // NaN where n < 2
+    mg_interval gain;   // NaN where n < MG_GUARD_PAIRS_MIN
     int64_t     n;      // pairs of which both went well
     int64_t     faults; // of which the new policy's alone did not
     enum { MG_GUARD_UNDECIDED, MG_GUARD_YES, MG_GUARD_NO } go; // is the policy better, or worse, than at the start?

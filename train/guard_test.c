@@ -357,14 +357,18 @@ static void the_verdict_is_the_intervals(void **state) {
     assert_int_equal(v.go, MG_GUARD_UNDECIDED);
 }
 
-static void a_verdict_needs_two_pairs(void **state) {
+// Of five pairs that all gain one may not say go, of six one may.
+static void a_verdict_needs_six_pairs(void **state) {
     (void)state;
     double           now[40], start[40];
     mg_rng           rng = mg_rng_stream(1, MG_PURPOSE_TEST, 0);
     mg_guard_verdict v;
-    for (int i = 0; i < 40; i++) now[i] = i == 3 ? 2 : NAN, start[i] = i == 3 ? 1 : NAN;
-    assert_int_equal(mg_guard_judge(now, start, 40, &rng, &v), MG_OK);
-    assert_true(v.n == 1 && v.faults == 0 && v.go == MG_GUARD_UNDECIDED && isnan(v.gain.low));
+    for (int well = 1; well <= 6; well++) {
+        for (int i = 0; i < 40; i++) now[i] = i < well ? 2 : NAN, start[i] = i < well ? 1 : NAN;
+        assert_int_equal(mg_guard_judge(now, start, 40, &rng, &v), MG_OK);
+        assert_true(v.n == well && v.faults == 0 && isnan(v.gain.low) == (well < 6));
+        assert_int_equal(v.go, well < 6 ? MG_GUARD_UNDECIDED : MG_GUARD_YES);
+    }
     assert_int_equal(mg_guard_judge(now, start, 0, &rng, &v), MG_OK);
     assert_true(v.n == 0 && v.go == MG_GUARD_UNDECIDED);
 }
@@ -418,7 +422,7 @@ int main(void) {
         cmocka_unit_test(without_a_span_there_is_no_dip),
         cmocka_unit_test(a_world_without_random_actions_has_a_span_too),
         cmocka_unit_test(the_verdict_is_the_intervals),
-        cmocka_unit_test(a_verdict_needs_two_pairs),
+        cmocka_unit_test(a_verdict_needs_six_pairs),
         cmocka_unit_test(a_policy_that_fails_is_a_no_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,7 +235,7 @@ mg_err mg_guarding_broke(mg_guarding *g, const mg_snapshot *now, int64_t update,
 // What could not be measured is said in words.
 static void say_verdict(const mg_guard *g, const mg_guard_verdict *v) {
     char gain[128] = "gain not measured", dip[64];
-    if (v->n > 1) snprintf(gain, sizeof gain, "gain %+.4g [%.4g, %.4g]", v->gain.mean, v->gain.low, v->gain.high);
+    if (v->n >= MG_GUARD_PAIRS_MIN) snprintf(gain, sizeof gain, "gain %+.4g [%.4g, %.4g]", v->gain.mean, v->gain.low, v->gain.high);
     if (g->looks == 0)
         snprintf(dip, sizeof dip, "no dip measured: no look had a pair");
     else if (!(g->span > 0))

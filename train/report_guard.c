@@ -21,7 +21,7 @@ static const char *verdict_of(const json_t *note, mg_arena *arena) {
     const char *word = json_string_value(json_object_get(note, "verdict"));
     if (!word) return "The run is under way or was interrupted: there is no verdict yet.";
     if (isnan(number(note, "gain")))
-        return mg_path(arena, "%c%s: fewer than two pairs of episodes went well.", toupper(*word), word + 1);
+        return mg_path(arena, "%c%s: fewer than six pairs of episodes went well.", toupper(*word), word + 1);
     return mg_path(arena, "%c%s: over %.0f pairs of fresh episodes the policy returns %+.4g [%.4g, %.4g] more than the "
                           "one that it started from%s.", toupper(*word), word + 1, number(note, "verdict_pairs"),
                    number(note, "gain"), number(note, "gain_low"), number(note, "gain_high"),

@@ -711,7 +711,7 @@ static void test_the_guards_section(void **state) {
     OK(mg_store_note(s, "guard", "{\"verdict\": null, \"rollbacks\": []}"));
     assert_has(run_page(s), "there is no verdict yet. 0 rollbacks.");
     OK(mg_store_note(s, "guard", "{\"verdict\": \"not decided\", \"gain\": null, \"rollbacks\": []}"));
-    assert_has(run_page(s), "Not decided: fewer than two pairs of episodes went well. The policy that it started "
+    assert_has(run_page(s), "Not decided: fewer than six pairs of episodes went well. The policy that it started "
                            "from lies beside this page, in guard/start. 0 rollbacks.");
     // Which of the states is the model, once that is known.
     OK(mg_store_note(s, "guard", "{\"verdict\": \"go\", \"rollbacks\": [], \"keep_best\": true, \"begun\": 2, "

@@ -91,8 +91,6 @@ static const mg_episode *first_unclean(const mg_collected *c) {
 static mg_err fail_unclean(mg_trainer *t, int64_t update, const mg_collected *c, const mg_metrics *m) {
     const mg_episode *e   = first_unclean(c);
     mg_err            err = record(t, update, c, false, m);
-    if (!err) err = mg_harness_note(&t->gate, &t->manifest, t->run.store, &t->step_arena);
-    if (!err) err = mg_report_run(t->run.folder, t->run.store, &t->step_arena);
     if (err) return err;
     if (mg_gate_stopped(&t->gate))
         return mg_fail(MG_UNFIT, "update %lld: %s; the first witness of it: %s: %s; all in %s/report.html",
@@ -315,18 +313,35 @@ static void tell_result(const mg_trainer *t, const mg_metrics *last, mg_train_re
     snprintf(out->folder, sizeof out->folder, "%s", t->run.folder);
 }
 
+static mg_err write_report(mg_trainer *t) {
+    mg_err err = MG_OK;
+    if (t->settings.algo->plan || t->settings.algo->act)
+        err = mg_harness_note(&t->gate, &t->manifest, t->run.store, &t->step_arena);
+    return err ? err : mg_report_run(t->run.folder, t->run.store, &t->step_arena);
+}
+
+// What ended a run early is told, and how far it came can be read.
+static mg_err fail_reported(mg_trainer *t, mg_err why) {
+    const char *said = mg_arena_strdup(&t->run_arena, mg_err_detail());
+    mg_arena_reset(&t->step_arena, 0);
+    if (write_report(t)) mg_log(MG_LOG_WARN, "no report: %s", mg_err_detail());
+    return mg_fail(why, "%s", said);
+}
+
 mg_err mg_train(const mg_train_options *options, mg_train_result *out) {
     mg_trainer t   = {.options = options, .run = {.lock = -1}, .started = mg_clock_seconds()};
-    mg_err     err = mg_trainer_open(&t);
-    if (!err) err = open_guard(&t);
     mg_metrics last = {0};
+    mg_err     err   = mg_trainer_open(&t);
+    const bool begun = !err;
+    if (!err) err = open_guard(&t);
     if (!err) err = loop(&t, &last);
     if (!err) err = judge(&t);
     if (!err) err = export_model(&t);
-    if (!err && (t.settings.algo->plan || t.settings.algo->act))
-        err = mg_harness_note(&t.gate, &t.manifest, t.run.store, &t.step_arena);
-    if (!err) err = mg_report_run(t.run.folder, t.run.store, &t.step_arena);
-    if (!err) tell_result(&t, &last, out);
+    if (!err) err = write_report(&t);
+    if (!err)
+        tell_result(&t, &last, out);
+    else if (begun)
+        err = fail_reported(&t, err);
     mg_trainer_close(&t);
     return err;
 }

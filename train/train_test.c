@@ -245,6 +245,8 @@ static void test_a_stopped_run_goes_on(void **state) {
     assert_int_equal(train("stopped", PPO, false, &result), MG_INTERRUPTED);
     assert_non_null(strstr(mg_err_detail(), "stopped behind update 3 of 4"));
     assert_false(there("stopped", "model"));
+    size_t size;
+    assert_non_null(strstr(read_text("stopped", "report.html", &size), " 3 updates"));
     assert_true(there("stopped", "checkpoints/000003/critic/optimiser.safetensors"));
     stop = 0;
     ok(train("stopped", PPO, true, &result));
