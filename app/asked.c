@@ -49,7 +49,7 @@ static mg_err listen(const char *policy, mg_arena *arena, voice *out) {
     if (err) return err;
     const bool process = s.environment.command[0] != 0;
     if (process || strcmp(s.run.world, "synopsis"))
-        return mg_fail(MG_CONFIG, "%s acts in %s; eval knows synopsis alone, rollout judges it", policy,
+        return mg_fail(MG_CONFIG, "%s acts in %s; eval and compare know synopsis alone, rollout judges it", policy,
                        process ? s.environment.command : s.run.world);
     out->template   = s.run.template;
     out->prompt_max = s.run.prompt_max, out->response_max = s.run.response_max;

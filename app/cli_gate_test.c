@@ -362,8 +362,8 @@ static void demonstrations_become_policies(void **state) {
                 "with a return of at least 2");
     cli_status(cli("train %s/desk_sft.yaml " QUICK " --sft.epochs 1 --network.d_model 16 --network.d_ff 32 "
                    "--network.layers 1", example), 0);
-    cli_refused(2, "eval runs/desk-sft-1 --data data", "runs/desk-sft-1 acts in support-desk; eval knows "
-                "synopsis alone");
+    cli_refused(2, "eval runs/desk-sft-1 --data data", "runs/desk-sft-1 acts in support-desk; eval and "
+                "compare know synopsis alone");
     cli_refused(2, "compare runs/desk-sft-1 base --data data", "acts in support-desk");
     cli_status(cli("train %s/desk_grpo.yaml " QUICK " --grpo.updates 2 --grpo.prompts 4 --grpo.group 4", example), 0);
     cli_status(cli("train %s/desk_drpo.yaml " QUICK " --drpo.updates 1 --drpo.episodes 16", example), 0);
