@@ -301,6 +301,19 @@ static void what_a_guard_cannot_measure_is_said_in_words(void **state) {
     assert_non_null(strstr(o.err, "not decided; no dip measured: the start has nothing to lose"));
 }
 
+// Its observations are of two numbers where one was promised.
+static void a_guard_that_cannot_begin_says_why_and_leaves_a_report(void **state) {
+    (void)state;
+    if (system("python3 -c pass")) skip();
+    cli_write("wide.py", "%s", echo);
+    assert_int_equal(system("sed -i 's/\\[number\\]/[number, number]/' wide.py"), 0);
+    cli_write("wide.yaml", "algo: sac\nenvironment:\n  command: python3 wide.py\n");
+    cli_refused(1, "train wide.yaml --out wide --threads 1 --sac.steps 200 --sac.block 100 --sac.start_steps 50 "
+                "--sac.batch 16 --guard.enabled true",
+                "guard: none of 20 episodes of the starting policy went well", "the first: E.observation: ");
+    assert_non_null(strstr(cli_read("wide/report.html", NULL), "The run made no update."));
+}
+
 static int open_examples(void **state) {
     return cli_open(state) || symlink(mg_path(&cli_arena, "%s/examples", cli_source), "examples");
 }
@@ -321,6 +334,7 @@ int main(void) {
         cmocka_unit_test(wrong_wishes_are_refused),
         cmocka_unit_test(a_process_may_be_learnt_from_episode_by_episode),
         cmocka_unit_test(what_a_guard_cannot_measure_is_said_in_words),
+        cmocka_unit_test(a_guard_that_cannot_begin_says_why_and_leaves_a_report),
     };
     return cmocka_run_group_tests(tests, open_examples, cli_close);
 }

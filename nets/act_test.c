@@ -226,8 +226,8 @@ static void test_a_row_has_the_same_bits_in_any_batch(void **state) {
     }
 }
 
-// The logarithm of a deviation decides nothing where nothing is drawn; clamped to the world's range what it spoils would
-// be an action like others.
+// Clamped to the world's range, what they spoil would be an action like others. One too large decides nothing where
+// nothing is drawn.
 static void test_deviations_that_are_none_are_refused(void **state) {
     (void)state;
     static const float logs[] = {NAN, INFINITY, -INFINITY, 1000};

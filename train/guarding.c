@@ -37,6 +37,13 @@ void mg_guarding_count(mg_guarding *g, const mg_episode *episodes, int64_t n) {
     if (g->guard.begun >= 0) cost(&g->guard.training, episodes, n);
 }
 
+static void note_fault(mg_guarding *g, const mg_episode *e) {
+    if (e->verdict == MG_CLEAN)
+        snprintf(g->fault, sizeof g->fault, "clean, without a return");
+    else
+        snprintf(g->fault, sizeof g->fault, "%s: %s", e->code, e->detail);
+}
+
 // Returns of n episodes; NaN where one did not go well. script NULL: the model plays.
 static mg_err play(mg_guarding *g, const mg_model *policy, const mg_script *script, int64_t what, int64_t n,
                    double *returns, mg_arena *arena) {
@@ -60,6 +67,7 @@ static mg_err play(mg_guarding *g, const mg_model *policy, const mg_script *scri
         const mg_reward sum  = mg_episode_return(&episodes[i]);
         const bool      well = episodes[i].verdict == MG_CLEAN && mg_reward_value(&sum, &returns[i]);
         if (!well) returns[i] = NAN;
+        if (!well && !g->fault[0]) note_fault(g, &episodes[i]);
     }
     if (!err) cost(&g->guard.evaluation, episodes, n);
     mg_arena_reset(arena, mark);
@@ -125,7 +133,7 @@ mg_err mg_guarding_begin(mg_guarding *g, const mg_snapshot *now, int64_t update,
     const double start = mean_of(returns, MG_GUARD_START);
     if (isnan(start))
         return mg_fail(MG_UNFIT, "guard: none of %d episodes of the starting policy went well and has a return of the "
-                                 "world's own", MG_GUARD_START);
+                                 "world's own; the first: %s", MG_GUARD_START, g->fault);
     const mg_guard_cost spent = g->guard.evaluation;
     mg_guard_begin(&g->guard, g->config, update, g->updates, start, random);
     g->guard.evaluation = spent;
@@ -235,7 +243,8 @@ mg_err mg_guarding_broke(mg_guarding *g, const mg_snapshot *now, int64_t update,
 // What could not be measured is said in words.
 static void say_verdict(const mg_guard *g, const mg_guard_verdict *v) {
     char gain[128] = "gain not measured", dip[64];
-    if (v->n >= MG_GUARD_PAIRS_MIN) snprintf(gain, sizeof gain, "gain %+.4g [%.4g, %.4g]", v->gain.mean, v->gain.low, v->gain.high);
+    if (v->n >= MG_GUARD_PAIRS_MIN)
+        snprintf(gain, sizeof gain, "gain %+.4g [%.4g, %.4g]", v->gain.mean, v->gain.low, v->gain.high);
     if (g->looks == 0)
         snprintf(dip, sizeof dip, "no dip measured: no look had a pair");
     else if (!(g->span > 0))
