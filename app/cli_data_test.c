@@ -113,6 +113,7 @@ static void a_world_that_is_not_the_sets_is_refused(void **state) {
     write_set_of("says-hopper.hdf5", -1, "hopper");
     write_set_of("says-pendulum.hdf5", -1, "pendulum"); // which shows 3 numbers and takes 1
     write_set_of("says-other.hdf5", -1, "my-robot");
+    write_set_of("says-cartpole.hdf5", -1, "cartpole");
     const struct {
         int         status;
         const char *set, *world, *words;
@@ -128,6 +129,7 @@ static void a_world_that_is_not_the_sets_is_refused(void **state) {
         {2, "a", "--world ant", "wanted 105 and 8"},
         {2, "says-hopper", "--world walker2d", "says-hopper.hdf5: metadata/world: found 'hopper', wanted 'walker2d'"},
         {2, "says-other", "--world hopper", "metadata/world: found 'my-robot', wanted 'hopper'"},
+        {3, "says-cartpole", "", "says-cartpole.hdf5: metadata/world: found 'cartpole', whose actions are no vectors"},
         {3, "says-pendulum", "",
          "says-pendulum.hdf5: observations: found 11 numbers, and actions of 3, wanted 3 and 1: those of pendulum, as "
          "metadata/world says"},

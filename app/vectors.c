@@ -40,6 +40,9 @@ mg_err mg_vectors_world(const char *source, const mg_logged *l, const char *aske
     const char *name = asked ? asked : l->world;
     bool        fits;
     *class = name ? class_of(name, l, &fits) : NULL;
+    if (name && !asked && !*class && mg_app_world_named(name, 5))
+        return mg_fail(MG_CORRUPT, "%s: %s: found '%s', whose actions are no vectors, wanted one of " MG_VECTORS_WORLDS
+                       " or a stranger's", source, l->world_key, name);
     if (asked && !*class)
         return mg_fail(MG_CONFIG, "%s: found '%s', wanted one of " MG_VECTORS_WORLDS, by, asked);
     if (asked && l->world && strcmp(l->world, asked) != 0)

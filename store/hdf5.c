@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/file.h"
 #include "store/hdf5_ids.h"
@@ -42,7 +43,10 @@ mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) {
     char words[MG_HDF5_WORDS];
     *h = (mg_hdf5){0};
     mg_hdf5_begin();
-    FILE *f = fopen(path, "rb"); // the system's reason is shorter than the library's
+    struct stat st; // the system's reasons are shorter than the library's, and a pipe would be waited for
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return mg_fail(MG_IO, "open %s: found %s, wanted a file", path, S_ISDIR(st.st_mode) ? "a folder" : "no file");
+    FILE *f = fopen(path, "rb");
     if (!f) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
     fclose(f);
     const hid_t how = H5Pcreate(H5P_FILE_ACCESS);
@@ -60,17 +64,31 @@ mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) {
     return MG_OK;
 }
 
-// The library wants each part of a path to be there before it is asked for the next.
-bool mg_hdf5_has(const mg_hdf5 *h, const char *key) {
-    char part[256];
+// Asks for each part of a path, as the library wants it, before the next; false where one is not there. *out: does one
+// of them lead into another file?
+static bool walk(const mg_hdf5 *h, const char *key, bool *out) {
+    char       part[256];
+    H5L_info_t link;
+    *out = false;
     if (strlen(key) >= sizeof part) return false;
     for (size_t i = 1;; i++) {
         if (key[i] && key[i] != '/') continue;
         memcpy(part, key, i);
         part[i] = 0;
         if (H5Lexists(h->file, part, H5P_DEFAULT) <= 0) return false;
+        *out = *out || (H5Lget_info(h->file, part, &link, H5P_DEFAULT) >= 0 && link.type == H5L_TYPE_EXTERNAL);
         if (!key[i]) return true;
     }
+}
+
+bool mg_hdf5_has(const mg_hdf5 *h, const char *key) {
+    bool out;
+    return walk(h, key, &out);
+}
+
+static bool leads_out(const mg_hdf5 *h, const char *key) {
+    bool out;
+    return walk(h, key, &out) && out;
 }
 
 // ---- What an array is
@@ -110,14 +128,31 @@ static mg_err check_dims(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, i
     return MG_OK;
 }
 
+// What the library cannot read of a newer one's files it calls a bad version.
+static mg_err fail_open(const mg_hdf5 *h, const char *key) {
+    char     words[MG_HDF5_WORDS];
+    unsigned v[3] = {0};
+    mg_hdf5_words(words); // before the next call forgets them
+    H5get_libversion(&v[0], &v[1], &v[2]);
+    if (!strstr(words, "version number")) return mg_fail(MG_CORRUPT, "%s: %s: %s", h->path, key, words);
+    return mg_fail(MG_CORRUPT, "%s: %s: %s: written for a newer HDF5 than %u.%u.%u, as h5py does with libver='latest'; "
+                               "wanted the default, or 'v110'", h->path, key, words, v[0], v[1], v[2]);
+}
+
+static const char *object_name(H5I_type_t type) {
+    return type == H5I_GROUP ? "a group" : type == H5I_DATATYPE ? "a named type" : "something else";
+}
+
 mg_err mg_hdf5_shape(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t *rows, int64_t *width) {
-    char words[MG_HDF5_WORDS];
     if (!mg_hdf5_has(h, key)) return mg_fail(MG_CORRUPT, "%s: %s: is not there", h->path, key);
+    if (leads_out(h, key))
+        return mg_fail(MG_CORRUPT, "%s: %s: found a link into another file, wanted an array", h->path, key);
     const hid_t set = H5Oopen(h->file, key, H5P_DEFAULT);
-    if (set < 0) return mg_fail(MG_CORRUPT, "%s: %s: %s", h->path, key, mg_hdf5_words(words));
+    if (set < 0) return fail_open(h, key);
     if (H5Iget_type(set) != H5I_DATASET) {
+        const H5I_type_t type = H5Iget_type(set);
         H5Oclose(set);
-        return mg_fail(MG_CORRUPT, "%s: %s: found a group, wanted an array", h->path, key);
+        return mg_fail(MG_CORRUPT, "%s: %s: found %s, wanted an array", h->path, key, object_name(type));
     }
     const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
     hsize_t     dims[2] = {0};
@@ -134,6 +169,46 @@ mg_err mg_hdf5_shape(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64
 }
 
 // ---- Its numbers
+
+// Each filter that its numbers went through is one that this library has.
+static mg_err check_filters(const mg_hdf5 *h, const char *key, hid_t how) {
+    for (int i = 0; i < H5Pget_nfilters(how); i++) {
+        char               name[64] = "";
+        unsigned           flags, config;
+        size_t             n  = 0;
+        const H5Z_filter_t id = H5Pget_filter2(how, (unsigned)i, &flags, &n, NULL, sizeof name, name, &config);
+        if (H5Zfilter_avail(id) <= 0)
+            return mg_fail(MG_CORRUPT, "%s: %s: found the filter %d (%s), wanted none, gzip, shuffle or fletcher32",
+                           h->path, key, (int)id, name);
+    }
+    return MG_OK;
+}
+
+// Was each of an array's chunks written, or all of it, where it lies in one piece? The library's own word for it
+// (H5Dget_space_status) takes what is compressed for a part.
+static bool all_written(hid_t set, hid_t how, const hsize_t dims[2]) {
+    hsize_t chunk[2] = {1, 1}, written = 0, wanted = 1;
+    if (H5Pget_layout(how) != H5D_CHUNKED) return H5Dget_storage_size(set) > 0;
+    const int rank = H5Pget_chunk(how, 2, chunk);
+    for (int i = 0; i < rank && i < 2; i++) wanted *= (dims[i] + chunk[i] - 1) / chunk[i];
+    const hid_t space = H5Dget_space(set);
+    const bool  told  = H5Dget_num_chunks(set, space, &written) >= 0;
+    H5Sclose(space);
+    return told && written == wanted;
+}
+
+// All of the numbers are in this file: where some are not, the library reads zeros, or another file's.
+static mg_err check_storage(const mg_hdf5 *h, const char *key, hid_t set, const hsize_t dims[2]) {
+    const hid_t how = H5Dget_create_plist(set);
+    mg_err      err = check_filters(h, key, how);
+    if (!err && (H5Pget_layout(how) == H5D_VIRTUAL || H5Pget_external_count(how) > 0))
+        err = mg_fail(MG_CORRUPT, "%s: %s: found an array that is kept in other files, wanted it in this one", h->path,
+                      key);
+    if (!err && !all_written(set, how, dims))
+        err = mg_fail(MG_CORRUPT, "%s: %s: found an array that was not written, or not all of it", h->path, key);
+    H5Pclose(how);
+    return err;
+}
 
 static mg_err check_numbers(const mg_hdf5 *h, const char *key, const float *x, int64_t from, int64_t rows,
                             int64_t width) {
@@ -172,6 +247,12 @@ mg_err mg_hdf5_read(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_
     const hid_t set = H5Dopen2(h->file, key, H5P_DEFAULT), space = H5Dget_space(set);
     H5Sget_simple_extent_dims(space, dims, NULL);
     MG_ASSERT(from >= 0 && rows >= 0 && (hsize_t)(from + rows) <= dims[0]);
+    mg_err err = check_storage(h, key, set, dims);
+    if (err) {
+        H5Sclose(space);
+        H5Dclose(set);
+        return err;
+    }
     dims[0]            = (hsize_t)rows;
     const hid_t memory = H5Screate_simple(H5Sget_simple_extent_ndims(space), dims, NULL);
     H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, dims, NULL);
@@ -223,6 +304,18 @@ static const char *read_text(hid_t set, hid_t type, mg_arena *arena) {
     if (size == 0 || size > MG_HDF5_TEXT_MAX) return NULL;
     char *text = mg_arena_alloc(arena, size + 1);
     return H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0 ? NULL : text;
+}
+
+bool mg_hdf5_count(const mg_hdf5 *h, const char *key, const char *name, int64_t *value) {
+    if (!mg_hdf5_has(h, key) || H5Aexists_by_name(h->file, key, name, H5P_DEFAULT) <= 0) return false;
+    const hid_t at    = H5Aopen_by_name(h->file, key, name, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t space = H5Aget_space(at), type = H5Aget_type(at);
+    const bool  one   = H5Tget_class(type) == H5T_INTEGER && H5Sget_simple_extent_npoints(space) == 1;
+    const bool  good  = one && H5Aread(at, H5T_NATIVE_INT64, value) >= 0;
+    H5Tclose(type);
+    H5Sclose(space);
+    H5Aclose(at);
+    return good;
 }
 
 const char *mg_hdf5_text(const mg_hdf5 *h, const char *key, mg_arena *arena) {

@@ -35,17 +35,20 @@ void   mg_hdf5_close(mg_hdf5 *h); // a file that is being made is thrown away; z
 bool mg_hdf5_has(const mg_hdf5 *h, const char *key);
 
 // What an array's first dimension is, and its second (1 where it has none). Errors: MG_CORRUPT (not there,
-// no array, another rank or type), MG_LIMIT.
+// no array, another rank or type, a link into another file), MG_LIMIT.
 mg_err mg_hdf5_shape(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t *rows,
                      int64_t *width) MG_MUST_USE;
-// Reads rows [from, from + rows) of what mg_hdf5_shape has found good. Error: MG_CORRUPT (cannot be read; a
-// number that is not finite, or too large for 4 bytes; a flag that is neither 0 nor 1: which row).
+// Reads rows [from, from + rows) of what mg_hdf5_shape has found good. Error: MG_CORRUPT (cannot be read; not all of it
+// was written, or into other files; a filter that the library lacks; a number that is not finite, or too large for 4
+// bytes; a flag that is neither 0 nor 1: which row).
 mg_err mg_hdf5_read(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t from, int64_t rows,
                     void *out) MG_MUST_USE;
 // A whole array of `wanted` rows (-1: any) into the arena. Further errors: MG_CORRUPT (another number of
 // rows than `as` has), MG_LIMIT (more than the arena has room for).
 mg_err mg_hdf5_array(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t wanted, const char *as,
                      mg_arena *arena, int64_t *rows, int64_t *width, void *out) MG_MUST_USE;
+// An attribute that is one integer; false where there is none.
+bool mg_hdf5_count(const mg_hdf5 *h, const char *key, const char *name, int64_t *value);
 // A single text of at most MG_HDF5_TEXT_MAX bytes; NULL where there is none that is one.
 #define MG_HDF5_TEXT_MAX 65536
 const char *mg_hdf5_text(const mg_hdf5 *h, const char *key, mg_arena *arena);

@@ -302,6 +302,58 @@ static void test_a_group_is_no_array(void **state) {
     refused(f, f->path, MG_CORRUPT, "rewards: found a group, wanted an array");
 }
 
+// An array of rewards in pieces of two rows (0: in one piece), of which `written` rows are written, packed or not.
+static void put_pieces(hid_t file, hsize_t piece, hsize_t written, bool packed) {
+    const hsize_t all = N;
+    const hid_t   space = H5Screate_simple(1, &all, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
+    if (piece) H5Pset_chunk(how, 1, &piece);
+    if (packed) H5Pset_shuffle(how), H5Pset_deflate(how, 9), H5Pset_fletcher32(how);
+    const hid_t set = H5Dcreate2(file, "rewards", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    const hid_t memory = H5Screate_simple(1, &(hsize_t){written ? written : 1}, NULL);
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, &(hsize_t){0}, NULL, &written, NULL);
+    if (written) assert_true(H5Dwrite(set, H5T_NATIVE_FLOAT, memory, space, H5P_DEFAULT, r) >= 0);
+    H5Sclose(memory), H5Dclose(set), H5Pclose(how), H5Sclose(space);
+}
+
+// The library would read zeros for what was never written.
+static void test_what_was_not_written_is_not_read(void **state) {
+    fixture *f = *state;
+    const struct { hsize_t piece, written; bool packed, good; } cases[] = {
+        {0, 0, false, false}, {0, N, false, true}, {2, 0, false, false}, {2, 2, false, false}, {2, N, false, true},
+        {2, 4, true, false}, {2, N, true, true}, {4, 4, true, false}, {4, N, true, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const hid_t file = good_but(f, "rewards");
+        put_pieces(file, cases[i].piece, cases[i].written, cases[i].packed);
+        H5Fclose(file);
+        if (cases[i].good)
+            assert_memory_equal(read_back(f, f->path).reward, r, sizeof r);
+        else
+            refused(f, f->path, MG_CORRUPT, "rewards: found an array that was not written, or not all of it");
+        unlink(f->path);
+    }
+}
+
+// Nor another file's numbers, or zeros in their place where it is not there.
+static void test_an_array_is_in_its_file(void **state) {
+    fixture      *f    = *state;
+    const hsize_t all  = N;
+    hid_t         file = good_but(f, "rewards");
+    H5Lcreate_external("other.hdf5", "/rewards", file, "rewards", H5P_DEFAULT, H5P_DEFAULT);
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "rewards: found a link into another file, wanted an array");
+    unlink(f->path);
+    file = good_but(f, "rewards");
+    const hid_t space = H5Screate_simple(1, &all, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_virtual(how, space, "other.hdf5", "/rewards", space);
+    H5Dclose(H5Dcreate2(file, "rewards", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, how, H5P_DEFAULT));
+    H5Pclose(how), H5Sclose(space);
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "rewards: found an array that is kept in other files, wanted it in this one");
+    unlink(f->path);
+    assert_int_equal(mkfifo(f->path, 0600), 0); // which would be waited for
+    refused(f, f->path, MG_IO, "found no file, wanted a file");
+}
+
 // The library's words go into the sentence and not to the terminal.
 static void test_what_is_no_file_of_the_librarys_is_refused_quietly(void **state) {
     fixture *f = *state;
@@ -366,6 +418,8 @@ int main(void) {
         TEST(test_broken_arrays_are_refused_with_key_and_row),
         TEST(test_further_arrays_are_checked_where_they_are),
         TEST(test_a_group_is_no_array),
+        TEST(test_what_was_not_written_is_not_read),
+        TEST(test_an_array_is_in_its_file),
         TEST(test_what_is_no_file_of_the_librarys_is_refused_quietly),
         TEST(test_a_claimed_size_is_checked_before_it_is_believed),
     };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/log.h"
 #include "store/hdf5.h"
 #include "store/logged.h"
 
@@ -42,6 +43,11 @@ static mg_err measure(const mg_hdf5 *h, int64_t episode, mg_logged *l) {
     if (!err) err = same_width(h, episode, "actions", act, &l->act);
     if (!err) err = rows_of(h, episode, "terminations", MG_HDF5_FLAGS, steps, &n, &one);
     if (!err) err = rows_of(h, episode, "truncations", MG_HDF5_FLAGS, steps, &n, &one);
+    int64_t said;
+    char    key[64];
+    if (!err && mg_hdf5_count(h, key_of(episode, "", key), "total_steps", &said) && said != steps)
+        err = mg_fail(MG_CORRUPT, "%s: %s: total_steps: found %lld, wanted %lld, as many rows as there are", h->path,
+                      key, (long long)said, (long long)steps);
     if (!err && (l->rows += steps) > MG_HDF5_ROWS_MAX)
         err = mg_fail(MG_LIMIT, "%s: found more than %lld steps in all", h->path, (long long)MG_HDF5_ROWS_MAX);
     return err;
@@ -125,18 +131,57 @@ static const char *names_left(json_t *root, const char *left, mg_arena *arena) {
     return *out ? out : NULL;
 }
 
-// The world's name from the metadata beside the file, where they tell it, text in text; and what they tell besides.
-static void read_metadata(const char *file, const char *left, mg_arena *arena, mg_logged *l) {
-    const char *slash = strrchr(file, '/');
-    const int   n     = slash ? (int)(slash - file) : 1;
-    const char *path  = mg_path(arena, "%.*s/metadata.json", n, slash ? file : "."), *id;
-    json_t     *root  = json_load_file(path, 0, NULL);
-    const char *spec  = root ? json_string_value(json_object_get(root, "env_spec")) : NULL;
-    json_t     *inner = spec ? json_loads(spec, 0, NULL) : NULL;
-    if (inner && (id = json_string_value(json_object_get(inner, "id")))) world_of(id, arena, l);
-    l->left = names_left(root, left, arena);
+// A number of the metadata, where they have it, is that of the file.
+static mg_err check_total(const char *path, const json_t *root, const char *key, int64_t wanted) {
+    const json_t *found = json_object_get(root, key);
+    if (!found || json_is_null(found)) return MG_OK;
+    if (json_is_integer(found) && json_integer_value(found) == (json_int_t)wanted) return MG_OK;
+    const long long said = json_integer_value(found);
+    return json_is_integer(found) ? mg_fail(MG_CORRUPT, "%s: %s: found %lld, wanted %lld, as many as the file holds",
+                                            path, key, said, (long long)wanted)
+                                  : mg_fail(MG_CORRUPT, "%s: %s: found no integer", path, key);
+}
+
+// env_spec is a text of JSON, or what Python calls so: one that holds Infinity is no reason to refuse the rows.
+static void read_spec(const char *path, const json_t *root, mg_arena *arena, mg_logged *l) {
+    const json_t *spec = json_object_get(root, "env_spec");
+    json_error_t  at   = {.text = "no text"};
+    if (!spec || json_is_null(spec)) return;
+    json_t     *inner = json_is_string(spec) ? json_loads(json_string_value(spec), 0, &at) : NULL;
+    const char *id    = json_string_value(json_object_get(inner, "id"));
+    if (id)
+        world_of(id, arena, l);
+    else
+        mg_log(MG_LOG_WARN, "%s: env_spec tells no id, so that the world is not known: found %s", path,
+               inner ? "none" : at.text);
     json_decref(inner);
+}
+
+static mg_err check_format(const char *path, const json_t *root) {
+    const json_t *format = json_object_get(root, "data_format");
+    if (!format || json_is_null(format)) return MG_OK;
+    const char *word = json_string_value(format);
+    if (word && strcmp(word, "hdf5") == 0) return MG_OK;
+    return mg_fail(MG_CORRUPT, "%s: data_format: found '%s', wanted 'hdf5'", path, word ? word : "no text");
+}
+
+// The world's name from the metadata beside the file, where there are some, and what they tell besides. What they say
+// of the file holds.
+static mg_err read_metadata(const char *file, const char *left, int64_t episodes, mg_arena *arena, mg_logged *l) {
+    const char  *slash = strrchr(file, '/');
+    const int    n     = slash ? (int)(slash - file) : 1;
+    const char  *path  = mg_path(arena, "%.*s/metadata.json", n, slash ? file : ".");
+    json_error_t at;
+    json_t      *root  = mg_file_exists(path) ? json_load_file(path, 0, &at) : json_object();
+    if (!root) return mg_fail(MG_CORRUPT, "%s:%d: %s", path, at.line, at.text);
+    mg_err err = json_is_object(root) ? MG_OK : mg_fail(MG_CORRUPT, "%s: found no object", path);
+    if (!err) err = check_format(path, root);
+    if (!err) err = check_total(path, root, "total_episodes", episodes);
+    if (!err) err = check_total(path, root, "total_steps", l->rows);
+    if (!err) read_spec(path, root, arena, l);
+    if (!err) l->left = names_left(root, left, arena);
     json_decref(root);
+    return err;
 }
 
 // What lies at the file's root: episodes, and what is no part of the layout.
@@ -174,11 +219,11 @@ mg_err mg_minari_read(const char *file, mg_arena *arena, mg_logged *out) {
     if (!err) err = reserve(&h, arena, &l);
     for (int64_t k = 0; k < n && !err; k++) err = read_episode(&h, k, &l, &at);
     mg_hdf5_close(&h);
+    if (!err) err = read_metadata(file, r.left, n, arena, &l);
     if (err) {
         mg_arena_reset(arena, mark);
         return err;
     }
-    read_metadata(file, r.left, arena, &l);
     *out = l;
     return MG_OK;
 }

@@ -180,6 +180,40 @@ static void test_the_worlds_name_is_in_minaris_metadata(void **state) {
     assert_string_equal(read_back(f, f->path).left, "author, description");
 }
 
+// A file that lost its end would pass for a smaller one.
+static void test_what_minaris_metadata_say_of_the_file_holds(void **state) {
+    fixture *f = *state;
+    char     path[96];
+    hid_t    file = made(f);
+    put_episode(file, 0, 2, 2, NULL);
+    put_episode(file, 1, 3, 2, NULL);
+    H5Fclose(file);
+    snprintf(path, sizeof path, "%s/metadata.json", f->folder);
+    const struct { const char *text, *words; } cases[] = {
+        {"{\"total_episodes\": 2, \"total_steps\": 5, \"data_format\": \"hdf5\"}", NULL},
+        {"{\"total_episodes\": 3}", "metadata.json: total_episodes: found 3, wanted 2, as many as the file holds"},
+        {"{\"total_steps\": 6}", "metadata.json: total_steps: found 6, wanted 5"},
+        {"{\"total_steps\": \"5\"}", "metadata.json: total_steps: found no integer"},
+        {"{\"data_format\": \"arrow\"}", "metadata.json: data_format: found 'arrow', wanted 'hdf5'"},
+        {"{\"total_steps\": 5", "metadata.json:1: '}' expected near end of file"},
+        {"", "metadata.json:1: "}, {"[]", "metadata.json: found no object"},
+        {"{\"env_spec\": \"{\\\"x\\\": Infinity}\"}", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(mg_file_write(path, cases[i].text, strlen(cases[i].text)), MG_OK);
+        mg_logged l;
+        assert_int_equal(mg_logged_read(f->path, &f->arena, &l), cases[i].words ? MG_CORRUPT : MG_OK);
+        if (cases[i].words && !strstr(mg_err_detail(), cases[i].words)) fail_msg("found %s", mg_err_detail());
+        if (!cases[i].words) assert_true(l.rows == 5 && !l.left && !l.world);
+    }
+    unlink(path);
+    const hid_t again = H5Fopen(f->path, H5F_ACC_RDWR, H5P_DEFAULT), one = H5Screate(H5S_SCALAR);
+    const hid_t at = H5Acreate_by_name(again, "episode_1", "total_steps", H5T_STD_I64LE, one, H5P_DEFAULT, H5P_DEFAULT,
+                                       H5P_DEFAULT);
+    H5Awrite(at, H5T_NATIVE_INT64, &(int64_t){4});
+    H5Aclose(at), H5Sclose(one), H5Fclose(again);
+    refused(f, f->path, MG_CORRUPT, "episode_1: total_steps: found 4, wanted 3, as many rows as there are");
+}
+
 // A text of the metadata that is written of l, or NULL.
 static const char *written(fixture *f, const mg_logged *l, const char *key) {
     char        out[80], name[120];
@@ -284,7 +318,11 @@ static void test_minari_is_not_written_from_what_it_cannot_hold(void **state) {
     memcpy(other, s2, sizeof s2);
     other[5] = 99, l.next = other;
     not_written(f, "x-v0", &l, MG_MISMATCH, "next_observations: row 2: found 99 at 1, wanted 13");
-    other[5] = s2[5], other[3] = other[9] = 99; // behind an end: there is no next row to equal
+    float seen[N * 2];
+    memcpy(seen, s, sizeof s);
+    seen[2] = 0, other[0] = -0.f, other[5] = s2[5], l.observation = seen; // which would lose its sign
+    not_written(f, "x-v0", &l, MG_MISMATCH, "next_observations: row 0: found -0 at 0, wanted 0");
+    other[0] = 0, other[3] = other[9] = 99; // behind an end: there is no next row to equal
     char out[80];
     snprintf(out, sizeof out, "%s/set", f->folder);
     assert_int_equal(mg_minari_write(out, "x-v0", &l, &f->arena), MG_OK);
@@ -301,6 +339,7 @@ int main(void) {
         TEST(test_an_episode_of_minaris_that_ends_as_neither_is_cut_off),
         TEST(test_what_lies_beside_minaris_episodes_is_named),
         TEST(test_the_worlds_name_is_in_minaris_metadata),
+        TEST(test_what_minaris_metadata_say_of_the_file_holds),
         TEST(test_minaris_bounds_of_actions_are_ones_or_none),
         TEST(test_minari_is_told_of_gymnasiums_worlds),
         TEST(test_a_folder_where_it_would_be_written_stays),

@@ -142,7 +142,7 @@ static mg_err check(const char *folder, const char *id, const mg_logged *l) {
                                        "each episode's last step");
     for (int64_t i = 0; i < l->rows; i++)
         for (int64_t k = 0; k < l->obs && !mg_logged_ends(l, i); k++)
-            if (l->next[i * l->obs + k] != l->observation[(i + 1) * l->obs + k])
+            if (memcmp(&l->next[i * l->obs + k], &l->observation[(i + 1) * l->obs + k], sizeof(float)) != 0)
                 return mg_fail(MG_MISMATCH, "next_observations: row %lld: found %g at %lld, wanted %g, as the next "
                                             "row's observation has", (long long)i,
                                (double)l->next[i * l->obs + k], (long long)k,
