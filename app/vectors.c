@@ -38,7 +38,7 @@ static const mg_env_class *class_of(const char *name, const mg_logged *l, bool *
 mg_err mg_vectors_world(const char *source, const mg_logged *l, const char *asked, const char *by,
                         const mg_env_class **class) {
     const char *name = asked ? asked : l->world;
-    bool        fits;
+    bool        fits = false;
     *class = name ? class_of(name, l, &fits) : NULL;
     if (name && !asked && !*class && mg_app_world_named(name, 5))
         return mg_fail(MG_CORRUPT, "%s: %s: found '%s', whose actions are no vectors, wanted one of " MG_VECTORS_WORLDS
