@@ -27,6 +27,17 @@ const char *mg_hdf5_words(char words[MG_HDF5_WORDS]) {
     return words;
 }
 
+// Of what could not be opened. What the library cannot read of a newer one's files it calls a bad version.
+static const char *opening_words(char words[MG_HDF5_WORDS]) {
+    unsigned     v[3] = {0};
+    const size_t n    = strlen(mg_hdf5_words(words)); // before the next call forgets them
+    H5get_libversion(&v[0], &v[1], &v[2]);
+    if (strstr(words, "version number"))
+        snprintf(words + n, MG_HDF5_WORDS - n, ": the file may be for a newer HDF5 than %u.%u.%u, as h5py's are with "
+                 "libver='latest'; wanted its default, or 'v110'", v[0], v[1], v[2]);
+    return words;
+}
+
 void mg_hdf5_begin(void) {
     H5dont_atexit(); // refused from the second time on
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
@@ -39,20 +50,27 @@ void mg_hdf5_version(int version[3]) {
     for (int i = 0; i < 3; i++) version[i] = (int)x[i];
 }
 
+// The system's reasons are shorter than the library's, and a pipe would be waited for.
+mg_err mg_hdf5_regular(const char *path) {
+    struct stat st;
+    if (stat(path, &st) != 0) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
+    if (S_ISREG(st.st_mode)) return MG_OK;
+    return mg_fail(MG_IO, "open %s: found %s, wanted a file", path, S_ISDIR(st.st_mode) ? "a folder" : "no file");
+}
+
 mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) {
     char words[MG_HDF5_WORDS];
     *h = (mg_hdf5){0};
     mg_hdf5_begin();
-    struct stat st; // the system's reasons are shorter than the library's, and a pipe would be waited for
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return mg_fail(MG_IO, "open %s: found %s, wanted a file", path, S_ISDIR(st.st_mode) ? "a folder" : "no file");
+    mg_err err = mg_hdf5_regular(path);
+    if (err) return err;
     FILE *f = fopen(path, "rb");
     if (!f) return mg_fail(MG_IO, "open %s: %s", path, strerror(errno));
     fclose(f);
     const hid_t how = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(how, H5F_CLOSE_STRONG);
     const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, how);
-    if (file < 0) mg_hdf5_words(words); // before the next call forgets them
+    if (file < 0) opening_words(words);
     H5Pclose(how);
     if (file < 0) return mg_fail(MG_CORRUPT, "%s: no HDF5 file that can be read: %s", path, words);
     char *copy = strdup(path);
@@ -64,8 +82,8 @@ mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) {
     return MG_OK;
 }
 
-// Asks for each part of a path, as the library wants it, before the next; false where one is not there. *out: does one
-// of them lead into another file?
+// Asks for each part of a path, as the library wants it, before the next; false where one is not there. *out: one of
+// them leads into another file, in which nothing is looked for.
 static bool walk(const mg_hdf5 *h, const char *key, bool *out) {
     char       part[256];
     H5L_info_t link;
@@ -76,8 +94,8 @@ static bool walk(const mg_hdf5 *h, const char *key, bool *out) {
         memcpy(part, key, i);
         part[i] = 0;
         if (H5Lexists(h->file, part, H5P_DEFAULT) <= 0) return false;
-        *out = *out || (H5Lget_info(h->file, part, &link, H5P_DEFAULT) >= 0 && link.type == H5L_TYPE_EXTERNAL);
-        if (!key[i]) return true;
+        *out = H5Lget_info(h->file, part, &link, H5P_DEFAULT) >= 0 && link.type == H5L_TYPE_EXTERNAL;
+        if (*out || !key[i]) return true;
     }
 }
 
@@ -89,6 +107,12 @@ bool mg_hdf5_has(const mg_hdf5 *h, const char *key) {
 static bool leads_out(const mg_hdf5 *h, const char *key) {
     bool out;
     return walk(h, key, &out) && out;
+}
+
+// A link within the file may lead to one that leads out of it.
+static bool lies_here(const mg_hdf5 *h, hid_t object) {
+    H5O_info_t root, found;
+    return H5Oget_info(h->file, &root) >= 0 && H5Oget_info(object, &found) >= 0 && root.fileno == found.fileno;
 }
 
 // ---- What an array is
@@ -128,31 +152,23 @@ static mg_err check_dims(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, i
     return MG_OK;
 }
 
-// What the library cannot read of a newer one's files it calls a bad version.
-static mg_err fail_open(const mg_hdf5 *h, const char *key) {
-    char     words[MG_HDF5_WORDS];
-    unsigned v[3] = {0};
-    mg_hdf5_words(words); // before the next call forgets them
-    H5get_libversion(&v[0], &v[1], &v[2]);
-    if (!strstr(words, "version number")) return mg_fail(MG_CORRUPT, "%s: %s: %s", h->path, key, words);
-    return mg_fail(MG_CORRUPT, "%s: %s: %s: written for a newer HDF5 than %u.%u.%u, as h5py does with libver='latest'; "
-                               "wanted the default, or 'v110'", h->path, key, words, v[0], v[1], v[2]);
-}
-
 static const char *object_name(H5I_type_t type) {
     return type == H5I_GROUP ? "a group" : type == H5I_DATATYPE ? "a named type" : "something else";
 }
 
 mg_err mg_hdf5_shape(const mg_hdf5 *h, const char *key, mg_hdf5_kind kind, int64_t *rows, int64_t *width) {
+    char words[MG_HDF5_WORDS];
     if (!mg_hdf5_has(h, key)) return mg_fail(MG_CORRUPT, "%s: %s: is not there", h->path, key);
     if (leads_out(h, key))
         return mg_fail(MG_CORRUPT, "%s: %s: found a link into another file, wanted an array", h->path, key);
     const hid_t set = H5Oopen(h->file, key, H5P_DEFAULT);
-    if (set < 0) return fail_open(h, key);
-    if (H5Iget_type(set) != H5I_DATASET) {
-        const H5I_type_t type = H5Iget_type(set);
+    if (set < 0) return mg_fail(MG_CORRUPT, "%s: %s: %s", h->path, key, opening_words(words));
+    const H5I_type_t kept = H5Iget_type(set);
+    const bool       here = lies_here(h, set);
+    if (kept != H5I_DATASET || !here) {
         H5Oclose(set);
-        return mg_fail(MG_CORRUPT, "%s: %s: found %s, wanted an array", h->path, key, object_name(type));
+        return mg_fail(MG_CORRUPT, "%s: %s: found %s, wanted an array", h->path, key,
+                       here ? object_name(kept) : "a link into another file");
     }
     const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
     hsize_t     dims[2] = {0};
@@ -219,25 +235,34 @@ static mg_err check_numbers(const mg_hdf5 *h, const char *key, const float *x, i
     return MG_OK;
 }
 
+#define DIGITS 24 // of any integer of 8 bytes, with its sign and an end
+
 // The number of a row as it is in the file.
-static long long number_at(const mg_hdf5 *h, const char *key, int64_t row) {
+static const char *number_at(const mg_hdf5 *h, const char *key, int64_t row, char digits[DIGITS]) {
     const hsize_t start[2] = {(hsize_t)row, 0}, one[2] = {1, 1};
     const hid_t   set = H5Dopen2(h->file, key, H5P_DEFAULT), space = H5Dget_space(set);
-    const hid_t   memory = H5Screate_simple(1, one, NULL);
-    long long     x      = 0;
+    const hid_t   memory = H5Screate_simple(1, one, NULL), type = H5Dget_type(set);
+    const bool    whole  = H5Tget_sign(type) == H5T_SGN_NONE; // may be larger than the largest with a sign
+    uint64_t      x      = 0;
     H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, one, NULL);
-    H5Dread(set, H5T_NATIVE_LLONG, memory, space, H5P_DEFAULT, &x);
+    H5Dread(set, whole ? H5T_NATIVE_UINT64 : H5T_NATIVE_INT64, memory, space, H5P_DEFAULT, &x);
+    if (whole)
+        snprintf(digits, DIGITS, "%llu", (unsigned long long)x);
+    else
+        snprintf(digits, DIGITS, "%lld", (long long)x);
+    H5Tclose(type);
     H5Sclose(memory);
     H5Sclose(space);
     H5Dclose(set);
-    return x;
+    return digits;
 }
 
 static mg_err check_flags(const mg_hdf5 *h, const char *key, const uint8_t *x, int64_t from, int64_t rows) {
+    char digits[DIGITS];
     for (int64_t k = 0; k < rows; k++)
         if (x[k] > 1)
-            return mg_fail(MG_CORRUPT, "%s: %s: row %lld: found %lld, wanted 0 or 1", h->path, key,
-                           (long long)(from + k), number_at(h, key, from + k));
+            return mg_fail(MG_CORRUPT, "%s: %s: row %lld: found %s, wanted 0 or 1", h->path, key,
+                           (long long)(from + k), number_at(h, key, from + k, digits));
     return MG_OK;
 }
 
@@ -319,12 +344,13 @@ bool mg_hdf5_count(const mg_hdf5 *h, const char *key, const char *name, int64_t 
 }
 
 const char *mg_hdf5_text(const mg_hdf5 *h, const char *key, mg_arena *arena) {
-    if (!mg_hdf5_has(h, key) || MG_HDF5_TEXT_MAX + ROOM > arena->size_max - arena->used) return NULL;
+    const bool there = mg_hdf5_has(h, key) && !leads_out(h, key);
+    if (!there || MG_HDF5_TEXT_MAX + ROOM > arena->size_max - arena->used) return NULL;
     const hid_t set = H5Dopen2(h->file, key, H5P_DEFAULT);
     if (set < 0) return NULL;
     const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
     const char *text  = NULL;
-    if (H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1)
+    if (lies_here(h, set) && H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1)
         text = read_text(set, type, arena);
     H5Tclose(type);
     H5Sclose(space);

@@ -27,6 +27,9 @@ typedef enum mg_hdf5_kind {
     MG_HDF5_FLAGS,   // uint8_t [rows] or [rows, 1]: booleans as h5py has them, or integers, 0 or 1
 } mg_hdf5_kind;
 
+// A file, and no folder, pipe or device? Asked before one is opened. Error: MG_IO.
+mg_err mg_hdf5_regular(const char *path) MG_MUST_USE;
+
 // Opens to read. On success ended by mg_hdf5_close. Errors: MG_IO (not there, not to be read),
 // MG_CORRUPT (no HDF5 file, or cut off).
 mg_err mg_hdf5_open(mg_hdf5 *h, const char *path) MG_MUST_USE;

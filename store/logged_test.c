@@ -247,6 +247,7 @@ static void test_broken_arrays_are_refused_with_key_and_row(void **state) {
     const int64_t small_at_3[N] = {0, 0, 0, -1000000000000, 0, 0};
     const int     two_at_2[N] = {0, 0, 2, 0, 0, 0}, minus_at_1[N] = {0, -1, 0, 0, 0, 0}, much_at_0[N] = {256};
     const char    texts[N]    = "abcde";
+    const uint64_t max_at_5[N] = {0, 0, 0, 0, 0, UINT64_MAX};
     inf_at_4[9]               = -INFINITY;
     const broken  cases[] = {
         {"observations", H5T_NATIVE_FLOAT, 1, N, 0, s, "observations: found rank 1, wanted 2"},
@@ -267,6 +268,7 @@ static void test_broken_arrays_are_refused_with_key_and_row(void **state) {
         {"timeouts", H5T_NATIVE_INT, 1, N, 0, much_at_0, "timeouts: row 0: found 256, wanted 0 or 1"},
         {"timeouts", H5T_NATIVE_UINT8, 1, N, 0, large_at_4, "timeouts: row 4: found 255, wanted 0 or 1"},
         {"timeouts", H5T_NATIVE_INT64, 2, N, 1, small_at_3, "timeouts: row 3: found -1000000000000, wanted 0 or 1"},
+        {"timeouts", H5T_NATIVE_UINT64, 1, N, 0, max_at_5, "timeouts: row 5: found 18446744073709551615, wanted"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const broken *b    = &cases[i];
@@ -342,6 +344,16 @@ static void test_an_array_is_in_its_file(void **state) {
     H5Fclose(file);
     refused(f, f->path, MG_CORRUPT, "rewards: found a link into another file, wanted an array");
     unlink(f->path);
+    char other[96];
+    snprintf(other, sizeof other, "%s/other.hdf5", f->folder);
+    H5Fclose(good_but(f, ""));
+    assert_int_equal(rename(f->path, other), 0);
+    file = good_but(f, "rewards"); // by way of a link within the file
+    H5Lcreate_external("other.hdf5", "/rewards", file, "there", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_soft("/there", file, "rewards", H5P_DEFAULT, H5P_DEFAULT);
+    H5Fclose(file);
+    refused(f, f->path, MG_CORRUPT, "rewards: found a link into another file, wanted an array");
+    unlink(f->path);
     file = good_but(f, "rewards");
     const hid_t space = H5Screate_simple(1, &all, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_virtual(how, space, "other.hdf5", "/rewards", space);
@@ -352,6 +364,31 @@ static void test_an_array_is_in_its_file(void **state) {
     unlink(f->path);
     assert_int_equal(mkfifo(f->path, 0600), 0); // which would be waited for
     refused(f, f->path, MG_IO, "found no file, wanted a file");
+}
+
+// A world that another file names is not this one's.
+static void test_a_text_is_in_its_file(void **state) {
+    fixture *f = *state;
+    char     other[96];
+    hid_t    file = good_but(f, "");
+    put_text(file, "metadata/world", "hopper", false);
+    H5Fclose(file);
+    snprintf(other, sizeof other, "%s/other.hdf5", f->folder);
+    assert_int_equal(rename(f->path, other), 0);
+    file = good_but(f, "");
+    H5Lcreate_external("other.hdf5", "/metadata", file, "metadata", H5P_DEFAULT, H5P_DEFAULT);
+    H5Fclose(file);
+    assert_null(read_back(f, f->path).world);
+}
+
+// The byte behind the signature is the version of what all else hangs on.
+static void test_a_newer_format_is_called_one(void **state) {
+    fixture *f = *state;
+    H5Fclose(good_but(f, ""));
+    const int fd = open(f->path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "\x09", 1, 8), 1);
+    close(fd);
+    refused(f, f->path, MG_CORRUPT, "bad superblock version number: the file may be for a newer HDF5 than ");
 }
 
 // The library's words go into the sentence and not to the terminal.
@@ -420,6 +457,8 @@ int main(void) {
         TEST(test_a_group_is_no_array),
         TEST(test_what_was_not_written_is_not_read),
         TEST(test_an_array_is_in_its_file),
+        TEST(test_a_text_is_in_its_file),
+        TEST(test_a_newer_format_is_called_one),
         TEST(test_what_is_no_file_of_the_librarys_is_refused_quietly),
         TEST(test_a_claimed_size_is_checked_before_it_is_believed),
     };

@@ -118,7 +118,7 @@ static void world_of(const char *id, mg_arena *arena, mg_logged *l) {
 static const char *names_left(json_t *root, const char *left, mg_arena *arena) {
     static const char *const known[] = {"minari_version", "total_episodes", "total_steps", "data_format",
                                         "jpeg_encoding", "dataset_size", "observation_space", "action_space",
-                                        "env_spec"};
+                                        "env_spec", "dataset_id"};
     const char *key;
     json_t     *value;
     json_object_foreach(root, key, value) {
@@ -142,11 +142,12 @@ static mg_err check_total(const char *path, const json_t *root, const char *key,
                                   : mg_fail(MG_CORRUPT, "%s: %s: found no integer", path, key);
 }
 
-// env_spec is a text of JSON, or what Python calls so: one that holds Infinity is no reason to refuse the rows.
-static void read_spec(const char *path, const json_t *root, mg_arena *arena, mg_logged *l) {
+// env_spec is a text of JSON, or what Python calls so: one that holds Infinity is no reason to refuse the rows. True
+// where it names a world whose name cannot be kept.
+static bool read_spec(const char *path, const json_t *root, mg_arena *arena, mg_logged *l) {
     const json_t *spec = json_object_get(root, "env_spec");
     json_error_t  at   = {.text = "no text"};
-    if (!spec || json_is_null(spec)) return;
+    if (!spec || json_is_null(spec)) return false;
     json_t     *inner = json_is_string(spec) ? json_loads(json_string_value(spec), 0, &at) : NULL;
     const char *id    = json_string_value(json_object_get(inner, "id"));
     if (id)
@@ -155,6 +156,7 @@ static void read_spec(const char *path, const json_t *root, mg_arena *arena, mg_
         mg_log(MG_LOG_WARN, "%s: env_spec tells no id, so that the world is not known: found %s", path,
                inner ? "none" : at.text);
     json_decref(inner);
+    return id && !l->world;
 }
 
 static mg_err check_format(const char *path, const json_t *root) {
@@ -172,13 +174,16 @@ static mg_err read_metadata(const char *file, const char *left, int64_t episodes
     const int    n     = slash ? (int)(slash - file) : 1;
     const char  *path  = mg_path(arena, "%.*s/metadata.json", n, slash ? file : ".");
     json_error_t at;
-    json_t      *root  = mg_file_exists(path) ? json_load_file(path, 0, &at) : json_object();
+    const bool   there = mg_file_exists(path);
+    mg_err       err   = there ? mg_hdf5_regular(path) : MG_OK;
+    if (err) return err;
+    json_t *root = there ? json_load_file(path, 0, &at) : json_object();
     if (!root) return mg_fail(MG_CORRUPT, "%s:%d: %s", path, at.line, at.text);
-    mg_err err = json_is_object(root) ? MG_OK : mg_fail(MG_CORRUPT, "%s: found no object", path);
+    err = json_is_object(root) ? MG_OK : mg_fail(MG_CORRUPT, "%s: found no object", path);
     if (!err) err = check_format(path, root);
     if (!err) err = check_total(path, root, "total_episodes", episodes);
     if (!err) err = check_total(path, root, "total_steps", l->rows);
-    if (!err) read_spec(path, root, arena, l);
+    if (!err && read_spec(path, root, arena, l)) left = mg_path(arena, "%s%senv_spec", left, *left ? ", " : "");
     if (!err) l->left = names_left(root, left, arena);
     json_decref(root);
     return err;

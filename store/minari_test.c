@@ -175,6 +175,12 @@ static void test_the_worlds_name_is_in_minaris_metadata(void **state) {
     text = "{\"env_spec\": \"{\\\"id\\\": \\\"Walker2d-v4\\\"}\"}";
     assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
     assert_null(read_back(f, f->path).left);
+    char id[130] = ""; // 64 bytes, which dashes between the words make 95
+    for (int i = 0; i < 32; i++) strcat(id, "aB");
+    text = mg_path(&f->arena, "{\"env_spec\": \"{\\\"id\\\": \\\"%s\\\"}\", \"dataset_id\": \"x-v0\"}", id);
+    assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
+    assert_null(read_back(f, f->path).world);
+    assert_string_equal(read_back(f, f->path).left, "env_spec"); // and no word of the set's own name
     text = "{\"author\": \"me\", \"total_steps\": 2, \"code_permalink\": null, \"description\": \"x\"}";
     assert_int_equal(mg_file_write(path, text, strlen(text)), MG_OK);
     assert_string_equal(read_back(f, f->path).left, "author, description");
@@ -205,6 +211,11 @@ static void test_what_minaris_metadata_say_of_the_file_holds(void **state) {
         if (cases[i].words && !strstr(mg_err_detail(), cases[i].words)) fail_msg("found %s", mg_err_detail());
         if (!cases[i].words) assert_true(l.rows == 5 && !l.left && !l.world);
     }
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0); // which would be waited for
+    mg_logged l;
+    assert_int_equal(mg_logged_read(f->path, &f->arena, &l), MG_IO);
+    if (!strstr(mg_err_detail(), "metadata.json: found no file, wanted a file")) fail_msg("%s", mg_err_detail());
     unlink(path);
     const hid_t again = H5Fopen(f->path, H5F_ACC_RDWR, H5P_DEFAULT), one = H5Screate(H5S_SCALAR);
     const hid_t at = H5Acreate_by_name(again, "episode_1", "total_steps", H5T_STD_I64LE, one, H5P_DEFAULT, H5P_DEFAULT,
