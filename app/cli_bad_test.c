@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -202,12 +201,39 @@ static void drpo_without_references_is_refused(void **state) {
     "train --algo ppo --data data " CLI_FROM_BASE " --ppo.updates 24 --ppo.episodes 4 "        \
     "--checkpoint_every 6 --out "
 
+// The run, sent the signals in call `at` of those that change a file (tools/kill_at.c; 0: none), so at a moment of its
+// own and not of the clock's. How many there were is in RUN.calls, where it came to an end.
+static cli_outcome struck(const char *signals, long at, const char *run) {
+    const char *asan = getenv("ASAN_OPTIONS");
+    setenv("ASAN_OPTIONS", "allow_user_segv_handler=0:verify_asan_link_order=0", 1); // the library comes before it
+    setenv("MG_KILL_AT", mg_path(&cli_arena, "%ld", at), 1);
+    setenv("MG_KILL_BY", signals, 1);
+    setenv("MG_KILL_COUNT", mg_path(&cli_arena, "%s.calls", run), 1);
+    setenv("LD_PRELOAD", getenv("MG_KILL_LIBRARY"), 1);
+    const cli_outcome o = cli(PPO "%s", run);
+    unsetenv("LD_PRELOAD");
+    if (asan)
+        setenv("ASAN_OPTIONS", asan, 1);
+    else
+        unsetenv("ASAN_OPTIONS");
+    return o;
+}
+
 // The run that nothing happened to, made on first use.
+static void make_whole(void) {
+    if (mg_file_exists("whole.csv")) return;
+    cli_status(struck("0", 0, "whole"), 0);
+    cli_status(cli("export whole --metrics whole.csv --episodes whole.jsonl"), 0);
+}
+
+// In the middle of the calls of the whole run, behind its first checkpoint and before its last.
+static cli_outcome struck_midway(const char *signals, const char *run) {
+    make_whole();
+    return struck(signals, atol(cli_read("whole.calls", NULL)) / 2, run);
+}
+
 static void same_as_whole(const char *run) {
-    if (!mg_file_exists("whole")) {
-        cli_status(cli(PPO "whole"), 0);
-        cli_status(cli("export whole --metrics whole.csv --episodes whole.jsonl"), 0);
-    }
+    make_whole();
     cli_status(cli("export %s --metrics %s.csv --episodes %s.jsonl", run, run, run), 0);
     cli_same_bytes("whole/model/model.safetensors",
                    mg_path(&cli_arena, "%s/model/model.safetensors", run));
@@ -221,10 +247,7 @@ static void same_as_whole(const char *run) {
 
 static void ctrl_c_keeps_a_checkpoint_and_resume_finishes(void **state) {
     (void)state;
-    const pid_t pid = cli_start_until("stopped/checkpoints", "000006", PPO "stopped");
-    cli_await_change("stopped", "run.db-wal"); // the record of an update after it
-    assert_int_equal(kill(pid, SIGINT), 0);
-    const cli_outcome o = cli_wait(pid);
+    const cli_outcome o = struck_midway(mg_path(&cli_arena, "%d", SIGINT), "stopped");
     cli_status(o, 3);
     const char *words = mg_path(&cli_arena, "go on with: %s train stopped/run.yaml --resume", getenv("MG_PROGRAM"));
     assert_non_null(strstr(o.err, words)); // as it was called
@@ -244,10 +267,7 @@ static void ctrl_c_keeps_a_checkpoint_and_resume_finishes(void **state) {
 // Of a terminal that is closed; said twice, as its shell may, it is one wish.
 static void a_hang_up_asks_as_ctrl_c_does(void **state) {
     (void)state;
-    const pid_t pid = cli_start_until("hung/checkpoints", "000006", PPO "hung");
-    assert_int_equal(kill(pid, SIGHUP), 0);
-    assert_int_equal(kill(pid, SIGHUP), 0);
-    const cli_outcome o = cli_wait(pid);
+    const cli_outcome o = struck_midway(mg_path(&cli_arena, "%d,%d", SIGHUP, SIGHUP), "hung");
     cli_status(o, 3);
     const char *said = strstr(o.err, STOPPING);
     assert_non_null(said);
@@ -257,30 +277,17 @@ static void a_hang_up_asks_as_ctrl_c_does(void **state) {
     same_as_whole("hung");
 }
 
-// It is held while both are sent, for between two it may have stopped already. Either may come first.
+// Either may come first.
 static void asked_twice_it_ends_at_once(void **state) {
     (void)state;
-    const pid_t pid = cli_start_until("endless", "replay.bin", "train --algo sac --world pendulum --out endless "
-                                      "--threads 1 --sac.steps 1000000 --sac.block 1000000 --sac.start_steps 999999 "
-                                      "--sac.replay 1000");
-    int how;
-    assert_int_equal(kill(pid, SIGSTOP), 0);
-    assert_int_equal(waitpid(pid, &how, WUNTRACED), pid);
-    assert_true(WIFSTOPPED(how));
-    assert_int_equal(kill(pid, SIGINT), 0);
-    assert_int_equal(kill(pid, SIGTERM), 0);
-    assert_int_equal(kill(pid, SIGCONT), 0);
-    const cli_outcome o = cli_wait(pid);
+    const cli_outcome o = struck_midway(mg_path(&cli_arena, "%d,%d", SIGINT, SIGTERM), "twice");
     assert_true(o.status == 128 + SIGINT || o.status == 128 + SIGTERM);
     assert_null(strstr(o.err, "stopped behind"));
 }
 
 static void kill_9_costs_no_more_than_the_updates_since_a_checkpoint(void **state) {
     (void)state;
-    const pid_t pid = cli_start_until("killed/checkpoints", "000006", PPO "killed");
-    cli_await_change("killed", "run.db-wal");
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    cli_status(cli_wait(pid), 128 + SIGKILL);
+    cli_status(struck_midway(mg_path(&cli_arena, "%d", SIGKILL), "killed"), 128 + SIGKILL);
     const cli_outcome o = cli(PPO "killed --resume");
     cli_status(o, 0);
     assert_non_null(strstr(o.err, "resuming behind update"));

@@ -124,23 +124,11 @@ static bool await(int watch, const char *name) {
     }
 }
 
-static int watch_folder(const char *folder, uint32_t events) {
-    const int watch = inotify_init1(IN_CLOEXEC);
-    assert_true(watch >= 0 && inotify_add_watch(watch, folder, events) >= 0);
-    return watch;
-}
-
-void cli_await_change(const char *folder, const char *name) {
-    const int  watch   = watch_folder(folder, IN_MODIFY);
-    const bool changed = await(watch, name);
-    close(watch);
-    if (!changed) fail_msg("%s/%s is not written to", folder, name);
-}
-
 pid_t cli_start_until(const char *folder, const char *name, const char *format, ...) {
     va_list args;
     assert_int_equal(mg_folder_make(folder), MG_OK);
-    const int watch = watch_folder(folder, IN_CREATE | IN_MOVED_TO);
+    const int watch = inotify_init1(IN_CLOEXEC);
+    assert_true(watch >= 0 && inotify_add_watch(watch, folder, IN_CREATE | IN_MOVED_TO) >= 0);
     va_start(args, format);
     const pid_t pid = start(format, args);
     va_end(args);

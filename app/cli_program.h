@@ -29,9 +29,6 @@ cli_outcome cli(const char *format, ...) MG_PRINTF(1, 2);
 pid_t       cli_start(const char *format, ...) MG_PRINTF(1, 2);
 cli_outcome cli_wait(pid_t pid);
 
-// Returns when the file of the folder, which is there, is written to.
-void cli_await_change(const char *folder, const char *name);
-
 // Starts a command that makes `name` in `folder` and returns when it is there.
 pid_t cli_start_until(const char *folder, const char *name, const char *format, ...)
     MG_PRINTF(3, 4);

@@ -1,7 +1,9 @@
-// kill_at.c - for tests, preloaded (LD_PRELOAD): dies in the N-th call that changes a file.
+// kill_at.c - for tests, preloaded (LD_PRELOAD): dies, or is sent signals, in the N-th call that changes a file.
 //
 //   MG_KILL_AT=N      of all such calls of the process, in the order in which its threads make them;
 //                     0 or not set: none
+//   MG_KILL_BY=S,...  the signals, by numbers, at most 4, that the process is sent there, one behind the other;
+//                     not set: SIGKILL. The call is made after, where the process lives on
 //   MG_KILL_HALF=1    a write dies after half of its bytes, not before the first
 //   MG_KILL_COUNT=F   at the end of a process that lives, the number of its calls is written to F
 //
@@ -21,12 +23,13 @@
 
 static atomic_long calls;
 static long        kill_at;
-static int         half;
+static int         half, signals[4] = {SIGKILL};
 
 __attribute__((constructor)) static void begin(void) {
-    const char *at = getenv("MG_KILL_AT"), *part = getenv("MG_KILL_HALF");
+    const char *at = getenv("MG_KILL_AT"), *part = getenv("MG_KILL_HALF"), *by = getenv("MG_KILL_BY");
     kill_at        = at ? atol(at) : 0;
     half           = part && atoi(part);
+    if (by) sscanf(by, "%d,%d,%d,%d", &signals[0], &signals[1], &signals[2], &signals[3]);
 }
 
 __attribute__((destructor)) static void end(void) {
@@ -37,12 +40,12 @@ __attribute__((destructor)) static void end(void) {
     fclose(f);
 }
 
-static void die(void) {
-    kill(getpid(), SIGKILL);
-    for (;;) pause();
+static void strike(void) {
+    for (int i = 0; i < 4 && signals[i]; i++) kill(getpid(), signals[i]);
+    while (signals[0] == SIGKILL) pause();
 }
 
-// True when this is the call to die in.
+// True when this is the call to be struck in.
 static int counted(void) { return atomic_fetch_add(&calls, 1) + 1 == kill_at; }
 
 // The function that this one stands before.
@@ -55,7 +58,7 @@ static int counted(void) { return atomic_fetch_add(&calls, 1) + 1 == kill_at; }
     result name parameters;                                                                        \
     result name parameters {                                                                       \
         NEXT(result, name, WHOLE_TYPES parameters);                                                \
-        if (counted()) die();                                                                      \
+        if (counted()) strike();                                                                      \
         return next arguments;                                                                     \
     }
 #define WHOLE_TYPES(...) __VA_ARGS__
@@ -81,7 +84,7 @@ WHOLE(int, fflush, (FILE *f), (f))
         if (counted()) {                                                                           \
             ssize_t done = half ? next shorter : 0;                                                \
             (void)done;                                                                            \
-            die();                                                                                 \
+            strike();                                                                              \
         }                                                                                          \
         return next arguments;                                                                     \
     }
