@@ -69,12 +69,20 @@ static pid_t start(const char *format, va_list args) {
     }
     words[n] = NULL;
     posix_spawn_file_actions_t files;
+    posix_spawnattr_t          how;
+    sigset_t                   hang_up; // which the tests may have been told to ignore (nohup)
     const int                  fresh = O_WRONLY | O_CREAT | O_TRUNC;
+    sigemptyset(&hang_up);
+    sigaddset(&hang_up, SIGHUP);
+    posix_spawnattr_init(&how);
+    posix_spawnattr_setsigdefault(&how, &hang_up);
+    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "stdout", fresh, 0644);
     posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "stderr", fresh, 0644);
-    assert_int_equal(posix_spawn(&pid, program, &files, NULL, words, environ), 0);
+    assert_int_equal(posix_spawn(&pid, program, &files, &how, words, environ), 0);
     posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&how);
     free(line);
     return pid;
 }
