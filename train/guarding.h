@@ -23,7 +23,7 @@ typedef struct mg_guarding {
     mg_guard               guard;   // kept in checkpoints
     mg_model              *start;   // owned; NULL: not begun
     const char            *verdict; // static; NULL: not judged yet
-    char                   fault[256]; // of the first episode of this life that did not go well; "": none
+    char                   fault[512]; // of the first episode of this life that did not go well; "": none
 } mg_guarding;
 
 // `now` is here and below what a rollback puts back: parts, of which the first is the policy, and learnt bytes.
