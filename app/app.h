@@ -1,6 +1,8 @@
 // app.h - the command line: one file per verb, and what they share.
 #ifndef MG_APP_APP_H
 #define MG_APP_APP_H
+#include <stdatomic.h>
+
 #include "app/args.h"
 #include "train/train.h"
 
@@ -37,7 +39,7 @@ int mg_exit_status(mg_err err);
 
 // Becomes 1 on the first SIGINT, SIGTERM or SIGHUP, which is said on stderr at once; a second SIGINT or SIGTERM ends
 // the process.
-extern volatile int mg_stop;
+extern atomic_int mg_stop;
 void mg_catch_signals(void);
 
 // Makes the world that settings name over the job's training rows (mg_world_maker).

@@ -8,10 +8,10 @@
 #include "app/app.h"
 #include "core/log.h"
 
-const char   mg_version[] = MG_VERSION;
-bool         mg_json;
-const char  *mg_program = "martingale";
-volatile int mg_stop;
+const char  mg_version[] = MG_VERSION;
+bool        mg_json;
+const char *mg_program = "martingale";
+atomic_int  mg_stop;
 
 static const mg_verb *const verbs[] = {
     &mg_verb_demo,    &mg_verb_import,  &mg_verb_collect, &mg_verb_card,   &mg_verb_train,     &mg_verb_eval,

@@ -12,7 +12,7 @@
 #include "app/reproduce_folder.h"
 #include "core/file.h"
 
-volatile int mg_stop; // main.c's: nobody asks to stop here
+atomic_int mg_stop; // main.c's: nobody asks to stop here
 
 static void put_losses(const char *cell, double loss_1, double loss_2) {
     const char *text = mg_path(&arena, "{\"loss_1\": {\"estimate\": %g, \"n\": 1}, \"loss_2\": {\"estimate\": %g, "

@@ -14,7 +14,7 @@
 #include "app/reproduce_folder.h"
 #include "core/file.h"
 
-volatile int mg_stop; // main.c's: nobody asks to stop here
+atomic_int mg_stop; // main.c's: nobody asks to stop here
 
 static const char *const rewards[] = {"sparse", "plain", "dense"},
                   *const reward_words[] = {"sparse with a decoy", "plain sparse", "dense"},

@@ -12,7 +12,7 @@
 #include "core/file.h"
 
 // main.c's: nobody asks to stop here, and no verb is run.
-volatile int mg_stop;
+atomic_int mg_stop;
 bool         mg_json;
 const char   mg_version[] = "0";
 const char  *mg_program = "martingale";

@@ -2,6 +2,8 @@
 // pair by pair.
 #ifndef MG_TRAIN_EVALUATE_H
 #define MG_TRAIN_EVALUATE_H
+#include <stdatomic.h>
+
 #include "env/pair.h"
 #include "rewards/reward_model.h"
 #include "rollout/rollout.h"
@@ -21,7 +23,7 @@ typedef struct mg_judge {
     mg_team            *team;
     uint64_t            seed;
     int64_t             batch;       // answers at a time, at least 1
-    const volatile int *stop;        // non-zero: somebody asks to stop; or NULL
+    const atomic_int *stop;          // non-zero: somebody asks to stop; or NULL
 } mg_judge;
 
 // One answer, judged. NAN where there is no such judge.

@@ -164,7 +164,7 @@ static void test_the_same_draws_whatever_the_batch(void **state) {
 
 static void test_somebody_asks_to_stop(void **state) {
     fixture     *f    = *state;
-    volatile int stop = 1;
+    atomic_int stop = 1;
     mg_judged    x[TINY_PAIRS];
     int64_t      unclean;
     f->judge.stop = &stop;

@@ -29,7 +29,7 @@ static int close_group(void **state) {
 
 // ---- A world of one turn, whose seed decides whether it works
 
-static volatile int stop;
+static atomic_int stop;
 static int          stop_after;       // steps; 0: never
 static uint64_t     fails_below = 30; // of 1000 seeds
 

@@ -10,6 +10,8 @@
 // checkpoint and repeats the updates after it from their random streams.
 #ifndef MG_TRAIN_TRAIN_H
 #define MG_TRAIN_TRAIN_H
+#include <stdatomic.h>
+
 #include "env/env.h"
 #include "rollout/collect.h"
 #include "train/job.h"
@@ -46,7 +48,7 @@ typedef struct mg_train_options {
     mg_world_ender    *end_world;
     mg_admit_fn       *admit;     // NULL: the gate alone decides
     void              *admit_context;
-    const volatile int *stop;     // becomes non-zero when somebody asks to stop (Ctrl-C); or NULL
+    const atomic_int *stop;       // becomes non-zero when somebody asks to stop (Ctrl-C); or NULL
     const char        *program;   // how it was called, for what is told to type; NULL: "martingale"
     double             wall_time; // seconds since 1970 at the start, for event files
 } mg_train_options;

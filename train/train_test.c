@@ -30,7 +30,7 @@ static int close_group(void **state) {
 // One turn each. What an item does; the rest give the share of letters e.
 enum { ITEM_STEP_FAILS = 2, ITEM_RESET_FAILS = 4, ITEM_ABSENT = 6, ITEM_INVALID = 9 };
 
-static volatile int stop;       // somebody asks to stop
+static atomic_int stop;         // somebody asks to stop
 static int          stop_after; // steps; 0: never
 static int          worlds;     // made and not ended
 static bool         all_fail;
