@@ -58,7 +58,7 @@ static int counted(void) { return atomic_fetch_add(&calls, 1) + 1 == kill_at; }
     result name parameters;                                                                        \
     result name parameters {                                                                       \
         NEXT(result, name, WHOLE_TYPES parameters);                                                \
-        if (counted()) strike();                                                                      \
+        if (counted()) strike();                                                                   \
         return next arguments;                                                                     \
     }
 #define WHOLE_TYPES(...) __VA_ARGS__

@@ -20,8 +20,8 @@ static mg_err take_lock(mg_run *r, mg_arena *arena) {
                : mg_fail(MG_IO, "lock %s: %s", path, strerror(errno));
 }
 
-// What mg_run_open makes before there is a store: a run that died that early may begin again. Without a lock, settings
-// are somebody's.
+// What mg_run_open makes before there is a store: a run that died that early may begin again. Without a lock the
+// last two, settings, are somebody's.
 static bool of_a_beginning(const char *name, bool locked) {
     static const char *const names[] = {".", "..", "checkpoints", "run.lock", "run.yaml", "run.yaml.tmp"};
     const size_t             n       = sizeof names / sizeof *names - (locked ? 0 : 2);
