@@ -7,8 +7,8 @@
 //   rows       a row alone against the row in its batch: same bits
 //
 // Products of bfloat16 are cases like others, where the processor has them; there the naive path in
-// float, which rounds the same factors, is the truth. Long, because the cases of all operations go through the same five
-// checks: apart, each would need them again.
+// float, which rounds the same factors, is the truth. Long, because the cases of all operations go through the same
+// five checks: apart, each would need them again.
 #include "ops/ops.h"
 
 #include <math.h>
